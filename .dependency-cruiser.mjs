@@ -1,0 +1,70 @@
+// Imports point down this table; folders in one row never import each other: hops meet on the wire.
+const rows = [
+  ['common'],
+  ['httpstream', 'cri', 'kubeapi', 'pki'],
+  ['remotecommand', 'portforward'],
+  ['client', 'webterminal', 'apiserver', 'kubelet', 'runtime'],
+  ['cluster'],
+  ['cli'],
+];
+
+const downward = rows.flatMap((row, level) =>
+  row.map((folder) => ({
+    name: `${folder}-imports-downward`,
+    severity: 'error',
+    comment: 'Imports point down the table in ARCHITECTURE.md; hops meet on the wire.',
+    from: { path: `^src/${folder}/`, pathNot: '\\.test\\.ts$' },
+    to: { path: '^src/', pathNot: `^src/(${[folder, ...rows.slice(0, level).flat()].join('|')})/` },
+  })),
+);
+
+const doors = {
+  name: 'doors-only',
+  severity: 'error',
+  comment: 'A folder is entered by its index.ts (common/ file by file).',
+  from: { path: '^src/([^/]+)/', pathNot: '\\.test\\.ts$' },
+  to: { path: '^src/[^/]+/', pathNot: ['^src/$1/', '^src/common/', '^src/[^/]+/index\\.ts$'] },
+};
+
+const owners = [
+  ['ws', 'httpstream'],
+  ['pako', 'httpstream'],
+  ['@grpc/grpc-js', 'cri'],
+  ['@bufbuild/protobuf', 'cri'],
+  ['@lydell/node-pty', 'runtime'],
+  ['yaml', 'kubeapi'],
+  ['@peculiar/x509', 'pki'],
+].map(([name, folder]) => ({
+  name: `${name}-belongs-to-${folder}`,
+  severity: 'error',
+  comment: 'A third-party package belongs to one folder, which gives its service to the others under its own name.',
+  from: { path: '^src/', pathNot: [`^src/${folder}/`, '\\.test\\.ts$'] },
+  to: { path: `^node_modules/${name}/` },
+}));
+
+const portable = {
+  name: 'common-runs-anywhere',
+  severity: 'error',
+  comment: 'common/ is shared with browsers: no node: module, no package.',
+  from: { path: '^src/common/', pathNot: '\\.test\\.ts$' },
+  to: { dependencyTypes: ['core', 'npm', 'npm-optional'] },
+};
+
+const cycles = {
+  name: 'no-cycles',
+  severity: 'error',
+  comment: 'Files form a hierarchy.',
+  from: { path: '^src/' },
+  to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+};
+
+export default {
+  forbidden: [...downward, doors, ...owners, portable, cycles],
+  options: {
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|src/cri/gen)/' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
+  },
+};

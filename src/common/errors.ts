@@ -1,0 +1,111 @@
+/**
+ * Every failure that podwire raises on purpose has one row here. Callers match on `code`, people read `message`.
+ * `reason` and `http` are what the failure becomes in a Kubernetes Status; `help` says what the rule is.
+ */
+export const errorTable = {
+  // The request was wrong before any stream existed.
+  ERR_BAD_REQUEST: { reason: 'BadRequest', http: 400, help: 'the request breaks a rule of the endpoint' },
+  ERR_UNAUTHORIZED: { reason: 'Unauthorized', http: 401, help: 'the caller did not say who it is' },
+  ERR_FORBIDDEN: { reason: 'Forbidden', http: 403, help: 'the caller may not do this' },
+  ERR_NOT_FOUND: { reason: 'NotFound', http: 404, help: 'the object does not exist' },
+  ERR_INTERNAL: { reason: 'InternalError', http: 500, help: 'a defect of podwire: please report it' },
+
+  // Upgrade and negotiation.
+  ERR_UPGRADE_REFUSED: { reason: 'InternalError', http: 500, help: 'the peer answered an upgrade with something else' },
+  ERR_UPGRADE_REQUIRED: { reason: 'BadRequest', http: 400, help: 'this endpoint only takes upgraded connections' },
+  ERR_NO_COMMON_PROTOCOL: { reason: 'Forbidden', http: 403, help: 'client and server share no stream protocol' },
+  ERR_DIAL: { reason: 'InternalError', http: 500, help: 'the next hop could not be reached' },
+  ERR_DIAL_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the next hop did not answer in time' },
+
+  // On an upgraded connection.
+  ERR_FRAME: { reason: 'InternalError', http: 500, help: 'the peer sent a frame that breaks SPDY/3.1' },
+  ERR_HEADER_BLOCK: { reason: 'InternalError', http: 500, help: 'the peer sent a broken SPDY header block' },
+  ERR_CHANNEL: { reason: 'BadRequest', http: 400, help: 'the peer sent a message that breaks the channel protocol' },
+  ERR_STREAM_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the peer did not open or confirm a stream in time' },
+  ERR_STREAM_REFUSED: { reason: 'BadRequest', http: 400, help: 'the peer refused a stream' },
+  ERR_STREAM_RESET: { reason: 'InternalError', http: 500, help: 'the peer gave up a stream' },
+  ERR_CONNECTION_LOST: { reason: 'InternalError', http: 500, help: 'the connection ended without its goodbye' },
+  ERR_IDLE_TIMEOUT: { reason: 'Timeout', http: 504, help: 'nothing was typed or read for the idle limit' },
+  ERR_KEEPALIVE_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the peer answered no ping within the limit' },
+
+  // Outcome of a command.
+  ERR_NO_STATUS: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'the session ended without a Status, so nobody knows the exit code',
+  },
+  ERR_STATUS_MALFORMED: { reason: 'InternalError', http: 500, help: 'the Status of the session cannot be read' },
+  ERR_COMMAND_EXIT: { reason: 'NonZeroExitCode', http: 500, help: 'the command ended with a code other than 0' },
+  ERR_REMOTE: { reason: 'InternalError', http: 500, help: 'a hop further on reported this failure' },
+  ERR_ABORTED: { reason: 'InternalError', http: 500, help: 'the caller gave up' },
+} as const satisfies Record<string, { reason: string; http: number; help: string }>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** The hops of the exec path, as they are named in errors, logs and `--help`. */
+export type Hop = 'client' | 'apiserver' | 'kubelet' | 'runtime';
+
+export interface ExecPathErrorOptions {
+  readonly cause?: unknown;
+  /** The hop that failed, not the one that noticed. */
+  readonly hop?: Hop;
+}
+
+/**
+ * Base of every failure that podwire raises on purpose.
+ *
+ * `message` starts lower-case, states the rule and quotes the offending value.
+ */
+export class ExecPathError extends Error {
+  readonly code: ErrorCode;
+  readonly hop: Hop | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ExecPathErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.hop = options.hop;
+  }
+}
+
+/** The peer broke a wire rule. */
+export class ProtocolError extends ExecPathError {}
+
+/** An upgrade got no 101. Carries what was answered, so that a caller can fall back or pass it on. */
+export class UpgradeError extends ExecPathError {
+  /** 0 when no HTTP answer arrived at all. */
+  readonly httpStatus: number;
+  readonly body: string;
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    answer: { readonly httpStatus: number; readonly body: string },
+    options: ExecPathErrorOptions = {},
+  ) {
+    super(code, message, options);
+    this.httpStatus = answer.httpStatus;
+    this.body = answer.body;
+  }
+}
+
+/** The command ended with a code other than 0: a result, not a fault. */
+export class CommandExitError extends ExecPathError {
+  /** 1 … 255 */
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super('ERR_COMMAND_EXIT', `command terminated with exit code ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Anything thrown, as an Error; strings and other values become its message. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** A `switch` over a union ends here; reached only when a case is missing. */
+export function assertNever(value: never): never {
+  throw new ExecPathError('ERR_INTERNAL', `unexpected value ${JSON.stringify(value)}`);
+}
