@@ -10,6 +10,23 @@ export const errorTable = {
   ERR_NOT_FOUND: { reason: 'NotFound', http: 404, help: 'the object does not exist' },
   ERR_INTERNAL: { reason: 'InternalError', http: 500, help: 'a defect of podwire: please report it' },
 
+  // The objects of the API and their store.
+  ERR_ALREADY_EXISTS: { reason: 'AlreadyExists', http: 409, help: 'an object of this name exists' },
+  ERR_CONFLICT: { reason: 'Conflict', http: 409, help: 'the object has changed since it was read' },
+  ERR_INVALID: { reason: 'Invalid', http: 422, help: 'a field of the object breaks its rule' },
+  ERR_METHOD_NOT_ALLOWED: { reason: 'MethodNotAllowed', http: 405, help: 'the resource has no such verb' },
+  ERR_NOT_ACCEPTABLE: { reason: 'NotAcceptable', http: 406, help: 'the answer has no form that the caller accepts' },
+  ERR_BODY_TOO_LARGE: { reason: 'RequestEntityTooLarge', http: 413, help: 'the body exceeds the limit' },
+  ERR_MEDIA_TYPE: { reason: 'UnsupportedMediaType', http: 415, help: 'the body has a form that is not read here' },
+  ERR_TOO_MANY_REQUESTS: { reason: 'TooManyRequests', http: 429, help: 'as many requests as allowed are under way' },
+  ERR_NOT_IMPLEMENTED: { reason: 'NotImplemented', http: 501, help: 'podwire cannot do this yet' },
+  ERR_UNAVAILABLE: { reason: 'ServiceUnavailable', http: 503, help: 'the server is stopping' },
+  ERR_REQUEST_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the request was not done within its limit' },
+  ERR_REVISION_COMPACTED: { reason: 'Expired', http: 410, help: 'the revision is older than the history that is kept' },
+  ERR_REVISION_FUTURE: { reason: 'Timeout', http: 504, help: 'the revision has not been reached' },
+  ERR_STORE_FULL: { reason: 'InternalError', http: 500, help: 'the store holds as much as it may' },
+  ERR_STORE_CLOSED: { reason: 'ServiceUnavailable', http: 503, help: 'the store is closed' },
+
   // Upgrade and negotiation.
   ERR_UPGRADE_REFUSED: { reason: 'InternalError', http: 500, help: 'the peer answered an upgrade with something else' },
   ERR_UPGRADE_REQUIRED: { reason: 'BadRequest', http: 400, help: 'this endpoint only takes upgraded connections' },
@@ -28,6 +45,17 @@ export const errorTable = {
   ERR_IDLE_TIMEOUT: { reason: 'Timeout', http: 504, help: 'nothing was typed or read for the idle limit' },
   ERR_KEEPALIVE_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the peer answered no ping within the limit' },
 
+  // Calls to a runtime over CRI.
+  ERR_CRI_ENDPOINT: { reason: 'BadRequest', http: 400, help: 'a CRI endpoint is unix:///path or tcp://host:port' },
+  ERR_CRI_LISTEN: { reason: 'InternalError', http: 500, help: 'the CRI socket cannot be served' },
+  ERR_CRI_NOT_FOUND: { reason: 'NotFound', http: 404, help: 'the runtime has no such pod sandbox, container or image' },
+  ERR_CRI_INVALID_ARGUMENT: { reason: 'BadRequest', http: 400, help: 'the runtime refused an argument' },
+  ERR_CRI_EXHAUSTED: { reason: 'TooManyRequests', http: 429, help: 'the runtime is at a limit' },
+  ERR_CRI_UNIMPLEMENTED: { reason: 'InternalError', http: 500, help: 'the runtime does not know this call' },
+  ERR_CRI_DEADLINE: { reason: 'InternalError', http: 500, help: 'the runtime did not answer a call in time' },
+  ERR_CRI_UNAVAILABLE: { reason: 'InternalError', http: 500, help: 'the runtime cannot be reached or is starting' },
+  ERR_CRI_CALL: { reason: 'InternalError', http: 500, help: 'the runtime reported this failure' },
+
   // Outcome of a command.
   ERR_NO_STATUS: {
     reason: 'InternalError',
@@ -38,6 +66,15 @@ export const errorTable = {
   ERR_COMMAND_EXIT: { reason: 'NonZeroExitCode', http: 500, help: 'the command ended with a code other than 0' },
   ERR_REMOTE: { reason: 'InternalError', http: 500, help: 'a hop further on reported this failure' },
   ERR_ABORTED: { reason: 'InternalError', http: 500, help: 'the caller gave up' },
+
+  // The Kubernetes API, from the client's side; certificates.
+  ERR_KUBECONFIG: { reason: 'BadRequest', http: 400, help: 'the kubeconfig cannot be used as it stands' },
+  ERR_CREDENTIALS: { reason: 'Unauthorized', http: 401, help: 'the credentials for the next hop could not be got' },
+  ERR_API_STATUS: { reason: 'InternalError', http: 500, help: 'the API refused the request with a Status' },
+  ERR_API_ANSWER: { reason: 'InternalError', http: 500, help: 'the API answered with something that cannot be read' },
+  ERR_API_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the API did not answer in time' },
+  ERR_MANIFEST: { reason: 'Invalid', http: 422, help: 'a manifest breaks a rule of its kind' },
+  ERR_CERTIFICATE: { reason: 'InternalError', http: 500, help: 'a certificate or key cannot be made, read or used' },
 } as const satisfies Record<string, { reason: string; http: number; help: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -1,0 +1,15 @@
+export type * from './container.ts';
+export type * from './event.ts';
+export * from './lease.ts';
+export type * from './list.ts';
+export type * from './namespace.ts';
+export * from './node.ts';
+export type * from './object-meta.ts';
+export type * from './pod.ts';
+export type * from './pod-status.ts';
+export * from './quantity.ts';
+export * from './resource-type.ts';
+export type * from './service-account.ts';
+export type * from './table.ts';
+export type * from './volume.ts';
+export type * from './watch-event.ts';

@@ -1,0 +1,77 @@
+import { ExecPathError } from '../common/errors.ts';
+import type { Event } from './event.ts';
+import type { Lease } from './lease.ts';
+import type { Namespace } from './namespace.ts';
+import type { Node } from './node.ts';
+import type { Pod } from './pod.ts';
+import type { ServiceAccount } from './service-account.ts';
+
+/** A kind of the API and where it lives; `T` is the shape of its objects. */
+export interface ResourceType<T> {
+  /** `''` is the core group. */
+  readonly group: string;
+  readonly version: string;
+  /** As in the path: `pods`. */
+  readonly plural: string;
+  readonly kind: string;
+  readonly namespaced: boolean;
+  /** Never set: binds `T` for the compiler. */
+  readonly shape?: T;
+}
+
+const core = { group: '', version: 'v1' } as const;
+
+export const pods: ResourceType<Pod> = { ...core, plural: 'pods', kind: 'Pod', namespaced: true };
+export const nodes: ResourceType<Node> = { ...core, plural: 'nodes', kind: 'Node', namespaced: false };
+export const namespaces: ResourceType<Namespace> = {
+  ...core,
+  plural: 'namespaces',
+  kind: 'Namespace',
+  namespaced: false,
+};
+export const events: ResourceType<Event> = { ...core, plural: 'events', kind: 'Event', namespaced: true };
+export const serviceAccounts: ResourceType<ServiceAccount> = {
+  ...core,
+  plural: 'serviceaccounts',
+  kind: 'ServiceAccount',
+  namespaced: true,
+};
+export const leases: ResourceType<Lease> = {
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  plural: 'leases',
+  kind: 'Lease',
+  namespaced: true,
+};
+
+export interface ResourceAddress {
+  readonly namespace?: string | undefined;
+  readonly name?: string | undefined;
+  /** `status`, `log`, `exec` … */
+  readonly subresource?: string | undefined;
+}
+
+/**
+ * The path of an object, or of a collection when there is no name; of all namespaces when there is no namespace.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST when a segment would change the path, or a named object lacks its namespace
+ */
+export function resourcePath(type: ResourceType<unknown>, address: ResourceAddress = {}): string {
+  const { namespace, name, subresource } = address;
+  if (type.namespaced && name !== undefined && namespace === undefined) {
+    throw new ExecPathError('ERR_BAD_REQUEST', `${type.plural} ${JSON.stringify(name)} needs a namespace`);
+  }
+  const base = type.group === '' ? ['api', type.version] : ['apis', type.group, type.version];
+  const scope = type.namespaced && namespace !== undefined ? ['namespaces', namespace] : [];
+  const object = name === undefined ? [] : [name];
+  const parts = [...base, ...scope, type.plural, ...object, ...(subresource?.split('/') ?? [])];
+  return `/${parts.map((part) => pathSegment(part)).join('/')}`;
+}
+
+/** One escaped path segment: never empty, never a step up or down the path. */
+function pathSegment(text: string): string {
+  if (text === '' || text === '.' || text === '..' || text.includes('/')) {
+    throw new ExecPathError('ERR_BAD_REQUEST', `${JSON.stringify(text)} cannot be a segment of an API path`);
+  }
+  return encodeURIComponent(text);
+}
