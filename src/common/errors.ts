@@ -67,6 +67,20 @@ export const errorTable = {
   ERR_REMOTE: { reason: 'InternalError', http: 500, help: 'a hop further on reported this failure' },
   ERR_ABORTED: { reason: 'InternalError', http: 500, help: 'the caller gave up' },
 
+  // Starting a process.
+  ERR_COMMAND_NOT_FOUND: { reason: 'InternalError', http: 500, help: 'no such program in the container: exit code 127' },
+  ERR_COMMAND_NOT_EXECUTABLE: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'the program exists but may not be run: exit code 126',
+  },
+  ERR_COMMAND_START: { reason: 'InternalError', http: 500, help: 'the system did not start the process: exit code 126' },
+  ERR_TERMINAL_UNAVAILABLE: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'no terminal can be had: install the optional package of the PTY, or util-linux',
+  },
+
   // The Kubernetes API, from the client's side; certificates.
   ERR_KUBECONFIG: { reason: 'BadRequest', http: 400, help: 'the kubeconfig cannot be used as it stands' },
   ERR_CREDENTIALS: { reason: 'Unauthorized', http: 401, help: 'the credentials for the next hop could not be got' },
@@ -113,16 +127,23 @@ export class UpgradeError extends ExecPathError {
   /** 0 when no HTTP answer arrived at all. */
   readonly httpStatus: number;
   readonly body: string;
+  /** Header lines of the answer, as they stood on the wire. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
 
   constructor(
     code: ErrorCode,
     message: string,
-    answer: { readonly httpStatus: number; readonly body: string },
+    answer: {
+      readonly httpStatus: number;
+      readonly body: string;
+      readonly headers?: readonly (readonly [name: string, value: string])[];
+    },
     options: ExecPathErrorOptions = {},
   ) {
     super(code, message, options);
     this.httpStatus = answer.httpStatus;
     this.body = answer.body;
+    this.headers = answer.headers ?? [];
   }
 }
 
