@@ -68,13 +68,21 @@ export const errorTable = {
   ERR_ABORTED: { reason: 'InternalError', http: 500, help: 'the caller gave up' },
 
   // Starting a process.
-  ERR_COMMAND_NOT_FOUND: { reason: 'InternalError', http: 500, help: 'no such program in the container: exit code 127' },
+  ERR_COMMAND_NOT_FOUND: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'no such program in the container: exit code 127',
+  },
   ERR_COMMAND_NOT_EXECUTABLE: {
     reason: 'InternalError',
     http: 500,
     help: 'the program exists but may not be run: exit code 126',
   },
-  ERR_COMMAND_START: { reason: 'InternalError', http: 500, help: 'the system did not start the process: exit code 126' },
+  ERR_COMMAND_START: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'the system did not start the process: exit code 126',
+  },
   ERR_TERMINAL_UNAVAILABLE: {
     reason: 'InternalError',
     http: 500,
