@@ -15,8 +15,11 @@ describeWithPeer('tmux', 'a terminal', () => {
     await terminal.resize(120, 40);
     await terminal.type('stty size\n');
     await terminal.waitFor('\n40 120\n');
-    await terminal.type('sleep 1000\n');
+    await terminal.type('echo sleep""ing; sleep 1000\n');
+    await terminal.waitFor('\nsleeping\n');
     await terminal.press('C-c');
+    // An interrupt flushes what is typed before the next prompt.
+    await terminal.waitFor(/sleeping\n\^C\s*ready>/);
     await terminal.type('exit 7\n');
     expect(await terminal.exitCode()).toBe(7);
   });
