@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { mustRun, runChild } from './child.ts';
+import { withDescendants } from './process-table.ts';
 
 export interface TerminalOptions {
   /** Default: 80. */
@@ -22,6 +23,12 @@ const SETTINGS = [
   'set -s escape-time 0',
   'set -g history-limit 10000',
 ];
+
+/**
+ * Writes the program's exit code to the file `$0`: tmux 3.3a loses it now and then. The traps keep the shell alive at
+ * ctrl-C and ctrl-\\; the program gets the default actions back.
+ */
+const WRAPPER = 'trap : INT QUIT; "$@"; echo $? >"$0.new"; mv "$0.new" "$0"';
 
 /**
  * A program at a real terminal: tmux draws the screen, the test types and looks.
@@ -50,9 +57,8 @@ export class Terminal implements AsyncDisposable {
     writeFileSync(join(directory, 'tmux.conf'), `${SETTINGS.join('\n')}\n`);
     const terminal = new Terminal(directory, env);
     const size = ['-x', String(options.columns ?? 80), '-y', String(options.rows ?? 24)];
-    // tmux hands a single argument to a shell; env(1) makes it two.
     try {
-      await terminal.#tmux('new-session', '-d', ...size, '--', 'env', ...argv);
+      await terminal.#tmux('new-session', '-d', ...size, '--', 'sh', '-c', WRAPPER, terminal.#exitPath, ...argv);
       return terminal;
     } catch (error) {
       await terminal.dispose();
@@ -115,9 +121,7 @@ export class Terminal implements AsyncDisposable {
   async exitCode(deadlineMs = 10_000): Promise<number> {
     const deadline = Date.now() + deadlineMs;
     for (;;) {
-      const answer = await this.#tmux('display-message', '-p', '#{pane_dead} #{pane_dead_status} #{pane_dead_signal}');
-      const [isDead, status, signal] = answer.trimEnd().split(' ');
-      if (isDead === '1') return status === '' ? 128 + Number(signal) : Number(status);
+      if (existsSync(this.#exitPath)) return Number(readFileSync(this.#exitPath, 'utf8'));
       if (Date.now() > deadline) {
         throw new Error(`the program did not end within ${deadlineMs} ms:\n${await this.screen()}`);
       }
@@ -125,9 +129,10 @@ export class Terminal implements AsyncDisposable {
     }
   }
 
-  /** Process id of the program. */
-  async pid(): Promise<number> {
-    return Number(await this.#tmux('display-message', '-p', '#{pane_pid}'));
+  /** Process id of the program; undefined when it has ended. */
+  async pid(): Promise<number | undefined> {
+    const shell = Number(await this.#tmux('display-message', '-p', '#{pane_pid}'));
+    return withDescendants([shell])[1];
   }
 
   /** Hangs up: the program loses its terminal. Twice is once. */
@@ -142,6 +147,10 @@ export class Terminal implements AsyncDisposable {
 
   #tmux(...args: string[]): Promise<string> {
     return mustRun('tmux', this.#args(...args), { env: this.#env, deadlineMs: 20_000 });
+  }
+
+  get #exitPath(): string {
+    return join(this.#directory, 'exit-code');
   }
 
   #args(...args: string[]): string[] {
