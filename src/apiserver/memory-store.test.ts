@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { EXPIRY_SWEEP_MS, MemoryStore } from './memory-store.ts';
 import type { StoreEvent, StoreProgress } from './store.ts';
@@ -133,9 +133,9 @@ describe('the memory store', () => {
         const before = from % writes.length;
         const expected: string[] = [];
         const seen: string[] = [];
-        let reader: AsyncIterator<StoreEvent | StoreProgress> | undefined;
+        let reader = store.watch('/a/', 1)[Symbol.asyncIterator]();
         const read = async (): Promise<void> => {
-          const { value } = (await reader?.next()) as IteratorYieldResult<StoreEvent | StoreProgress>;
+          const { value } = (await reader.next()) as IteratorYieldResult<StoreEvent | StoreProgress>;
           if (value.type === 'put') seen.push(`${value.revision} ${value.entry.key}=${value.entry.value}`);
           if (value.type === 'delete') seen.push(`${value.revision} ${value.previous.key} gone`);
         };
@@ -167,7 +167,7 @@ describe('the memory store', () => {
           const result = value === undefined ? await store.delete(key) : await store.put(key, value);
           if (value === undefined) plain.delete(key);
           else plain.set(key, value);
-          if (result.written) states.set(result.revision, JSON.stringify(Object.fromEntries([...plain].sort())));
+          if (result.written) states.set(result.revision, JSON.stringify(Object.fromEntries([...plain].sort(byKey))));
         }
         for (const [revision, state] of states) {
           const { entries } = await store.range('/', { revision });
@@ -178,3 +178,7 @@ describe('the memory store', () => {
     );
   });
 });
+
+function byKey([left]: [string, string], [right]: [string, string]): number {
+  return left < right ? -1 : 1;
+}

@@ -69,7 +69,8 @@ export class RevisionHistory {
   ): AsyncGenerator<StoreEvent | StoreProgress, void> {
     let seen = afterRevision;
     let told = afterRevision;
-    while (!this.#closed && signal?.aborted !== true) {
+    for (;;) {
+      if (this.#closed || signal?.aborted === true) return;
       this.#check(seen);
       if (seen === this.#revision) {
         if (told < seen) yield { type: 'progress', revision: seen };
@@ -108,7 +109,7 @@ export class RevisionHistory {
   }
 
   #wakeAll(): void {
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of this.#waiting) wake();
   }
 
   #forget(): void {

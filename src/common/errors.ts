@@ -31,12 +31,15 @@ export const errorTable = {
   ERR_UPGRADE_REFUSED: { reason: 'InternalError', http: 500, help: 'the peer answered an upgrade with something else' },
   ERR_UPGRADE_REQUIRED: { reason: 'BadRequest', http: 400, help: 'this endpoint only takes upgraded connections' },
   ERR_NO_COMMON_PROTOCOL: { reason: 'Forbidden', http: 403, help: 'client and server share no stream protocol' },
+  ERR_NO_NODE_ADDRESS: { reason: 'InternalError', http: 500, help: 'the node has no address of a preferred type' },
   ERR_DIAL: { reason: 'InternalError', http: 500, help: 'the next hop could not be reached' },
   ERR_DIAL_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the next hop did not answer in time' },
 
   // On an upgraded connection.
   ERR_FRAME: { reason: 'InternalError', http: 500, help: 'the peer sent a frame that breaks SPDY/3.1' },
   ERR_HEADER_BLOCK: { reason: 'InternalError', http: 500, help: 'the peer sent a broken SPDY header block' },
+  ERR_WEBSOCKET_FRAME: { reason: 'InternalError', http: 500, help: 'the peer sent a frame that breaks RFC 6455' },
+  ERR_MESSAGE_TOO_LONG: { reason: 'BadRequest', http: 400, help: 'a WebSocket message exceeds the limit' },
   ERR_CHANNEL: { reason: 'BadRequest', http: 400, help: 'the peer sent a message that breaks the channel protocol' },
   ERR_STREAM_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the peer did not open or confirm a stream in time' },
   ERR_STREAM_REFUSED: { reason: 'BadRequest', http: 400, help: 'the peer refused a stream' },
@@ -55,6 +58,12 @@ export const errorTable = {
   ERR_CRI_DEADLINE: { reason: 'InternalError', http: 500, help: 'the runtime did not answer a call in time' },
   ERR_CRI_UNAVAILABLE: { reason: 'InternalError', http: 500, help: 'the runtime cannot be reached or is starting' },
   ERR_CRI_CALL: { reason: 'InternalError', http: 500, help: 'the runtime reported this failure' },
+  ERR_LISTEN: { reason: 'InternalError', http: 500, help: 'the address cannot be listened on' },
+
+  // Finding the command's container on a node.
+  ERR_POD_UNKNOWN: { reason: 'NotFound', http: 404, help: 'the node has no such pod' },
+  ERR_CONTAINER_NOT_FOUND: { reason: 'InternalError', http: 500, help: 'the pod runs no such container' },
+  ERR_STREAMING_URL: { reason: 'InternalError', http: 500, help: 'the runtime must answer with an absolute URL' },
 
   // Outcome of a command.
   ERR_NO_STATUS: {

@@ -1,0 +1,133 @@
+import { type ErrorCode, ExecPathError, errorTable } from '../common/errors.ts';
+import { type Status, type StatusCause, statusOf } from '../common/status.ts';
+
+/** What a Status says of the object it speaks of; `kind` is the plural of the resource. */
+export interface StatusDetails {
+  readonly name?: string;
+  readonly group?: string;
+  readonly kind?: string;
+  readonly uid?: string;
+  readonly causes?: readonly StatusCause[];
+  readonly retryAfterSeconds?: number;
+}
+
+/** A failure whose Status has details. Its texts are upstream's, word for word, for people and scripts match on them. */
+export class ApiError extends ExecPathError {
+  readonly details: StatusDetails;
+
+  constructor(code: ErrorCode, message: string, details: StatusDetails, options: { readonly cause?: unknown } = {}) {
+    super(code, message, { ...options, hop: 'apiserver' });
+    this.details = details;
+  }
+}
+
+/** The Status that answers for anything thrown; with details when they are known. */
+export function apiStatusOf(thrown: unknown): Status & { readonly code: number } {
+  const status = statusOf(thrown);
+  return thrown instanceof ApiError ? { ...status, details: thrown.details } : status;
+}
+
+/** The Status of a success that has no object of its own, such as a deletion. */
+export function successStatus(details: StatusDetails): Status {
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+}
+
+/** A resource as errors name it: `pods`, or `leases.coordination.k8s.io` outside the core group. */
+export interface ResourceName {
+  readonly group: string;
+  readonly plural: string;
+}
+
+function qualified({ group, plural }: ResourceName): string {
+  return group === '' ? plural : `${plural}.${group}`;
+}
+
+function detailsOf({ group, plural }: ResourceName, name: string): StatusDetails {
+  return { name, ...(group === '' ? {} : { group }), kind: plural };
+}
+
+export function badRequest(message: string, cause?: unknown): ExecPathError {
+  return new ExecPathError('ERR_BAD_REQUEST', message, { cause, hop: 'apiserver' });
+}
+
+export function notFound(resource: ResourceName, name: string): ApiError {
+  return new ApiError('ERR_NOT_FOUND', `${qualified(resource)} "${name}" not found`, detailsOf(resource, name));
+}
+
+/** For a path that leads nowhere. */
+export function unknownPath(): ApiError {
+  return new ApiError('ERR_NOT_FOUND', 'the server could not find the requested resource', {});
+}
+
+export function alreadyExists(resource: ResourceName, name: string): ApiError {
+  return new ApiError(
+    'ERR_ALREADY_EXISTS',
+    `${qualified(resource)} "${name}" already exists`,
+    detailsOf(resource, name),
+  );
+}
+
+export function conflict(resource: ResourceName, name: string, why: string): ApiError {
+  return new ApiError(
+    'ERR_CONFLICT',
+    `Operation cannot be fulfilled on ${qualified(resource)} "${name}": ${why}`,
+    detailsOf(resource, name),
+  );
+}
+
+/** The conflict of two writers who read the same version. */
+export function staleVersion(resource: ResourceName, name: string): ApiError {
+  const why = 'the object has been modified; please apply your changes to the latest version and try again';
+  return conflict(resource, name, why);
+}
+
+/** `name` is empty for a whole collection. */
+export function forbidden(resource: ResourceName, name: string, why: string): ApiError {
+  const what = name === '' ? qualified(resource) : `${qualified(resource)} "${name}"`;
+  return new ApiError('ERR_FORBIDDEN', `${what} is forbidden: ${why}`, detailsOf(resource, name));
+}
+
+/** One broken field; `message` is its own text without the field's name. */
+export interface FieldError {
+  readonly field: string;
+  readonly reason: 'FieldValueInvalid' | 'FieldValueRequired' | 'FieldValueForbidden' | 'FieldValueDuplicate';
+  readonly message: string;
+}
+
+export function requiredField(field: string, message = ''): FieldError {
+  return { field, reason: 'FieldValueRequired', message: `Required value${message === '' ? '' : `: ${message}`}` };
+}
+
+export function invalidField(field: string, value: unknown, message: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${message}` };
+}
+
+export function forbiddenField(field: string, message: string): FieldError {
+  return { field, reason: 'FieldValueForbidden', message: `Forbidden: ${message}` };
+}
+
+export function duplicateField(field: string, value: unknown): FieldError {
+  return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(value)}` };
+}
+
+/** The object breaks the rules of its fields: all of them in one answer. */
+export function invalid(
+  type: { readonly group: string; readonly kind: string },
+  name: string,
+  errors: readonly FieldError[],
+): ApiError {
+  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+  const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
+  const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
+  return new ApiError('ERR_INVALID', `${kind} "${name}" is invalid: ${list}`, {
+    name,
+    ...(type.group === '' ? {} : { group: type.group }),
+    kind: type.kind,
+    causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
+  });
+}
+
+/** The HTTP status of a code of the table. */
+export function httpStatusOf(code: ErrorCode): number {
+  return errorTable[code].http;
+}

@@ -1,0 +1,64 @@
+import { conflict } from './api-error.ts';
+import type { ApiObject } from './api-object.ts';
+import { apiTime } from './object-rules.ts';
+import type { Resource } from './resource.ts';
+
+/** metav1.DeleteOptions, the part that decides something here. */
+export interface DeleteOptions {
+  /** 0: at once. Absent: what the object or its kind says. */
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+}
+
+export interface Deletion {
+  /** False: it is marked with `deletionTimestamp` and stays until others have done their part. */
+  readonly isGone: boolean;
+  /** The object as it was last, or as it is now. */
+  readonly object: ApiObject;
+}
+
+/**
+ * What a deletion does to an object: the same object again when it changes nothing.
+ *
+ * A grace period that runs can be shortened, not lengthened.
+ *
+ * @throws ApiError ERR_CONFLICT when a precondition does not hold
+ */
+export function decideDeletion(resource: Resource, current: ApiObject, options: DeleteOptions): Deletion {
+  checkPreconditions(resource, current, options);
+  const { metadata } = current;
+  const asked = options.gracePeriodSeconds;
+  const grace = resource.deletionGraceSeconds?.(current, asked === undefined ? undefined : Math.max(0, asked)) ?? 0;
+  if (grace === 0 && (metadata.finalizers ?? []).length === 0) return { isGone: true, object: current };
+  const running = metadata.deletionTimestamp ? (metadata.deletionGracePeriodSeconds ?? 0) : undefined;
+  if (running !== undefined && grace >= running) return { isGone: false, object: current };
+  const began = running === undefined ? Date.now() : Date.parse(metadata.deletionTimestamp ?? '') - running * 1000;
+  const deletionTimestamp = apiTime(new Date(began + grace * 1000));
+  return {
+    isGone: false,
+    object: { ...current, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds: grace } },
+  };
+}
+
+/** An object that is being deleted goes when nobody holds it any more. */
+export function isReadyToGo({ metadata }: ApiObject): boolean {
+  return (
+    Boolean(metadata.deletionTimestamp) &&
+    (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+    (metadata.finalizers ?? []).length === 0
+  );
+}
+
+function checkPreconditions(resource: Resource, { metadata }: ApiObject, { preconditions }: DeleteOptions): void {
+  const { uid, resourceVersion } = preconditions ?? {};
+  if (uid !== undefined && uid !== metadata.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid ?? ''}`;
+    throw conflict(resource, metadata.name, why);
+  }
+  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+    const why =
+      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ` +
+      `ResourceVersion in object meta: ${metadata.resourceVersion ?? ''}`;
+    throw conflict(resource, metadata.name, why);
+  }
+}

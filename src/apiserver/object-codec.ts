@@ -1,0 +1,45 @@
+import type { ApiObject } from './api-object.ts';
+import { apiVersionOf, type Resource } from './resource.ts';
+import type { StoreEntry } from './store.ts';
+
+/** Where an object lives; `namespace` is empty for kinds that have none. */
+export interface ObjectAddress {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** `/registry/pods/default/web`, `/registry/nodes/n1`. Names are checked before: none holds a slash. */
+export function keyOf(resource: Resource, { namespace, name }: ObjectAddress): string {
+  return `${prefixOf(resource, namespace)}${name}`;
+}
+
+/** What the keys of a collection start with; all namespaces when `namespace` is empty. */
+export function prefixOf(resource: Resource, namespace: string): string {
+  const base = `/registry/${resource.plural}/`;
+  return resource.namespaced && namespace !== '' ? `${base}${namespace}/` : base;
+}
+
+/** The stored text of an object. Its `resourceVersion` is the entry's revision and is not stored. */
+export function encodeObject(object: ApiObject): string {
+  const { resourceVersion: _, ...metadata } = object.metadata;
+  return JSON.stringify({ ...object, metadata });
+}
+
+const decoded = new WeakMap<StoreEntry, ApiObject>();
+
+/** The object of an entry. Entries never change, so each is parsed once while anybody holds it. */
+export function decodeObject(resource: Resource, entry: StoreEntry): ApiObject {
+  const known = decoded.get(entry);
+  if (known !== undefined) return known;
+  const object = withRevision(
+    { ...(JSON.parse(entry.value) as ApiObject), apiVersion: apiVersionOf(resource), kind: resource.kind },
+    entry.modRevision,
+  );
+  decoded.set(entry, object);
+  return object;
+}
+
+/** The same object with another `resourceVersion`, as a deletion shows it. */
+export function withRevision(object: ApiObject, revision: number): ApiObject {
+  return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+}

@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
+import { type ApiObject, isSameJson } from './api-object.ts';
+import { checkMetadataShape, generateName, metadataErrors } from './object-names.ts';
+import { apiVersionOf, type Resource } from './resource.ts';
+
+/**
+ * Which part of an object a write may change: `main` everything but status, `status` status and metadata alone,
+ * `ephemeralContainers` that one list of a pod's spec alone.
+ */
+export type UpdateScope = 'main' | 'status' | 'ephemeralContainers';
+
+/** metav1.Time: RFC 3339 in whole seconds. */
+export function apiTime(at: Date): string {
+  return `${at.toISOString().slice(0, 19)}Z`;
+}
+
+/**
+ * Makes what was sent into what is stored: a name, a uid, a time, defaults; what only the server may say is dropped.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST, ERR_INVALID
+ */
+export function prepareNew(resource: Resource, sent: ApiObject): ApiObject {
+  checkShape(resource, sent);
+  if ((sent.metadata.resourceVersion ?? '') !== '') {
+    throw badRequest('resourceVersion should not be set on objects to be created');
+  }
+  const { generateName: prefix, labels, annotations, ownerReferences, finalizers } = sent.metadata;
+  const given = sent.metadata.name ?? '';
+  const maxChars = resource.isNamedByLabel === true ? 63 : 253;
+  const name = given === '' && prefix !== undefined && prefix !== '' ? generateName(prefix, maxChars) : given;
+  const object: ApiObject = {
+    ...sent,
+    apiVersion: apiVersionOf(resource),
+    kind: resource.kind,
+    metadata: {
+      name,
+      ...(prefix === undefined ? {} : { generateName: prefix }),
+      ...(resource.namespaced ? { namespace: sent.metadata.namespace ?? '' } : {}),
+      uid: randomUUID(),
+      generation: 1,
+      creationTimestamp: apiTime(new Date()),
+      ...(labels === undefined ? {} : { labels }),
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+      ...(finalizers === undefined ? {} : { finalizers }),
+    },
+  };
+  const full = resource.prepareCreate?.(object) ?? object;
+  throwInvalid(resource, full, []);
+  return full;
+}
+
+/**
+ * Makes what was sent over `current` into what is stored: each write changes its scope alone.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST, ERR_CONFLICT for another version or uid, ERR_INVALID
+ */
+export function prepareNext(resource: Resource, current: ApiObject, sent: ApiObject, scope: UpdateScope): ApiObject {
+  checkShape(resource, sent);
+  const old = current.metadata;
+  const { uid = '', resourceVersion = '', labels, annotations, ownerReferences, finalizers } = sent.metadata;
+  if (resourceVersion !== '' && resourceVersion !== old.resourceVersion) throw staleVersion(resource, old.name);
+  if (uid !== '' && uid !== old.uid) {
+    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`;
+    throw conflict(resource, old.name, why);
+  }
+  const body = bodyOf(resource, current, sent, scope);
+  const isSpecChanged = !isSameJson(body['spec'], current['spec']);
+  const { labels: _, annotations: __, ownerReferences: ___, finalizers: ____, ...kept } = old;
+  const next: ApiObject = {
+    ...body,
+    apiVersion: current.apiVersion,
+    kind: current.kind,
+    metadata: {
+      ...kept,
+      ...(isSpecChanged ? { generation: (old.generation ?? 0) + 1 } : {}),
+      ...(labels === undefined ? {} : { labels }),
+      ...(annotations === undefined ? {} : { annotations }),
+      ...(ownerReferences === undefined ? {} : { ownerReferences }),
+      ...(finalizers === undefined ? {} : { finalizers }),
+    },
+  };
+  throwInvalid(resource, next, scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []);
+  return next;
+}
+
+/** Everything but metadata. */
+function bodyOf(
+  resource: Resource,
+  current: ApiObject,
+  sent: ApiObject,
+  scope: UpdateScope,
+): Readonly<Record<string, unknown>> {
+  switch (scope) {
+    case 'status':
+      return { ...current, status: sent['status'] };
+    case 'ephemeralContainers': {
+      const { ephemeralContainers } = (sent['spec'] ?? {}) as { readonly ephemeralContainers?: unknown };
+      return { ...current, spec: { ...(current['spec'] as object), ephemeralContainers } };
+    }
+    case 'main':
+      return resource.hasStatus === true ? { ...sent, status: current['status'] } : sent;
+  }
+}
+
+function checkShape(resource: Resource, sent: unknown): asserts sent is ApiObject {
+  checkMetadataShape(sent);
+  const { apiVersion, kind } = sent;
+  if (apiVersion !== undefined && apiVersion !== apiVersionOf(resource)) {
+    throw badRequest(
+      `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(resource)})`,
+    );
+  }
+  if (kind !== undefined && kind !== resource.kind) {
+    throw badRequest(`the kind in the data (${kind}) does not match the expected kind (${resource.kind})`);
+  }
+}
+
+function throwInvalid(
+  resource: Resource,
+  object: ApiObject,
+  more: ReturnType<NonNullable<Resource['validate']>>,
+): void {
+  const errors = [
+    ...metadataErrors(object, resource.isNamedByLabel === true),
+    ...(resource.validate?.(object) ?? []),
+    ...more,
+  ];
+  if (errors.length > 0) throw invalid(resource, object.metadata.name, errors);
+}

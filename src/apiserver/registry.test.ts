@@ -1,0 +1,250 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { namespaces, nodes, pods } from '../kubeapi/index.ts';
+import type { ApiObject } from './api-object.ts';
+import { MemoryStore } from './memory-store.ts';
+import type { ObjectWatchEvent } from './object-watch.ts';
+import { Registry } from './registry.ts';
+import { allResources } from './resources.ts';
+
+function podNamed(name: string, more: Partial<ApiObject> = {}, labels: Record<string, string> = {}): ApiObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default', labels },
+    spec: { containers: [{ name: 'main', image: 'busybox:1' }] },
+    ...more,
+  };
+}
+
+let registry: Registry;
+const web = { namespace: 'default', name: 'web' };
+
+beforeEach(async () => {
+  registry = new Registry(new MemoryStore(), allResources());
+  await registry.createLastingNamespaces();
+  return () => registry.close();
+});
+
+describe('the registry', () => {
+  it('gives a new object its uid, time, generation, version and defaults, and drops what only it may say', async () => {
+    const created = await registry.create(pods, {
+      ...podNamed('web'),
+      metadata: { ...podNamed('web').metadata, uid: 'mine', deletionTimestamp: '2020-01-01T00:00:00Z' },
+      status: { phase: 'Running' },
+    });
+    expect(created.metadata.uid).toMatch(/^[0-9a-f-]{36}$/);
+    expect(created.metadata.creationTimestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+    expect(created.metadata).toMatchObject({ generation: 1, resourceVersion: '6' });
+    expect(created.metadata.deletionTimestamp).toBeUndefined();
+    expect(created['status']).toEqual({ phase: 'Pending', qosClass: 'BestEffort' });
+    expect(created['spec']).toMatchObject({
+      restartPolicy: 'Always',
+      terminationGracePeriodSeconds: 30,
+      containers: [{ name: 'main', imagePullPolicy: 'IfNotPresent' }],
+    });
+    expect(await registry.get(pods, web)).toEqual(created);
+  });
+
+  it('says with upstream’s words what is not there, is there already, or has changed', async () => {
+    await expect(registry.get(pods, web)).rejects.toMatchObject({
+      code: 'ERR_NOT_FOUND',
+      message: 'pods "web" not found',
+      details: { name: 'web', kind: 'pods' },
+    });
+    await expect(
+      registry.create(pods, { ...podNamed('web'), metadata: { name: 'web', namespace: 'nope' } }),
+    ).rejects.toMatchObject({ message: 'namespaces "nope" not found' });
+    const created = await registry.create(pods, podNamed('web'));
+    await expect(registry.create(pods, podNamed('web'))).rejects.toMatchObject({
+      code: 'ERR_ALREADY_EXISTS',
+      message: 'pods "web" already exists',
+    });
+    await registry.update(pods, web, (pod) => ({ ...pod, metadata: { ...pod.metadata, labels: { a: 'b' } } }));
+    await expect(registry.update(pods, web, () => created)).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message:
+        'Operation cannot be fulfilled on pods "web": the object has been modified; ' +
+        'please apply your changes to the latest version and try again',
+    });
+  });
+
+  it('reports every broken field in one answer', async () => {
+    const broken = podNamed('Web', { spec: { containers: [{ name: 'a', image: 'x' }, { name: 'a' }] } });
+    await expect(registry.create(pods, broken)).rejects.toMatchObject({
+      code: 'ERR_INVALID',
+      message: expect.stringMatching(
+        /^Pod "Web" is invalid: \[metadata.name: Invalid value: "Web": .*, spec.containers\[1\].name: Duplicate value: "a", spec.containers\[1\].image: Required value\]$/,
+      ),
+      details: { causes: [{ field: 'metadata.name' }, {}, { reason: 'FieldValueRequired' }] },
+    });
+    expect((await registry.list(pods)).items).toEqual([]);
+  });
+
+  it('makes a name from generateName', async () => {
+    const { metadata } = await registry.create(pods, {
+      ...podNamed(''),
+      metadata: { name: '', generateName: 'web-', namespace: 'default' },
+    });
+    expect(metadata.name).toMatch(/^web-[b-z2-9]{5}$/);
+  });
+
+  it('keeps status and the rest apart, and counts generations of the spec alone', async () => {
+    await registry.create(pods, podNamed('web'));
+    const running = await registry.update(
+      pods,
+      web,
+      (pod) => ({ ...pod, spec: { containers: [] }, status: { phase: 'Running' } }),
+      { scope: 'status' },
+    );
+    expect(running['status']).toEqual({ phase: 'Running' });
+    expect(running['spec']).toMatchObject({ containers: [{ name: 'main' }] });
+    const changed = await registry.update(pods, web, (pod) => ({
+      ...podNamed('web', { spec: { ...(pod['spec'] as object), activeDeadlineSeconds: 5 } }),
+      status: { phase: 'Failed' },
+    }));
+    expect(changed['status']).toEqual({ phase: 'Running' });
+    expect(changed.metadata.generation).toBe(2);
+    await expect(
+      registry.update(pods, web, (pod) => ({ ...pod, spec: { ...(pod['spec'] as object), nodeName: 'n9' } })),
+    ).rejects.toMatchObject({ code: 'ERR_INVALID' });
+  });
+
+  it('writes nothing for a change that changes nothing, and nothing in a dry run', async () => {
+    const before = await registry.create(pods, podNamed('web'));
+    const same = await registry.update(pods, web, (pod) => ({ ...pod }));
+    expect(same.metadata.resourceVersion).toBe(before.metadata.resourceVersion);
+    await registry.create(pods, podNamed('other'), { dryRun: true });
+    await registry.update(pods, web, (pod) => ({ ...pod, status: { phase: 'Failed' } }), {
+      scope: 'status',
+      dryRun: true,
+    });
+    await registry.delete(pods, web, { dryRun: true });
+    expect((await registry.list(pods)).items).toEqual([before]);
+  });
+
+  it('computes a change anew when another one comes in between', async () => {
+    await registry.create(pods, podNamed('web'));
+    let interfere = true;
+    const label = (key: string) => (pod: ApiObject) => ({
+      ...pod,
+      metadata: { ...pod.metadata, resourceVersion: '', labels: { ...pod.metadata.labels, [key]: 'yes' } },
+    });
+    const done = await registry.update(pods, web, async (pod) => {
+      if (interfere) {
+        interfere = false;
+        await registry.update(pods, web, label('theirs'));
+      }
+      return label('ours')(pod);
+    });
+    expect(done.metadata.labels).toEqual({ theirs: 'yes', ours: 'yes' });
+  });
+
+  it('pages through one revision and says how many remain', async () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e'])
+      await registry.create(pods, podNamed(name, {}, { odd: String('ace'.includes(name)) }));
+    const first = await registry.list(pods, { limit: 2 });
+    expect(first.metadata.remainingItemCount).toBe(3);
+    await registry.delete(pods, { namespace: 'default', name: 'd' });
+    const second = await registry.list(pods, { limit: 9, continue: first.metadata.continue ?? '' });
+    expect([...first.items, ...second.items].map(({ metadata }) => metadata.name)).toEqual(['a', 'b', 'c', 'd', 'e']);
+    expect(second.metadata).toEqual({ resourceVersion: first.metadata.resourceVersion });
+    const odd = await registry.list(pods, { limit: 2, labelSelector: 'odd=true' });
+    expect(odd.items.map(({ metadata }) => metadata.name)).toEqual(['a', 'c']);
+    expect(odd.metadata.remainingItemCount).toBeUndefined();
+    const last = await registry.list(pods, {
+      limit: 2,
+      labelSelector: 'odd=true',
+      continue: odd.metadata.continue ?? '',
+    });
+    expect(last.items.map(({ metadata }) => metadata.name)).toEqual(['e']);
+    await expect(registry.list(pods, { continue: 'x' })).rejects.toMatchObject({ code: 'ERR_BAD_REQUEST' });
+  });
+
+  it('selects by namespace and by upstream’s fields, and refuses others', async () => {
+    await registry.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'other' } });
+    await registry.create(pods, podNamed('web', { spec: { ...(podNamed('x')['spec'] as object), nodeName: 'n1' } }));
+    await registry.create(pods, { ...podNamed('web'), metadata: { name: 'web', namespace: 'other' } });
+    const names = async (options: object): Promise<string[]> =>
+      (await registry.list(pods, options)).items.map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
+    expect(await names({})).toEqual(['default/web', 'other/web']);
+    expect(await names({ namespace: 'other' })).toEqual(['other/web']);
+    expect(await names({ fieldSelector: 'spec.nodeName=n1' })).toEqual(['default/web']);
+    expect(await names({ fieldSelector: 'spec.nodeName!=n1,status.phase==Pending' })).toEqual(['other/web']);
+    await expect(registry.list(pods, { fieldSelector: 'spec.foo=1' })).rejects.toMatchObject({
+      message: 'field label not supported: spec.foo',
+    });
+  });
+
+  it('lets a pod on a node finish, a pod on none go at once, and force win', async () => {
+    const spec = { ...(podNamed('x')['spec'] as object), nodeName: 'n1' };
+    await registry.create(pods, podNamed('idle'));
+    expect(await registry.delete(pods, { namespace: 'default', name: 'idle' })).toMatchObject({ isGone: true });
+    const { metadata } = await registry.create(pods, podNamed('web', { spec }));
+    const marked = await registry.delete(pods, web);
+    expect(marked.isGone).toBe(false);
+    expect(marked.object.metadata.deletionGracePeriodSeconds).toBe(30);
+    expect(await registry.delete(pods, web)).toMatchObject({ object: { metadata: marked.object.metadata } });
+    const shorter = await registry.delete(pods, web, { gracePeriodSeconds: 5 });
+    expect(Date.parse(marked.object.metadata.deletionTimestamp ?? '')).toBe(
+      Date.parse(shorter.object.metadata.deletionTimestamp ?? '') + 25_000,
+    );
+    await expect(
+      registry.delete(pods, web, { gracePeriodSeconds: 0, preconditions: { uid: 'other' } }),
+    ).rejects.toMatchObject({ code: 'ERR_CONFLICT' });
+    const uid = metadata.uid ?? '';
+    expect(await registry.delete(pods, web, { gracePeriodSeconds: 0, preconditions: { uid } })).toMatchObject({
+      isGone: true,
+    });
+    await expect(registry.get(pods, web)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  it('keeps an object until its last finalizer is gone', async () => {
+    await registry.create(nodes, {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: { name: 'n1', finalizers: ['example.com/hold'] },
+    });
+    const address = { namespace: '', name: 'n1' };
+    expect(await registry.delete(nodes, address)).toMatchObject({ isGone: false });
+    await registry.update(nodes, address, (node) => ({ ...node, metadata: { ...node.metadata, finalizers: [] } }));
+    await expect(registry.get(nodes, address)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
+  });
+
+  it('deletes a namespace only when it is empty, and the lasting ones never', async () => {
+    await registry.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mine' } });
+    await registry.create(pods, { ...podNamed('web'), metadata: { name: 'web', namespace: 'mine' } });
+    await expect(registry.delete(namespaces, { namespace: '', name: 'mine' })).rejects.toMatchObject({
+      message: 'namespaces "mine" is forbidden: it still has pods; delete those first',
+    });
+    await registry.delete(pods, { namespace: 'mine', name: 'web' });
+    expect(await registry.delete(namespaces, { namespace: '', name: 'mine' })).toMatchObject({ isGone: true });
+    await expect(registry.delete(namespaces, { namespace: '', name: 'default' })).rejects.toMatchObject({
+      message: 'namespaces "default" is forbidden: this namespace may not be deleted',
+    });
+  });
+
+  it('shows a watcher objects that come into and fall out of its selection', async () => {
+    const events: string[] = [];
+    const stop = new AbortController();
+    const watching = (async () => {
+      const start = { sendInitialEvents: true, signal: stop.signal };
+      for await (const event of registry.watch(pods, { labelSelector: 'app=web' }, start)) {
+        if (event.type !== 'BOOKMARK' || event.endsInitialEvents) events.push(textOf(event));
+        if (events.length === 5) stop.abort();
+      }
+    })();
+    await registry.create(pods, podNamed('web'));
+    const label = (app: string) =>
+      registry.update(pods, web, (pod) => ({ ...pod, metadata: { ...pod.metadata, labels: { app } } }));
+    await label('web');
+    await registry.update(pods, web, (pod) => ({ ...pod, status: { phase: 'Running' } }), { scope: 'status' });
+    await label('other');
+    await label('web');
+    await watching;
+    expect(events).toEqual(['BOOKMARK', 'ADDED web 7', 'MODIFIED web 8', 'DELETED web 9', 'ADDED web 10']);
+  });
+});
+
+function textOf({ type, object }: ObjectWatchEvent): string {
+  return type === 'BOOKMARK' ? type : `${type} ${object.metadata.name} ${object.metadata.resourceVersion}`;
+}

@@ -1,0 +1,59 @@
+import type { ResourceType } from '../kubeapi/index.ts';
+import type { FieldError } from './api-error.ts';
+import type { ApiObject } from './api-object.ts';
+import type { SelectableFields } from './field-selector.ts';
+
+/** A subresource as discovery lists it; its route stands elsewhere. */
+export interface Subresource {
+  readonly name: string;
+  readonly kind: string;
+  /** When the kind is not of the resource's own group. */
+  readonly group?: string;
+  readonly version?: string;
+  readonly verbs: readonly string[];
+}
+
+/**
+ * One kind of object that the registry holds, and what is particular about it. Everything else is the same for all.
+ *
+ * The functions never change what they are given.
+ */
+export interface Resource extends ResourceType<unknown> {
+  readonly singular: string;
+  readonly shortNames?: readonly string[];
+  readonly categories?: readonly string[];
+  /** Names must be a DNS label (63 characters, no dots) instead of a DNS subdomain (253). */
+  readonly isNamedByLabel?: boolean;
+  /** `status` is written through the subresource `/status` alone, and `/status` writes nothing else but metadata. */
+  readonly hasStatus?: boolean;
+  readonly subresources?: readonly Subresource[];
+  /** PUT of a name that does not exist creates it. */
+  readonly createsOnUpdate?: boolean;
+  /** Objects disappear so many ms after their last write. */
+  readonly ttlMs?: number;
+  /** Fields of field selectors beside `metadata.name` and `metadata.namespace`. */
+  readonly selectableFields?: (object: ApiObject) => SelectableFields;
+  /** Defaults of a new object. */
+  readonly prepareCreate?: (object: ApiObject) => ApiObject;
+  readonly validate?: (object: ApiObject) => readonly FieldError[];
+  readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
+  /** Seconds that a deletion gives somebody else to do its part; absent or 0: the object goes at once. */
+  readonly deletionGraceSeconds?: (object: ApiObject, asked: number | undefined) => number;
+}
+
+/** The verbs that every resource of the registry has. */
+export const objectVerbs: readonly string[] = [
+  'create',
+  'delete',
+  'deletecollection',
+  'get',
+  'list',
+  'patch',
+  'update',
+  'watch',
+];
+
+/** `v1`, or `coordination.k8s.io/v1`: the `apiVersion` of a resource's objects. */
+export function apiVersionOf({ group, version }: { readonly group: string; readonly version: string }): string {
+  return group === '' ? version : `${group}/${version}`;
+}

@@ -1,0 +1,85 @@
+import { events, leases, namespaces, nodes, serviceAccounts } from '../kubeapi/index.ts';
+import { type ApiObject, textAt } from './api-object.ts';
+import { podResource } from './pod-resource.ts';
+import type { Resource } from './resource.ts';
+
+/** How long events are kept, in ms: `--event-ttl`. */
+export const EVENT_TTL_MS = 3_600_000;
+
+const statusSubresource = (kind: string): { name: string; kind: string; verbs: readonly string[] } => ({
+  name: 'status',
+  kind,
+  verbs: ['get', 'patch', 'update'],
+});
+
+export const namespaceResource: Resource = {
+  ...namespaces,
+  singular: 'namespace',
+  shortNames: ['ns'],
+  isNamedByLabel: true,
+  hasStatus: true,
+  subresources: [statusSubresource('Namespace')],
+  selectableFields: (object) => ({ 'status.phase': textAt(object, ['status', 'phase']) }),
+  prepareCreate: (object): ApiObject => ({
+    ...object,
+    metadata: {
+      ...object.metadata,
+      labels: { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name },
+    },
+    status: { phase: 'Active' },
+  }),
+};
+
+export const nodeResource: Resource = {
+  ...nodes,
+  singular: 'node',
+  shortNames: ['no'],
+  hasStatus: true,
+  subresources: [statusSubresource('Node')],
+  selectableFields: (object) => {
+    const { spec } = object as { readonly spec?: { readonly unschedulable?: unknown } };
+    return { 'spec.unschedulable': String(spec?.unschedulable === true) };
+  },
+};
+
+export const leaseResource: Resource = { ...leases, singular: 'lease', createsOnUpdate: true };
+
+export const serviceAccountResource: Resource = {
+  ...serviceAccounts,
+  singular: 'serviceaccount',
+  shortNames: ['sa'],
+};
+
+const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
+
+/** @param ttlMs how long an event outlives its last write */
+export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
+  return {
+    ...events,
+    singular: 'event',
+    shortNames: ['ev'],
+    createsOnUpdate: true,
+    ttlMs,
+    selectableFields: (object) => ({
+      ...Object.fromEntries(
+        involvedObjectFields.map((field) => [`involvedObject.${field}`, textAt(object, ['involvedObject', field])]),
+      ),
+      reason: textAt(object, ['reason']),
+      reportingComponent: textAt(object, ['reportingComponent']),
+      source: textAt(object, ['source', 'component']) || textAt(object, ['reportingComponent']),
+      type: textAt(object, ['type']),
+    }),
+  };
+}
+
+/** Everything that the registry holds, in the order in which discovery lists it. */
+export function allResources(options: { readonly eventTtlMs?: number } = {}): readonly Resource[] {
+  return [
+    eventResource(options.eventTtlMs),
+    namespaceResource,
+    nodeResource,
+    podResource,
+    serviceAccountResource,
+    leaseResource,
+  ];
+}
