@@ -1,0 +1,11 @@
+export {
+  CommandStartError,
+  type LookupOptions,
+  lookUpCommand,
+  type ProcessUser,
+  resolveInside,
+} from './command-lookup.ts';
+export { FifoPool } from './fifo-pool.ts';
+export { SESSION_VARIABLE } from './process-tree.ts';
+export type { ProcessExit } from './spawn-child.ts';
+export { type ProcessSpec, type RunningProcess, type StartOptions, startProcess } from './start-process.ts';

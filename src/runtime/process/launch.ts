@@ -1,0 +1,105 @@
+import { closeSync } from 'node:fs';
+import type { TerminalSize } from '../../common/terminal-size.ts';
+import type { ProcessUser } from './command-lookup.ts';
+import type { FifoPool, Pipe } from './fifo-pool.ts';
+import { type NativePty, openTerminal } from './native-terminal.ts';
+import { OutputStream } from './output-stream.ts';
+import { PipeInput } from './pipe-input.ts';
+import { type Child, type ChildOptions, coverDescriptor, spawnChild, uncoverDescriptor } from './spawn-child.ts';
+import { TerminalInput } from './terminal-input.ts';
+
+/** A program made ready to run: found, with its wrappers before it. */
+export interface Launch extends Pick<ChildOptions, 'file' | 'argv' | 'env' | 'cwd' | 'uid' | 'gid'> {
+  /** Owner of pipes and terminal. */
+  readonly user?: ProcessUser;
+}
+
+/** A running program with our ends of its streams. */
+export interface Launched {
+  readonly child: Child;
+  readonly stdin?: PipeInput | TerminalInput;
+  readonly stdout?: OutputStream;
+  readonly stderr?: OutputStream;
+  readonly resize: (size: TerminalSize) => void;
+}
+
+export interface Streams {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+/** Starts a program on pipes; a stream that is not wanted is `/dev/null`. */
+export async function launchOnPipes(launch: Launch, streams: Streams, pool: FifoPool): Promise<Launched> {
+  const pipes: Pipe[] = [];
+  const keep = async (pipe: Promise<Pipe>): Promise<Pipe> => {
+    pipes.push(await pipe);
+    return pipe;
+  };
+  try {
+    const stdin = streams.stdin ? await keep(pool.toChild(launch.user)) : undefined;
+    const stdout = streams.stdout ? await keep(pool.fromChild(launch.user)) : undefined;
+    const stderr = streams.stderr ? await keep(pool.fromChild(launch.user)) : undefined;
+    const stdio = [stdin?.childs ?? 'ignore', stdout?.childs ?? 'ignore', stderr?.childs ?? 'ignore'] as const;
+    const child = await spawnChild({ ...launch, stdio, newSession: true });
+    for (const pipe of pipes) closeSync(pipe.childs);
+    return {
+      child,
+      ...(stdin && { stdin: new PipeInput(stdin.ours) }),
+      ...(stdout && { stdout: new OutputStream(stdout.ours, 'pipe') }),
+      ...(stderr && { stderr: new OutputStream(stderr.ours, 'pipe') }),
+      resize: () => {},
+    };
+  } catch (thrown) {
+    for (const pipe of pipes) {
+      closeSync(pipe.ours);
+      closeSync(pipe.childs);
+    }
+    throw thrown;
+  }
+}
+
+/** Starts a program on a terminal of its own, which becomes its controlling terminal. */
+export async function launchOnTerminal(
+  launch: Launch,
+  size: TerminalSize,
+  pty: NativePty,
+  setsid: string,
+): Promise<Launched> {
+  const { master, slave } = openTerminal(pty, size, launch.user);
+  // Held until all output is read: while a slave is open the master has no hang-up, which libuv would take for the end.
+  let isSlaveOpen = true;
+  const closeSlave = (): void => {
+    if (isSlaveOpen) closeSync(slave);
+    isSlaveOpen = false;
+  };
+  coverDescriptor(master);
+  let child: Child;
+  try {
+    child = await spawnChild({
+      ...launch,
+      file: setsid,
+      argv: ['setsid', '-c', ...launch.argv],
+      stdio: [slave, slave, slave],
+      newSession: false,
+    });
+  } catch (thrown) {
+    closeSlave();
+    uncoverDescriptor(master);
+    closeSync(master);
+    throw thrown;
+  }
+  const stdin = new TerminalInput(master);
+  let isMasterOpen = true;
+  const stdout = new OutputStream(master, 'terminal', () => {
+    isMasterOpen = false;
+    stdin.abandon();
+    uncoverDescriptor(master);
+    closeSlave();
+  });
+  void child.exited.then(() => stdout.lookOn(closeSlave));
+  const resize = ({ width, height }: TerminalSize): void => {
+    if (isMasterOpen && width > 0 && height > 0) pty.resize(master, width, height, 0, 0);
+  };
+  return { child, stdin, stdout, resize };
+}

@@ -1,0 +1,51 @@
+import { Socket } from 'node:net';
+import { Writable } from 'node:stream';
+
+/** Bytes that wait here for a slow process before `write` returns false; the pipe holds 64 KiB more. */
+export const INPUT_BUFFER_BYTES = 64 * 1024;
+
+/**
+ * A process's stdin through a pipe: `end()` is EOF for it.
+ *
+ * A process that closed its stdin, or ended, is no error: what is written after that is thrown away.
+ * Owns: the descriptor, closed after `end()` or by `destroy()`.
+ */
+export class PipeInput extends Writable {
+  readonly #sink: Socket;
+  #gone = false;
+
+  constructor(fd: number) {
+    super({ highWaterMark: INPUT_BUFFER_BYTES });
+    this.#sink = new Socket({ fd, readable: false, writable: true });
+    // EPIPE: nobody reads any more. The write in flight is told through its callback.
+    this.#sink.on('error', () => {
+      this.#gone = true;
+    });
+  }
+
+  /** The process has ended: gives up the descriptor; the writer is not disturbed, its bytes are thrown away. */
+  abandon(): void {
+    this.#gone = true;
+    this.#sink.destroy();
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
+    if (this.#gone) done();
+    else this.#sink.write(chunk, () => done());
+  }
+
+  /** All writes have been taken by now; `Socket.end` would want shutdown(2), which pipes do not have. */
+  override _final(done: () => void): void {
+    this.#close(done);
+  }
+
+  override _destroy(cause: Error | null, done: (error?: Error | null) => void): void {
+    this.#close(() => done(cause));
+  }
+
+  #close(done: () => void): void {
+    this.#gone = true;
+    if (this.#sink.closed) done();
+    else this.#sink.once('close', () => done()).destroy();
+  }
+}
