@@ -5,10 +5,11 @@ export interface RuntimeCallErrorOptions {
   readonly cause?: unknown;
   /** The RPC that failed, such as `StartContainer`; undefined on the side that answers. */
   readonly rpc?: string | undefined;
+  /** True when this side's caller cancelled: no fault of the runtime, ERR_ABORTED. */
+  readonly aborted?: boolean;
 }
 
 const codeRows = new Map<number, ErrorCode>([
-  [grpcCodes.Canceled, 'ERR_ABORTED'],
   [grpcCodes.InvalidArgument, 'ERR_CRI_INVALID_ARGUMENT'],
   [grpcCodes.DeadlineExceeded, 'ERR_CRI_DEADLINE'],
   [grpcCodes.NotFound, 'ERR_CRI_NOT_FOUND'],
@@ -31,10 +32,11 @@ export class RuntimeCallError extends ExecPathError {
   readonly rpc: string | undefined;
 
   constructor(grpcCode: number, description: string, options: RuntimeCallErrorOptions = {}) {
+    const { cause, aborted = false } = options;
     super(
-      codeRows.get(grpcCode) ?? 'ERR_CRI_CALL',
+      aborted ? 'ERR_ABORTED' : (codeRows.get(grpcCode) ?? 'ERR_CRI_CALL'),
       `rpc error: code = ${grpcCodeName(grpcCode)} desc = ${description}`,
-      grpcCode === grpcCodes.Canceled ? { cause: options.cause } : { cause: options.cause, hop: 'runtime' },
+      aborted ? { cause } : { cause, hop: 'runtime' },
     );
     this.grpcCode = grpcCode;
     this.description = description;
@@ -42,7 +44,10 @@ export class RuntimeCallError extends ExecPathError {
   }
 }
 
-const rowCodes = new Map<ErrorCode, number>([...codeRows].map(([code, row]) => [row, code]));
+const rowCodes = new Map<ErrorCode, number>([
+  ...[...codeRows].map(([code, row]): [ErrorCode, number] => [row, code]),
+  ['ERR_ABORTED', grpcCodes.Canceled],
+]);
 
 const httpCodes = new Map<number, number>([
   [400, grpcCodes.InvalidArgument],

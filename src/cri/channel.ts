@@ -2,7 +2,7 @@ import { Client, connectivityState, credentials, Metadata } from '@grpc/grpc-js'
 import { toError } from '../common/errors.ts';
 import { type CriEndpoint, formatCriEndpoint, grpcTargetOf } from './endpoint.ts';
 import { OpenCall } from './open-call.ts';
-import { type CriMessage, type CriMethod, definitionOf, MAX_MESSAGE_BYTES } from './service.ts';
+import { type CriMessage, type CriMethod, decodeMessage, encodeMessage, MAX_MESSAGE_BYTES, pathOf } from './service.ts';
 import { deadlineAfter } from './timeout.ts';
 
 /** Go servers end connections that ping more often than every 5 minutes. */
@@ -56,15 +56,15 @@ export class CriChannel {
   /** @throws RuntimeCallError */
   async unary(method: CriMethod, request: CriMessage, limits: CallLimits): Promise<CriMessage> {
     const open = new OpenCall(this.endpoint, method.name, limits.signal);
-    const { path, requestSerialize, responseDeserialize } = definitionOf(method);
     try {
       this.#start(open);
+      const bytes = encodeMessage(method.input, request);
       return await new Promise<CriMessage>((resolve, reject) => {
         const call = this.#client.makeUnaryRequest(
-          path,
-          requestSerialize,
-          responseDeserialize,
-          request,
+          pathOf(method),
+          asIs,
+          (answer) => decodeMessage(method.output, answer),
+          bytes,
           new Metadata(),
           { deadline: deadlineAfter(limits.timeoutMs) },
           (error, response) => {
@@ -88,14 +88,13 @@ export class CriChannel {
     limits: CallLimits,
   ): AsyncGenerator<CriMessage, void, undefined> {
     const open = new OpenCall(this.endpoint, method.name, limits.signal);
-    const { path, requestSerialize, responseDeserialize } = definitionOf(method);
     try {
       this.#start(open);
       const call = this.#client.makeServerStreamRequest(
-        path,
-        requestSerialize,
-        responseDeserialize,
-        request,
+        pathOf(method),
+        asIs,
+        (answer) => decodeMessage(method.output, answer),
+        encodeMessage(method.input, request),
         new Metadata(),
         { deadline: deadlineAfter(limits.timeoutMs) },
       );
@@ -142,4 +141,9 @@ export class CriChannel {
     this.#calls.delete(open);
     open.release();
   }
+}
+
+/** Requests are encoded before they are sent: inside the library an error would lose its words. */
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
 }

@@ -15,7 +15,7 @@ const MAX_SOCKET_PATH_BYTES = 107;
  * @throws ExecPathError ERR_CRI_ENDPOINT
  */
 export function parseCriEndpoint(text: string): CriEndpoint {
-  const unix = /^(?:unix:(?:\/\/)?)?(\/.*)$/s.exec(text);
+  const unix = /^(?:unix:\/\/|unix:)?(\/(?!\/).+)$/s.exec(text);
   if (unix) return unixEndpoint(unix[1] ?? '', text);
   const tcp = /^(?:tcp:\/\/)?(\[[^\]/]+\]|[^[\]:/\s]+):(\d{1,5})$/.exec(text);
   if (!tcp) {
@@ -31,7 +31,7 @@ export function parseCriEndpoint(text: string): CriEndpoint {
 }
 
 function unixEndpoint(path: string, text: string): CriEndpoint {
-  if (path.includes('\0')) throw bad(text, 'has a NUL in its path');
+  if (/\p{Cc}/u.test(path)) throw bad(text, 'has a control character in its path');
   if (Buffer.byteLength(path) > MAX_SOCKET_PATH_BYTES) {
     throw bad(text, `has a path of ${Buffer.byteLength(path)} bytes, a unix socket takes ${MAX_SOCKET_PATH_BYTES}`);
   }

@@ -7,7 +7,7 @@ export interface HandlerContext {
 }
 
 /**
- * Answers one unary RPC with the fields that matter. What it throws becomes the gRPC status: a RuntimeCallError its
+ * Answers one unary RPC with the fields that matter. Once the signal fires its answer counts no more. What it throws becomes the gRPC status: a RuntimeCallError its
  * code, another ExecPathError the code of its row, anything else Unknown.
  */
 export type UnaryHandler<Input extends DescMessage, Output extends DescMessage> = (

@@ -47,7 +47,8 @@ export class OpenCall {
 
   /** Ends the call; it fails with Canceled or Unavailable and `description`. Only the first reason counts. */
   giveUp(code: 'Canceled' | 'Unavailable', description: string, cause?: unknown): void {
-    this.#failure ??= new RuntimeCallError(grpcCodes[code], description, { rpc: this.#rpc, cause });
+    const aborted = code === 'Canceled';
+    this.#failure ??= new RuntimeCallError(grpcCodes[code], description, { rpc: this.#rpc, cause, aborted });
     this.#call?.cancel();
   }
 
@@ -72,8 +73,11 @@ export class OpenCall {
 
   #read(error: Error): RuntimeCallError {
     if (error instanceof RuntimeCallError) return error;
-    // Without a code it is no answer but a request that cannot be encoded, such as a number out of its field's range.
-    const { code = grpcCodes.Internal, details = error.message } = error as Partial<ServiceError>;
-    return new RuntimeCallError(code, details, { rpc: this.#rpc, cause: error });
+    // Without a code it was never sent: a value does not fit its field, or the timeout is no number.
+    const { code = grpcCodes.InvalidArgument, details = error.message } = error as Partial<ServiceError>;
+    return new RuntimeCallError(code, details.replace(EMPTY_NOTE, ''), { rpc: this.#rpc, cause: error });
   }
 }
+
+/** The library ends a failure to connect with a note that is empty for sockets. */
+const EMPTY_NOTE = /\.? Resolution note: $/;

@@ -4,7 +4,7 @@ import { grpcStatusOf, RuntimeCallError } from './call-error.ts';
 import { publishCall } from './call-trace.ts';
 import { grpcCodes } from './grpc-code.ts';
 import type { StreamHandler, UnaryHandler } from './handlers.ts';
-import type { CriMessage, CriMethod } from './service.ts';
+import { type CriMessage, type CriMethod, encodeMessage } from './service.ts';
 
 export type AnyUnaryHandler = UnaryHandler<DescMessage, DescMessage>;
 export type AnyStreamHandler = StreamHandler<DescMessage, DescMessage>;
@@ -23,19 +23,19 @@ export class ServedCalls {
   readonly #streams = new Set<AbortController>();
 
   /** The library's handler for a unary RPC. */
-  unary(method: CriMethod, handler: AnyUnaryHandler): handleUnaryCall<CriMessage, CriMessage> {
+  unary(method: CriMethod, handler: AnyUnaryHandler): handleUnaryCall<CriMessage, Buffer> {
     return (call, callback) => {
-      const answer = async (signal: AbortSignal): Promise<CriMessage> =>
-        create(method.output, await handler(call.request, { signal }));
+      const answer = async (signal: AbortSignal): Promise<Buffer> =>
+        encodeAnswer(method.output, await unlessAborted(handler(call.request, { signal }), signal));
       this.#run(this.#unary, method, call, answer).then(
-        (response) => callback(null, response),
+        (bytes) => callback(null, bytes),
         (error: unknown) => callback(grpcStatusOf(error)),
       );
     };
   }
 
   /** The library's handler for an RPC that answers with a stream. */
-  stream(method: CriMethod, handler: AnyStreamHandler): handleServerStreamingCall<CriMessage, CriMessage> {
+  stream(method: CriMethod, handler: AnyStreamHandler): handleServerStreamingCall<CriMessage, Buffer> {
     return (call) => {
       const answer = (signal: AbortSignal): Promise<void> =>
         writeAll(call, method.output, handler(call.request, { signal }), signal);
@@ -51,7 +51,7 @@ export class ServedCalls {
     abortAll(this.#streams);
   }
 
-  /** Fires the signal of every call. */
+  /** Ends every call with Unavailable; handlers see their signal fire and nobody waits for them. */
   abort(): void {
     abortAll(this.#streams);
     abortAll(this.#unary);
@@ -89,9 +89,14 @@ function abortAll(group: Iterable<AbortController>): void {
   }
 }
 
+/** Encoded here and not by the library, which would not say which field is wrong. */
+function encodeAnswer(output: DescMessage, answer: MessageInitShape<DescMessage>): Buffer {
+  return encodeMessage(output, create(output, answer));
+}
+
 /** One message at a time: the next is made when the last has been handed to the socket. */
 async function writeAll(
-  call: ServerWritableStream<CriMessage, CriMessage>,
+  call: ServerWritableStream<CriMessage, Buffer>,
   output: DescMessage,
   messages: AsyncIterable<MessageInitShape<DescMessage>>,
   signal: AbortSignal,
@@ -101,8 +106,8 @@ async function writeAll(
     for (;;) {
       const next = await unlessAborted(iterator.next(), signal);
       if (next.done === true) return;
-      const message = create(output, next.value);
-      await unlessAborted(new Promise<unknown>((resolve) => call.write(message, resolve)), signal);
+      const bytes = encodeAnswer(output, next.value);
+      await unlessAborted(new Promise<unknown>((resolve) => call.write(bytes, resolve)), signal);
     }
   } finally {
     // Not awaited: a generator that sleeps takes note when it wakes.

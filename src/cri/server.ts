@@ -1,22 +1,17 @@
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ExecPathError, toError } from '../common/errors.ts';
-import { RuntimeCallError } from './call-error.ts';
 import { type CriEndpoint, formatCriEndpoint, grpcTargetOf, isLoopback, parseCriEndpoint } from './endpoint.ts';
-import { grpcCodes } from './grpc-code.ts';
-import type { CriHandlers, HandlerContext } from './handlers.ts';
-import { type AnyStreamHandler, type AnyUnaryHandler, ServedCalls } from './served-calls.ts';
-import {
-  type CriMessage,
-  type CriMethod,
-  type CriMethodDefinition,
-  definitionOf,
-  MAX_MESSAGE_BYTES,
-  methodsOf,
-} from './service.ts';
+import { addService } from './grpc-service.ts';
+import type { CriHandlers } from './handlers.ts';
+import { ServedCalls } from './served-calls.ts';
+import { MAX_MESSAGE_BYTES } from './service.ts';
 import { freeSocketPath, restrictSocket } from './socket-file.ts';
 
 /** How long a graceful close waits for answers under way before it ends them, in ms. */
 const CLOSE_GRACE_MS = 5000;
+
+/** How long callers then have to take their errors before the connections are cut, in ms. */
+const CLOSE_FLUSH_MS = 500;
 
 /** Calls that one connection may have under way; more wait on the caller's side. */
 const MAX_CONCURRENT_CALLS = 1000;
@@ -67,12 +62,12 @@ export class CriServer implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#calls.endStreams();
-    const force = setTimeout(() => {
-      this.#calls.abort();
-      this.#server.forceShutdown();
-    }, this.#closeGraceMs).unref();
+    const steps = [
+      setTimeout(() => this.#calls.abort(), this.#closeGraceMs),
+      setTimeout(() => this.#server.forceShutdown(), this.#closeGraceMs + CLOSE_FLUSH_MS),
+    ];
     await new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
-    clearTimeout(force);
+    for (const step of steps) clearTimeout(step);
   }
 }
 
@@ -143,33 +138,10 @@ async function bind(server: Server, endpoint: CriEndpoint): Promise<CriEndpoint>
 
 function listenError(endpoint: CriEndpoint, error: unknown): ExecPathError {
   const cause = toError(error);
-  return new ExecPathError('ERR_CRI_LISTEN', `cannot serve CRI on ${formatCriEndpoint(endpoint)}: ${cause.message}`, {
+  // The library counts addresses and then lists what the system said of each.
+  const why = /errors: \[(.*)\]$/s.exec(cause.message)?.[1] ?? cause.message;
+  return new ExecPathError('ERR_CRI_LISTEN', `cannot serve CRI on ${formatCriEndpoint(endpoint)}: ${why}`, {
     cause,
     hop: 'runtime',
   });
-}
-
-type AnyHandlers = Readonly<Record<string, ((request: CriMessage, context: HandlerContext) => unknown) | undefined>>;
-
-function addService(server: Server, calls: ServedCalls, name: 'runtime' | 'image', handlers: CriHandlers): void {
-  const own = (handlers[name] ?? {}) as AnyHandlers;
-  const definitions: Record<string, CriMethodDefinition> = {};
-  const implementation: UntypedServiceImplementation = {};
-  for (const method of methodsOf(name)) {
-    const answer = (request: CriMessage, context: HandlerContext): unknown => {
-      const handler = own[method.localName];
-      if (handler === undefined) throw unimplemented(method);
-      return handler.call(own, request, context);
-    };
-    definitions[method.localName] = definitionOf(method);
-    implementation[method.localName] =
-      method.methodKind === 'unary'
-        ? calls.unary(method, answer as AnyUnaryHandler)
-        : calls.stream(method, answer as AnyStreamHandler);
-  }
-  server.addService(definitions, implementation);
-}
-
-function unimplemented(method: CriMethod): RuntimeCallError {
-  return new RuntimeCallError(grpcCodes.Unimplemented, `this runtime does not implement ${method.name}`);
 }

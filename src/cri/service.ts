@@ -1,5 +1,5 @@
 import { type DescMessage, type DescMethod, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf';
-import { logVerbosity, type MethodDefinition, setLogVerbosity } from '@grpc/grpc-js';
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import { ImageService, RuntimeService } from './gen/runtime/v1/api_pb.ts';
 
 /** The largest message either side sends or takes: the kubelet's and containerd's limit. */
@@ -17,10 +17,8 @@ export const criServices = { runtime: RuntimeService, image: ImageService } as c
 /** CRI has unary calls and server streams, nothing else. */
 export type CriMethod = DescMethod & { readonly methodKind: 'unary' | 'server_streaming' };
 
-/** What the gRPC library carries: any message of `runtime.v1`. */
+/** Any message of `runtime.v1`. */
 export type CriMessage = MessageShape<DescMessage>;
-
-export type CriMethodDefinition = MethodDefinition<CriMessage, CriMessage>;
 
 /** The methods of a service, each with its name in camel case as `localName`. */
 export function methodsOf(service: keyof typeof criServices): readonly CriMethod[] {
@@ -31,25 +29,18 @@ function isCriMethod(method: DescMethod): method is CriMethod {
   return method.methodKind === 'unary' || method.methodKind === 'server_streaming';
 }
 
-/** The gRPC library's view of a method: its path and how messages become bytes. */
-export function definitionOf(method: CriMethod): CriMethodDefinition {
-  return {
-    path: `/${method.parent.typeName}/${method.name}`,
-    requestStream: false,
-    responseStream: method.methodKind === 'server_streaming',
-    requestSerialize: (message) => encode(method.input, message),
-    requestDeserialize: (bytes) => decode(method.input, bytes),
-    responseSerialize: (message) => encode(method.output, message),
-    responseDeserialize: (bytes) => decode(method.output, bytes),
-  };
+/** The HTTP/2 path of a method. */
+export function pathOf(method: CriMethod): string {
+  return `/${method.parent.typeName}/${method.name}`;
 }
 
-function encode(schema: DescMessage, message: CriMessage): Buffer {
+/** @throws Error that names the field whose value does not fit its type */
+export function encodeMessage(schema: DescMessage, message: CriMessage): Buffer {
   const bytes = toBinary(schema, message);
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** Fields of type `bytes` are views of `bytes`, which the library allocated for this one message. */
-function decode(schema: DescMessage, bytes: Buffer): CriMessage {
+/** Fields of type `bytes` are views of `bytes`, which the gRPC library allocated for this one message. */
+export function decodeMessage(schema: DescMessage, bytes: Buffer): CriMessage {
   return fromBinary(schema, new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
