@@ -1,3 +1,6 @@
+export * from './api-error.ts';
+export * from './call-options.ts';
+export * from './client.ts';
 export * from './client-config.ts';
 export type * from './container.ts';
 export type { RequestHeaders } from './credentials.ts';
@@ -10,6 +13,7 @@ export * from './kubeconfig.ts';
 export * from './kubeconfig-writer.ts';
 export * from './lease.ts';
 export type * from './list.ts';
+export * from './list-watch.ts';
 export type * from './namespace.ts';
 export * from './node.ts';
 export type * from './object-meta.ts';

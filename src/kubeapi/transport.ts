@@ -85,7 +85,7 @@ function urlUnder(server: URL, path: string, query?: URLSearchParams): URL {
   const url = new URL(server);
   const [pathname = '', search = ''] = path.split('?', 2);
   url.pathname = server.pathname.replace(/\/+$/, '') + pathname;
-  url.search = query === undefined ? search : query.toString();
+  url.search = [search, query?.toString() ?? ''].filter((part) => part !== '').join('&');
   return url;
 }
 

@@ -199,7 +199,7 @@ function library(): Promise<typeof x509> {
   loaded ??= (async () => {
     await import('reflect-metadata');
     const lib = await import('@peculiar/x509');
-    lib.cryptoProvider.set(webcrypto as Parameters<typeof lib.cryptoProvider.set>[0]);
+    lib.cryptoProvider.set(webcrypto);
     return lib;
   })();
   return loaded;
