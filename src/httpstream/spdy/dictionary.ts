@@ -1,0 +1,31 @@
+/**
+ * The SPDY/3 header dictionary, 1423 bytes: 65 words, each after its length as u32, then a plain tail.
+ *
+ * @see SPDY protocol draft 3, 2.6.10.1; wire.md 1.4
+ */
+export const dictionary: Uint8Array = build();
+
+/** Adler-32 of the dictionary: the DICTID of the zlib preamble. */
+export const DICTIONARY_ID = 0xe3c6_a7c2;
+
+function build(): Uint8Array {
+  const words = (
+    'options head post put delete trace accept accept-charset accept-encoding accept-language accept-ranges age allow ' +
+    'authorization cache-control connection content-base content-encoding content-language content-length ' +
+    'content-location content-md5 content-range content-type date etag expect expires from host if-match ' +
+    'if-modified-since if-none-match if-range if-unmodified-since last-modified location max-forwards pragma ' +
+    'proxy-authenticate proxy-authorization range referer retry-after server te trailer transfer-encoding upgrade ' +
+    'user-agent vary via warning www-authenticate method get status 200_OK version HTTP/1.1 url public set-cookie ' +
+    'keep-alive origin'
+  ).split(' ');
+  const statuses =
+    '100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505' +
+    '203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized' +
+    '403 Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service Unavailable';
+  const rest =
+    'Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT' +
+    'chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,text/javascript,' +
+    'publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.';
+  const entries = words.map((word) => String.fromCharCode(0, 0, 0, word.length) + word.replace('_', ' '));
+  return new TextEncoder().encode(entries.join('') + statuses + rest);
+}
