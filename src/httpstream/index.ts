@@ -1,5 +1,8 @@
-export * from './http-answer.ts';
-export * from './linger.ts';
+export * from './connection.ts';
+export type { RawHeaders } from './http-answer.ts';
+export { type Listener, type ListenOptions, listen, STOP_GRACE_MS, type TlsSource } from './listener.ts';
+export { RELAY_BUFFER_BYTES, RELAY_LINGER_MS, type RelayResult, type RelaySide, relay } from './relay.ts';
 export * from './spdy/index.ts';
-export * from './upgrade.ts';
+export { answerUpgrade, refuseUpgrade, requestUpgrade, type UpgradeAnswer } from './upgrade.ts';
+export { proxyUpgrade, type UpgradeProxyResult, type UpgradeTarget } from './upgrade-proxy.ts';
 export * from './websocket/index.ts';
