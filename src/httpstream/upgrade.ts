@@ -6,7 +6,7 @@ import { type HttpAnswer, HttpAnswerParser, type RawHeaders } from './http-answe
 import { lingerAndDestroy } from './linger.ts';
 
 /** How long an upgrade may take, from the request to the last byte of the answer, in ms. */
-export const UPGRADE_TIMEOUT_MS = 30_000;
+export const UPGRADE_ANSWER_TIMEOUT_MS = 30_000;
 
 export interface UpgradeRequest {
   readonly method: 'GET' | 'POST';
@@ -24,7 +24,7 @@ export interface UpgradeAnswer {
 }
 
 export interface UpgradeOptions {
-  /** Default {@link UPGRADE_TIMEOUT_MS}. */
+  /** Default {@link UPGRADE_ANSWER_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
@@ -44,7 +44,7 @@ export function requestUpgrade(
   request: UpgradeRequest,
   options: UpgradeOptions = {},
 ): Promise<UpgradeAnswer> {
-  const { timeoutMs = UPGRADE_TIMEOUT_MS, signal } = options;
+  const { timeoutMs = UPGRADE_ANSWER_TIMEOUT_MS, signal } = options;
   return new Promise((resolve, reject) => {
     const parser = new HttpAnswerParser();
     const settle = (outcome: HttpAnswer | Error): void => {

@@ -20,7 +20,7 @@ export interface SpdyDialRequest {
   readonly protocols: readonly string[];
   /** Default POST, as client-go does. */
   readonly method?: 'GET' | 'POST';
-  /** Default {@link UPGRADE_TIMEOUT_MS}. */
+  /** Default {@link UPGRADE_ANSWER_TIMEOUT_MS}. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly session?: Omit<SpdySessionOptions, 'role' | 'head'>;
