@@ -1,8 +1,9 @@
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type handleUnaryCall, Server, ServerCredentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { whenAborted } from '../../test/support/when-aborted.ts';
 import { deferred } from '../common/deferred.ts';
@@ -175,6 +176,49 @@ describe('a CRI client', () => {
     }
   });
 
+  it('leaves nothing behind on a signal that many calls share', async () => {
+    const runtime = {
+      version: async () => ({}),
+      async *getContainerEvents() {
+        yield { containerId: 'a' };
+      },
+    };
+    await using server = await serveCri({ runtime }, { socketPath: newSocketPath() });
+    const { signal } = new AbortController();
+    const warnings: Error[] = [];
+    const note = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', note);
+    const client = new CriClient(server.endpoints[0]!, { signal });
+    await Promise.all(Array.from({ length: 50 }, () => client.runtime.version({}, { signal })));
+    for await (const event of client.runtime.getContainerEvents({}, { signal })) expect(event.containerId).toBe('a');
+    await expect(client.runtime.status({}, { signal })).rejects.toMatchObject({ code: 'ERR_CRI_UNIMPLEMENTED' });
+    await client.close();
+    process.off('warning', note);
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('says so when a runtime answers with bytes that are no message', async () => {
+    const path = newSocketPath();
+    const server = new Server();
+    const asIs = (bytes: Buffer): Buffer => bytes;
+    const version = {
+      path: '/runtime.v1.RuntimeService/Version',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: asIs,
+      requestDeserialize: asIs,
+      responseSerialize: asIs,
+      responseDeserialize: asIs,
+    };
+    const handler: handleUnaryCall<Buffer, Buffer> = (_, callback) => callback(null, Buffer.from([0x0a, 0xff]));
+    server.addService({ version }, { version: handler });
+    await new Promise((resolve) => server.bindAsync(`unix:${path}`, ServerCredentials.createInsecure(), resolve));
+    await using client = new CriClient(path);
+    await expect(client.runtime.version({})).rejects.toMatchObject({ code: 'ERR_CRI_CALL', hop: 'runtime' });
+    server.forceShutdown();
+  });
+
   it('refuses, before it sends anything, a value that does not fit its field', async () => {
     await using client = new CriClient(newSocketPath());
     const call = client.runtime.stopContainer({ containerId: 'c', timeout: 1n << 70n });
@@ -182,9 +226,10 @@ describe('a CRI client', () => {
       code: 'ERR_CRI_INVALID_ARGUMENT',
       message: expect.stringContaining('StopContainerRequest.timeout'),
     } satisfies Partial<Record<keyof RuntimeCallError, unknown>>);
-    await expect(client.runtime.version({}, { timeoutMs: Number.NaN })).rejects.toThrow(
-      /timeout is 0 ms or more, not NaN/,
-    );
+    await expect(client.runtime.version({}, { timeoutMs: Number.NaN })).rejects.toMatchObject({
+      grpcCode: grpcCodes.InvalidArgument,
+      description: "a call's timeout is 0 ms or more, not NaN",
+    });
   });
 });
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { ServiceError } from '@grpc/grpc-js';
 import { toError } from '../common/errors.ts';
 import { RuntimeCallError } from './call-error.ts';
@@ -31,7 +32,11 @@ export class OpenCall {
 
   /** @throws RuntimeCallError Canceled when the caller's signal has fired already */
   start(): void {
-    this.#signal?.addEventListener('abort', this.#onAbort, { once: true });
+    if (this.#signal !== undefined) {
+      // Any number of calls may share a signal, and each takes its listener away; Node would warn of a leak at 11.
+      setMaxListeners(0, this.#signal);
+      this.#signal.addEventListener('abort', this.#onAbort, { once: true });
+    }
     if (this.#signal?.aborted === true) this.#abort();
     if (this.#failure !== undefined) throw this.#failure;
   }
@@ -73,10 +78,16 @@ export class OpenCall {
 
   #read(error: Error): RuntimeCallError {
     if (error instanceof RuntimeCallError) return error;
-    // Without a code it was never sent: a value does not fit its field, or the timeout is no number.
-    const { code = grpcCodes.InvalidArgument, details = error.message } = error as Partial<ServiceError>;
-    return new RuntimeCallError(code, details.replace(EMPTY_NOTE, ''), { rpc: this.#rpc, cause: error });
+    const context = { rpc: this.#rpc, cause: error };
+    if (isServiceError(error)) return new RuntimeCallError(error.code, error.details.replace(EMPTY_NOTE, ''), context);
+    // It was never sent: a value does not fit its field, or the timeout is no number.
+    return new RuntimeCallError(grpcCodes.InvalidArgument, error.message, context);
   }
+}
+
+/** Node's errors and ours have a `code` too, but theirs are words. */
+function isServiceError(error: Error): error is ServiceError {
+  return 'code' in error && typeof error.code === 'number' && 'details' in error;
 }
 
 /** The library ends a failure to connect with a note that is empty for sockets. */
