@@ -14,6 +14,7 @@ export * from './kubeconfig-writer.ts';
 export * from './lease.ts';
 export type * from './list.ts';
 export * from './list-watch.ts';
+export * from './manifest.ts';
 export type * from './namespace.ts';
 export * from './node.ts';
 export type * from './object-meta.ts';
