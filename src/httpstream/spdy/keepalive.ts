@@ -88,9 +88,9 @@ export class Keepalive {
     this.#heardAt = performance.now();
   }
 
-  /** A DATA frame was sent. */
-  sentData(bytes: number): void {
-    this.#sent = { bytes: this.#sent.bytes + bytes, frames: this.#sent.frames + 1 };
+  /** DATA was sent. */
+  sentData(bytes: number, frames: number): void {
+    this.#sent = { bytes: this.#sent.bytes + bytes, frames: this.#sent.frames + frames };
   }
 
   /** Sends a ping that nobody waits for, unless the peer has yet to take what was written before. */

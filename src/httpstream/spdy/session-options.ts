@@ -1,6 +1,7 @@
+import type { ConnectionLimits } from '../connection.ts';
 import type { IncomingStream } from './incoming.ts';
 
-export interface SpdySessionOptions {
+export interface SpdySessionOptions extends ConnectionLimits {
   /** Who opened the connection. Clients use odd ids; a server writes nothing before the client's first byte. */
   readonly role: 'client' | 'server';
   /** Bytes that came with the upgrade; they are processed before the socket's own. */

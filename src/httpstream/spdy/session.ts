@@ -1,35 +1,27 @@
-import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import { ExecPathError, ProtocolError, toError } from '../../common/errors.ts';
 import { CLOSE_LINGER_MS, type CloseReason, type Connection } from '../connection.ts';
 import { lingerAndDestroy } from '../linger.ts';
 import { FrameDecoder } from './decoder.ts';
-import { FrameEncoder } from './encoder.ts';
-import { type Frame, goAwayStatus, resetStatus } from './frame.ts';
-import type { SpdyHeaders } from './header-block.ts';
+import { type Frame, goAwayStatus } from './frame.ts';
 import { IdleTimer } from './idle-timer.ts';
-import { PendingStream } from './incoming.ts';
 import { Keepalive } from './keepalive.ts';
-import { Opening } from './opening.ts';
-import { splitPayload } from './payload.ts';
+import { frameChannel, Outbox } from './outbox.ts';
+import { Patience } from './patience.ts';
 import { ReadGate } from './read-gate.ts';
 import type { SpdySessionOptions } from './session-options.ts';
-import { SpdyStream, type StreamHost } from './stream.ts';
-import { mayWrite, type StreamState } from './stream-state.ts';
-import { StreamTable } from './stream-table.ts';
-import { FrameWriter } from './writer.ts';
-
-/** Every frame, in and out: `{ role, direction, frame }`. Costs nothing without subscribers. */
-const frames = channel('exec:spdy:frame');
+import { SessionStreams } from './session-streams.ts';
+import type { SpdyStream } from './stream.ts';
 
 /**
  * SPDY/3.1 as Kubernetes uses it, either end, on any Duplex: TCP, TLS, a tunnel.
  *
  *     open ─close()→ flushing ─all taken→ leaving ─peer's EOF | linger→ gone
- *     open | flushing ─GOAWAY in | broken frame | idle→ leaving · any ─EOF | error | silence | destroy()→ gone
+ *     open | flushing ─GOAWAY in | broken frame | idle→ leaving
+ *     open | flushing ─EOF | error | silence→ gone · any ─destroy()→ gone
  *
- * There is no flow control: what is written leaves, and a slow reader is braked by not reading the socket. See
- * {@link ReadGate} for what that means for the other streams and for pings.
+ * There is no flow control: what is written leaves, and a slow reader is braked by not reading the socket. See `ReadGate`
+ * for what that means for the other streams and for pings.
  *
  * Owns: the socket and every stream. Holds at most STREAM_BUFFER_BYTES for each stream's reader, SESSION_OVERRUN_BYTES
  * for all of them together beyond that, and what one read of the socket brings.
@@ -41,61 +33,66 @@ export class SpdySession implements Connection {
   readonly closed: Promise<CloseReason>;
   readonly #socket: Duplex;
   readonly #options: SpdySessionOptions;
-  readonly #streamTimeoutMs: number;
   readonly #decoder = new FrameDecoder();
-  readonly #encoder = new FrameEncoder();
-  readonly #table: StreamTable;
-  readonly #openings = new Map<number, Opening>();
-  readonly #undecided = new Set<PendingStream>();
-  readonly #writer: FrameWriter;
+  readonly #outbox: Outbox;
+  readonly #streams: SessionStreams;
   readonly #gate: ReadGate;
   readonly #keepalive: Keepalive;
   readonly #idle: IdleTimer;
-  readonly #host: StreamHost;
+  readonly #flushing = new Patience(CLOSE_LINGER_MS);
   #phase: 'open' | 'flushing' | 'leaving' | 'gone' = 'open';
-  #heardFirst = false;
   #closing: Promise<void> | undefined;
   #settleClosed: (reason: CloseReason) => void = () => {};
-  #onTaken: (() => void) | undefined;
 
   /** Takes over `socket`; I/O begins with the next tick. */
   constructor(socket: Duplex, options: SpdySessionOptions) {
-    this.role = options.role;
+    const { role, streamTimeoutMs = 30_000, idleTimeoutMs = 0 } = options;
+    this.role = role;
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
     });
     this.#socket = socket;
     this.#options = options;
-    this.#streamTimeoutMs = options.streamTimeoutMs ?? 30_000;
-    this.#table = new StreamTable(options.role);
-    this.#writer = new FrameWriter(socket, () => {
-      this.#gate.repliesWaiting(this.#writer.replyBytes);
-      this.#onTaken?.();
+    this.#outbox = new Outbox(socket, {
+      role,
+      onTaken: () => {
+        this.#gate.repliesWaiting(this.#outbox.replyBytes);
+        this.#flushing.progress();
+      },
+      onData: (bytes, frames) => {
+        this.#keepalive.sentData(bytes, frames);
+        this.#active();
+      },
+    });
+    this.#streams = new SessionStreams({
+      role,
+      outbox: this.#outbox,
+      timeoutMs: streamTimeoutMs,
+      onStream: (incoming) => {
+        if (options.onStream === undefined || this.#phase !== 'open') incoming.reject();
+        else options.onStream(incoming);
+      },
+      onOverrun: (bytes) => this.#gate.overrun(bytes),
     });
     this.#keepalive = new Keepalive({
-      role: options.role,
-      intervalMs: options.pingIntervalMs ?? (options.role === 'client' ? 5_000 : 0),
+      role,
+      intervalMs: options.pingIntervalMs ?? (role === 'client' ? 5_000 : 0),
       timeoutMs: options.keepaliveTimeoutMs ?? 60_000,
-      pingTimeoutMs: this.#streamTimeoutMs,
-      send: (id) => this.#sendPing(id),
+      pingTimeoutMs: streamTimeoutMs,
+      send: (id) => this.#outbox.ping(id),
       isReading: () => !this.#gate.isShut,
-      isWritten: () => this.#writer.idle,
+      isWritten: () => this.#outbox.idle,
       onSilence: (error) => this.#lose(error),
     });
     this.#gate = new ReadGate(socket, {
       onProbe: () => this.#keepalive.probe(),
       onOpen: () => this.#keepalive.heard(),
     });
-    this.#idle = new IdleTimer(options.idleTimeoutMs ?? 0, () => {
-      const error = new ExecPathError('ERR_IDLE_TIMEOUT', `no data passed for ${options.idleTimeoutMs} ms`);
-      this.#leave({ kind: 'lost', error }, goAwayStatus.OK, 'reset streams');
+    this.#idle = new IdleTimer(idleTimeoutMs, () => {
+      this.#streams.resetUnfinished();
+      const error = new ExecPathError('ERR_IDLE_TIMEOUT', `no data passed for ${idleTimeoutMs} ms`);
+      this.#leave({ kind: 'lost', error }, goAwayStatus.OK);
     });
-    this.#host = {
-      sendData: (id, chunks, done) => this.#sendData(id, chunks, done),
-      sendFin: (id, done) => this.#send('DATA', id, [this.#encoder.dataHead(id, 0, true)], done),
-      release: (id, state) => this.#release(id, state),
-      overrun: (bytes) => this.#gate.overrun(bytes),
-    };
     socket.on('error', this.#onError).on('close', this.#onClose);
     if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true);
     process.nextTick(() => this.#start());
@@ -103,7 +100,7 @@ export class SpdySession implements Connection {
 
   /** Streams that are not yet over for their users, ours and the peer's. */
   get streamCount(): number {
-    return this.#table.size;
+    return this.#streams.size;
   }
 
   /**
@@ -114,33 +111,18 @@ export class SpdySession implements Connection {
    */
   async openStream(
     headers: Readonly<Record<string, string>>,
-    options: { readonly signal?: AbortSignal } = {},
+    { signal }: { readonly signal?: AbortSignal } = {},
   ): Promise<SpdyStream> {
-    if (options.signal?.aborted) {
+    if (signal?.aborted) {
       throw new ExecPathError('ERR_ABORTED', 'the caller gave up before the stream was opened', {
-        cause: options.signal.reason,
+        cause: signal.reason,
       });
     }
     if (this.#phase !== 'open') throw connectionOver('no stream can be opened on it');
-    if (!this.#mayWrite) {
+    if (!this.#outbox.isOpen) {
       throw new ExecPathError('ERR_STREAM_REFUSED', 'a server opens no stream before it has heard from the client');
     }
-    const id = this.#table.nextLocalId();
-    const frame = this.#encoder.synStream(id, headers);
-    const said: SpdyHeaders = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
-    const stream = new SpdyStream(id, said, this.#host);
-    this.#table.addLocal(stream);
-    const opening = new Opening(stream, {
-      timeoutMs: this.#streamTimeoutMs,
-      signal: options.signal,
-      onGiveUp: () => {
-        this.#openings.delete(id);
-        stream.destroy();
-      },
-    });
-    this.#openings.set(id, opening);
-    this.#send('SYN_STREAM', id, [frame]);
-    return opening.replied;
+    return this.#streams.open(headers, signal);
   }
 
   /**
@@ -165,14 +147,10 @@ export class SpdySession implements Connection {
   /** Says nothing: streams fail with `cause`, the socket is destroyed. */
   destroy(cause?: Error): void {
     if (this.#phase === 'gone') return;
-    const error =
-      cause instanceof ExecPathError
-        ? cause
-        : new ExecPathError('ERR_ABORTED', `the connection was given up: ${cause?.message ?? 'no reason given'}`, {
-            cause,
-          });
-    this.#phase = 'gone';
-    for (const stream of this.#table.all()) stream.destroy(cause ?? error);
+    const message = `the connection was given up: ${cause?.message ?? 'no reason given'}`;
+    const error = cause instanceof ExecPathError ? cause : new ExecPathError('ERR_ABORTED', message, { cause });
+    this.#outbox.abandon();
+    this.#streams.destroy(cause ?? error);
     this.#finish({ kind: 'lost', error });
   }
 
@@ -180,7 +158,9 @@ export class SpdySession implements Connection {
     return this.close();
   }
 
-  // ---- In ----
+  get #isOver(): boolean {
+    return this.#phase === 'leaving' || this.#phase === 'gone';
+  }
 
   #start(): void {
     if (this.#isOver) return;
@@ -188,20 +168,22 @@ export class SpdySession implements Connection {
       this.#onEnd();
       return;
     }
-    if (this.#options.head !== undefined && this.#options.head.length > 0) this.#onData(this.#options.head);
-    if (!this.#isOver) this.#socket.on('data', this.#onData).on('end', this.#onEnd);
-    if (!this.#isOver && !this.#gate.isShut) this.#socket.resume();
+    const { head } = this.#options;
+    if (head !== undefined && head.length > 0) this.#onData(head);
+    if (this.#isOver) return;
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd);
+    if (!this.#gate.isShut) this.#socket.resume();
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
     if (this.#isOver) return;
-    this.#heardFirst = true;
+    if (!this.#outbox.isOpen) this.#outbox.open();
     this.#keepalive.heard();
     try {
       for (const frame of this.#decoder.push(chunk)) {
-        if (frames.hasSubscribers) frames.publish({ role: this.role, direction: 'in', frame });
+        if (frameChannel.hasSubscribers) frameChannel.publish({ role: this.role, direction: 'in', frame });
         this.#receive(frame);
-        if (this.#isOver) break;
+        if (this.#isOver) return;
       }
     } catch (thrown) {
       const cause = toError(thrown);
@@ -210,79 +192,51 @@ export class SpdySession implements Connection {
       const status = error instanceof ProtocolError ? goAwayStatus.PROTOCOL_ERROR : goAwayStatus.INTERNAL_ERROR;
       this.#leave({ kind: 'lost', error }, status);
     }
-    this.#gate.repliesWaiting(this.#writer.replyBytes);
+    this.#gate.repliesWaiting(this.#outbox.replyBytes);
   };
 
   #receive(frame: Frame): void {
     switch (frame.type) {
       case 'DATA':
         this.#active();
-        this.#table.get(frame.streamId)?.receive(frame.bytes, frame.fin);
+        this.#streams.gotData(frame.streamId, frame.bytes, frame.fin);
         return;
       case 'SYN_STREAM':
-        this.#receiveSynStream(frame.streamId, frame.headers, frame.fin);
+        this.#streams.gotSynStream(frame.streamId, frame.headers, frame.fin);
         return;
-      case 'SYN_REPLY': {
-        const opening = this.#takeOpening(frame.streamId);
-        if (opening === undefined) return;
-        if (frame.fin) opening.stream.receive(noBytes, true);
-        opening.succeed();
+      case 'SYN_REPLY':
+        this.#streams.gotSynReply(frame.streamId, frame.fin);
         return;
-      }
-      case 'RST_STREAM': {
-        const refused = `the peer refused stream ${frame.streamId} with RST_STREAM status ${frame.status}`;
-        const opening = this.#takeOpening(frame.streamId);
-        this.#table.get(frame.streamId)?.receiveReset();
-        opening?.fail(new ExecPathError('ERR_STREAM_REFUSED', refused));
-        // Nobody will ever read it.
-        opening?.stream.destroy();
+      case 'RST_STREAM':
+        this.#streams.gotRstStream(frame.streamId, frame.status);
         return;
-      }
       case 'PING':
-        if (this.#keepalive.received(frame.id)) this.#reply('PING', frame.id, this.#encoder.ping(frame.id));
+        if (this.#keepalive.received(frame.id)) this.#outbox.echo(frame.id);
         return;
       case 'GOAWAY':
-        this.#receiveGoAway(frame.status);
+        this.#gotGoAway(frame.status);
         return;
+      // Nobody in the field acts on these.
       case 'HEADERS':
       case 'SETTINGS':
       case 'WINDOW_UPDATE':
     }
   }
 
-  #receiveSynStream(id: number, headers: SpdyHeaders, fin: boolean): void {
-    const refusal = this.#table.refusalOf(id, headers);
-    if (refusal !== undefined) {
-      this.#reply('RST_STREAM', id, this.#encoder.rstStream(id, refusal));
-      return;
-    }
-    const { onStream } = this.#options;
-    const stream = new SpdyStream(id, headers, this.#host);
-    this.#table.addRemote(stream);
-    const pending = new PendingStream(stream, {
-      timeoutMs: this.#streamTimeoutMs,
-      onAccept: () => {
-        if (!this.#isOver && stream.state !== 'closed') this.#reply('SYN_REPLY', id, this.#encoder.synReply(id));
-      },
-      onDecided: () => this.#undecided.delete(pending),
-    });
-    this.#undecided.add(pending);
-    if (fin) stream.receive(noBytes, true);
-    if (onStream === undefined || this.#phase !== 'open') pending.reject();
-    else onStream(pending);
+  /** It is the last frame of its direction: nothing is read after it. */
+  #gotGoAway(status: number): void {
+    const message = `the peer ended the connection with GOAWAY status ${status}`;
+    this.#leave(
+      status === goAwayStatus.OK
+        ? { kind: 'clean', by: 'remote' }
+        : { kind: 'lost', error: new ExecPathError('ERR_CONNECTION_LOST', message) },
+      goAwayStatus.OK,
+    );
   }
 
-  /** Nothing is read after a GOAWAY: it is the last frame of its direction. */
-  #receiveGoAway(status: number): void {
-    if (status === goAwayStatus.OK) {
-      this.#leave({ kind: 'clean', by: 'remote' }, goAwayStatus.OK);
-      return;
-    }
-    const error = new ExecPathError(
-      'ERR_CONNECTION_LOST',
-      `the peer ended the connection with GOAWAY status ${status}`,
-    );
-    this.#leave({ kind: 'lost', error }, goAwayStatus.OK);
+  #active(): void {
+    this.#idle.touch();
+    this.#options.onActivity?.();
   }
 
   readonly #onEnd = (): void => {
@@ -298,122 +252,41 @@ export class SpdySession implements Connection {
     this.#lose(new ExecPathError('ERR_CONNECTION_LOST', 'the connection was closed without a GOAWAY'));
   };
 
-  // ---- Out ----
-
-  get #mayWrite(): boolean {
-    return !this.#isOver && (this.role === 'client' || this.#heardFirst);
-  }
-
-  #send(type: Frame['type'], id: number, pieces: readonly Uint8Array[], done?: () => void): void {
-    if (frames.hasSubscribers) frames.publish({ role: this.role, direction: 'out', frame: { type, id } });
-    this.#writer.send(pieces, done);
-  }
-
-  #reply(type: Frame['type'], id: number, frame: Uint8Array): void {
-    if (frames.hasSubscribers) frames.publish({ role: this.role, direction: 'out', frame: { type, id } });
-    this.#writer.reply(frame);
-  }
-
-  #sendPing(id: number): void {
-    if (this.#mayWrite) this.#send('PING', id, [this.#encoder.ping(id)]);
-  }
-
-  #sendData(id: number, chunks: readonly Uint8Array[], done: () => void): void {
-    const groups = splitPayload(chunks);
-    groups.forEach((group, index) => {
-      const length = group.reduce((sum, piece) => sum + piece.length, 0);
-      this.#active();
-      this.#keepalive.sentData(length);
-      this.#send(
-        'DATA',
-        id,
-        [this.#encoder.dataHead(id, length), ...group],
-        index === groups.length - 1 ? done : undefined,
-      );
-    });
-  }
-
-  #active(): void {
-    this.#idle.touch();
-    this.#options.onActivity?.();
-  }
-
-  #release(id: number, state: StreamState): void {
-    this.#table.remove(id);
-    this.#takeOpening(id)?.fail(new ExecPathError('ERR_ABORTED', `stream ${id} was destroyed before it was open`));
-    if (state !== 'closed' && this.#mayWrite) {
-      this.#reply('RST_STREAM', id, this.#encoder.rstStream(id, resetStatus.CANCEL));
-    }
-  }
-
-  #takeOpening(id: number): Opening | undefined {
-    const opening = this.#openings.get(id);
-    this.#openings.delete(id);
-    return opening;
-  }
-  // ---- The end ----
-
-  get #isOver(): boolean {
-    return this.#phase === 'leaving' || this.#phase === 'gone';
-  }
-
   async #closeGracefully(): Promise<void> {
     if (this.#phase === 'open') {
       this.#phase = 'flushing';
-      await this.#flushStreams();
-      this.#leave({ kind: 'clean', by: 'local' }, goAwayStatus.OK, 'reset streams');
+      if (!(await this.#flushing.wait(this.#streams.flushed()))) this.#lose(tookNothing());
+      if (!this.#isOver) {
+        this.#streams.resetUnfinished();
+        this.#leave({ kind: 'clean', by: 'local' }, goAwayStatus.OK);
+      }
     }
     await this.closed;
   }
 
-  /** Until the socket has taken all that streams were given, or nothing was taken for CLOSE_LINGER_MS. */
-  #flushStreams(): Promise<void> {
-    return new Promise((resolve) => {
-      const stalled = setTimeout(() => {
-        this.#lose(tookNothing());
-        resolve();
-      }, CLOSE_LINGER_MS).unref();
-      this.#onTaken = () => stalled.refresh();
-      void Promise.all(this.#table.all().map((stream) => stream.flushed())).then(() => {
-        clearTimeout(stalled);
-        this.#onTaken = undefined;
-        resolve();
-      });
-    });
-  }
-
-  /** Says what there is to say, shuts the write side down and waits for the peer to do the same. */
-  #leave(reason: CloseReason, status: number, resets?: 'reset streams'): void {
+  /** Says goodbye, shuts the write side down and waits for the peer to do the same. */
+  #leave(reason: CloseReason, status: number): void {
     if (this.#isOver) return;
-    if (this.#mayWrite) {
-      const unfinished = resets === undefined ? [] : this.#table.all().filter(({ state }) => mayWrite(state));
-      for (const { id } of unfinished) {
-        this.#send('RST_STREAM', id, [this.#encoder.rstStream(id, resetStatus.CANCEL)]);
-      }
-      this.#send('GOAWAY', 0, [this.#encoder.goAway(this.#table.lastPeerId, status)]);
-    }
     this.#phase = 'leaving';
+    this.#outbox.goAway(this.#streams.lastPeerId, status);
+    this.#outbox.close();
     this.#stop(reason);
-    this.#writer.flush();
-    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     void lingerAndDestroy(this.#socket).then((flushed) => {
-      const local = reason.kind === 'clean' && reason.by === 'local';
-      this.#finish(local && !flushed ? { kind: 'lost', error: tookNothing() } : reason);
+      const isLocal = reason.kind === 'clean' && reason.by === 'local';
+      this.#finish(isLocal && !flushed ? { kind: 'lost', error: tookNothing() } : reason);
     });
   }
 
-  /** The connection is of no more use: nothing can be said. */
+  /** Nothing can be said any more. */
   #lose(error: ExecPathError): void {
-    if (this.#isOver) return;
-    this.#phase = 'gone';
-    this.#finish({ kind: 'lost', error });
+    if (!this.#isOver) this.#finish({ kind: 'lost', error });
   }
 
   #finish(reason: CloseReason): void {
+    if (this.#phase === 'gone') return;
     this.#phase = 'gone';
     this.#stop(reason);
-    this.#writer.abandon();
-    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    this.#outbox.abandon();
     this.#socket.destroy();
     this.#settleClosed(reason);
   }
@@ -424,23 +297,16 @@ export class SpdySession implements Connection {
     this.#idle.stop();
     this.#gate.release();
     this.#keepalive.stop(error);
-    for (const opening of this.#openings.values()) opening.fail(error);
-    this.#openings.clear();
-    for (const pending of this.#undecided) pending.reject();
-    for (const stream of this.#table.all()) stream.connectionEnded();
-    this.#table.clear();
+    this.#streams.end(error);
+    this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
   }
 }
-
-const noBytes = new Uint8Array(0);
 
 function connectionOver(what: string): ExecPathError {
   return new ExecPathError('ERR_CONNECTION_LOST', `the connection is over: ${what}`);
 }
 
 function tookNothing(): ExecPathError {
-  return new ExecPathError(
-    'ERR_CONNECTION_LOST',
-    `the peer did not take the end of what was sent to it before the connection closed`,
-  );
+  const message = 'the peer did not take the end of what was sent to it before the connection closed';
+  return new ExecPathError('ERR_CONNECTION_LOST', message);
 }
