@@ -1,6 +1,6 @@
 import type { z as Zod } from 'zod';
 import { ExecPathError } from '../common/errors.ts';
-import type { KubeObject, ObjectMeta } from './object-meta.ts';
+import type { KubeObject } from './object-meta.ts';
 import type { Pod } from './pod.ts';
 import { podSchema } from './pod-schema.ts';
 import { parseYaml } from './yaml.ts';
@@ -70,12 +70,7 @@ export async function validatePod(value: unknown, source: string): Promise<Pod> 
   loaded ??= import('zod').then(({ z }) => podSchema(z));
   const schema = await loaded;
   const result = schema.safeParse(withoutNulls(value), { reportInput: true });
-  if (result.success) {
-    const pod = result.data as Pod;
-    // The type promises a name; the server makes one up from generateName.
-    const { name = '' }: Partial<ObjectMeta> = pod.metadata;
-    return { ...pod, metadata: { ...pod.metadata, name } };
-  }
+  if (result.success) return result.data as Pod;
   const { issues } = result.error;
   const listed = issues.slice(0, MAX_LISTED_ISSUES).map((issue) => describeIssue(issue));
   const more = issues.length > listed.length ? `; and ${issues.length - listed.length} more` : '';

@@ -40,18 +40,22 @@ export function podSchema(z: Z): Zod.ZodType {
 
 function metadataSchema(z: Z): Zod.ZodType {
   const texts = z.record(z.string(), z.string()).optional();
-  return z
-    .looseObject({
-      name: z.string().regex(dnsSubdomain, NAME_RULE).optional(),
-      generateName: z.string().optional(),
-      namespace: z.string().regex(dnsLabel, LABEL_RULE).optional(),
-      labels: texts,
-      annotations: texts,
-    })
-    .refine(({ name, generateName }) => name !== undefined || generateName !== undefined, {
-      path: ['name'],
-      message: 'is missing',
-    });
+  return (
+    z
+      .looseObject({
+        name: z.string().regex(dnsSubdomain, NAME_RULE).optional(),
+        generateName: z.string().optional(),
+        namespace: z.string().regex(dnsLabel, LABEL_RULE).optional(),
+        labels: texts,
+        annotations: texts,
+      })
+      .refine(({ name, generateName }) => name !== undefined || generateName !== undefined, {
+        path: ['name'],
+        message: 'is missing',
+      })
+      // ObjectMeta promises a name; the server makes one up from generateName.
+      .transform((metadata) => ({ ...metadata, name: metadata.name ?? '' }))
+  );
 }
 
 function containerSchema(z: Z): Zod.ZodType {
