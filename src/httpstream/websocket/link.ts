@@ -191,6 +191,8 @@ export class WebSocketLink {
     socket.on('error', (error: Error) => {
       this.#socketError ??= error;
     });
+    // Before anybody listens: to a socket that flows it would be delivered here and now, inside our constructor.
+    if (head !== undefined && head.length > 0 && !socket.destroyed) socket.unshift(head);
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('close', this.#onClose);
@@ -199,7 +201,6 @@ export class WebSocketLink {
     this.#keepalive.start();
     this.#idle.start();
     if (socket.destroyed || socket.readableEnded) process.nextTick(this.#onClose);
-    else if (head !== undefined && head.length > 0) socket.unshift(head);
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
@@ -245,7 +246,7 @@ export class WebSocketLink {
     else if (isGoodbye(code, this.#role)) this.#end({ kind: 'clean', by: 'remote' });
     else {
       const reason = text === '' ? '' : `: ${JSON.stringify(text)}`;
-      this.#end(lost(`the peer closed the WebSocket with ${closeCodeText(code)}, not with 1000${reason}`));
+      this.#end(lost(`the peer closed the WebSocket with ${closeCodeText(code)}${reason}; only 1000 is a clean end`));
     }
   }
 

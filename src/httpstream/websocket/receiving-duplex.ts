@@ -9,8 +9,8 @@ const MAX_PINNED_RATIO = 16;
  * A Duplex whose bytes are pushed into it by a connection, with an exact account of what is held for its reader.
  *
  * A reader that keeps up gets views of the received chunks, uncopied. Otherwise bytes go to a {@link Backlog}, and the
- * stream's own buffer holds one slice at most: hence the high-water mark of 1, which makes Node ask (`_read`) only when
- * that slice is gone. Who may fill the backlog how far is the connection's business.
+ * stream's own buffer holds one slice: hence the high-water mark of 1, which makes Node ask for more (`_read`) only while
+ * that slice is being read. Who may fill the backlog how far is the connection's business.
  */
 export abstract class ReceivingDuplex extends Duplex {
   readonly #backlog = new Backlog();
@@ -91,6 +91,10 @@ export abstract class ReceivingDuplex extends Duplex {
     }
     if (this.#backlog.length > 0) return;
     if (this.#ending === 'eof') this.push(null);
-    else if (this.#ending !== undefined && this.#wanted && this.readableLength === 0) this.destroy(this.#ending);
+    else if (this.#ending !== undefined && this.#wanted) {
+      // Node asks for more inside the very `read()` that is about to return the last slice.
+      const cause = this.#ending;
+      process.nextTick(() => this.destroy(cause));
+    }
   }
 }
