@@ -29,3 +29,12 @@ export const STREAM_BUFFER_BYTES = 64 * 1024;
 
 /** How long a graceful close waits for the peer to take what was sent and to close its side, in ms. */
 export const CLOSE_LINGER_MS = 10_000;
+
+/** Deadlines of a connection; each is off when 0. The defaults are the transport's. */
+export interface ConnectionLimits {
+  readonly pingIntervalMs?: number;
+  /** How long a peer that should answer may be silent. */
+  readonly keepaliveTimeoutMs?: number;
+  /** How long nothing may be typed or read. Pings do not count. */
+  readonly idleTimeoutMs?: number;
+}

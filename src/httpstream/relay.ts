@@ -55,6 +55,7 @@ export function relay(
       endedBy ??= 'abort';
       destroyBoth();
     };
+    for (const { socket } of [downstream, upstream]) allowHalfOpen(socket);
     const watch = (side: 'downstream' | 'upstream', direction: Direction): void => {
       const socket = sides[side];
       // A reset needs no word of its own: 'close' follows, and whoever waits for a Status learns that none came.
@@ -82,6 +83,11 @@ export function relay(
   });
 }
 
+/** A FIN must not close the way back before the linger is over; servers with TLS default to that. */
+function allowHalfOpen(socket: Duplex): void {
+  if ('allowHalfOpen' in socket) socket.allowHalfOpen = true;
+}
+
 /** One direction of a relay: from a giver, which it reads, to a taker. */
 class Direction {
   bytes = 0;
@@ -106,6 +112,7 @@ class Direction {
 
   begin(head: Uint8Array): void {
     if (head.length > 0) this.#pass({ bytes: Buffer.from(head), release: () => {} });
+    if (!this.#paused) this.#giver?.resume();
   }
 
   /** The giver is done: the taker gets its FIN behind everything passed so far. */

@@ -1,0 +1,124 @@
+import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { SecureContextOptions } from 'node:tls';
+import { ExecPathError, toError } from '../common/errors.ts';
+
+/** How much a TLS socket may hold for a slow reader or writer, in bytes: large enough that relays seldom pause. */
+const SOCKET_BUFFER_BYTES = 1024 * 1024;
+
+/** How long a client may take to send its request's headers, in ms. */
+const HEADERS_TIMEOUT_MS = 30_000;
+
+/** How long an idle connection is kept for a next request, in ms: the kubelet's value. */
+const KEEP_ALIVE_TIMEOUT_MS = 90_000;
+
+/** Header size limit in bytes; argv travels in the path. */
+const MAX_HEADER_BYTES = 1024 * 1024;
+
+/** How long a stop lets requests and sessions finish, in ms. */
+export const STOP_GRACE_MS = 5_000;
+
+/** Certificate, key and client CA of a listener, which may change while it listens. */
+export interface TlsSource {
+  /** PEM. With `ca` the server asks for client certificates; who has none is a question for the request's handler. */
+  current(): SecureContextOptions;
+  /** @returns stops telling */
+  subscribe(listener: (options: SecureContextOptions) => void): () => void;
+}
+
+export interface ListenOptions {
+  /** Default 127.0.0.1. */
+  readonly host?: string;
+  /** Default 0: any free one. */
+  readonly port?: number;
+  /** Without it: plain HTTP, for loopback only. */
+  readonly tls?: TlsSource;
+  readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
+  /** Owns the socket. Also called for upgrades by POST. */
+  readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+/** An HTTP/1.1 server whose upgraded connections end with it. */
+export interface Listener {
+  readonly host: string;
+  readonly port: number;
+  /** `https://host:port`, or `http://…` without TLS. */
+  readonly url: string;
+  /** Takes no more connections, gives the open ones `graceMs`, then destroys them. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Listens with the limits and socket settings that every hop needs: no ALPN but http/1.1 (an h2 connection cannot be
+ * upgraded), no delay, TCP keepalive, no limit on how long a response or a session may last.
+ *
+ * @throws ExecPathError ERR_LISTEN
+ */
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host = '127.0.0.1', port = 0, tls } = options;
+  const sockets = new Set<Duplex>();
+  const settings = {
+    highWaterMark: SOCKET_BUFFER_BYTES,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 30_000,
+    maxHeaderSize: MAX_HEADER_BYTES,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    requestTimeout: 0,
+  };
+  const server: Server =
+    tls === undefined
+      ? createHttpServer(settings)
+      : createHttpsServer({
+          ...settings,
+          ...tls.current(),
+          ALPNProtocols: ['http/1.1'],
+          minVersion: 'TLSv1.2',
+          requestCert: tls.current().ca !== undefined,
+          rejectUnauthorized: false,
+        });
+  const unsubscribe = tls?.subscribe((context) => {
+    if ('setSecureContext' in server)
+      (server as { setSecureContext(context: SecureContextOptions): void }).setSecureContext(context);
+  });
+  const track = (socket: Socket): void => {
+    sockets.add(socket);
+    socket.on('error', () => {}).once('close', () => sockets.delete(socket));
+  };
+  server.on('connection', track).on('secureConnection', track);
+  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+  server.on('request', options.onRequest);
+  server.on('upgrade', options.onUpgrade);
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    unsubscribe?.();
+    throw new ExecPathError('ERR_LISTEN', `cannot listen on ${host}:${port}: ${toError(cause).message}`, { cause });
+  }
+  const bound = server.address() as AddressInfo;
+  const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  return {
+    host: bound.address,
+    port: bound.port,
+    url: `${tls === undefined ? 'http' : 'https'}://${shownHost}:${bound.port}`,
+    close: (graceMs = STOP_GRACE_MS) => {
+      unsubscribe?.();
+      return closeServer(server, sockets, graceMs);
+    },
+  };
+}
+
+async function closeServer(server: Server, sockets: Set<Duplex>, graceMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, graceMs);
+  await closed;
+  clearTimeout(timer);
+}

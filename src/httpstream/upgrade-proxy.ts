@@ -1,0 +1,153 @@
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { ExecPathError, toError, UpgradeError } from '../common/errors.ts';
+import { lingerAndDestroy } from './linger.ts';
+import { type RelayResult, relay } from './relay.ts';
+import { requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS } from './upgrade.ts';
+
+export interface UpgradeTarget {
+  /** Dials the next hop: TCP, or TLS with ALPN http/1.1. */
+  readonly connect: (signal: AbortSignal) => Promise<Duplex>;
+  /** Path and query for the next hop; the request's own are not used. */
+  readonly path: string;
+  /** Set on the forwarded request, in place of what the client sent under these names. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Not forwarded; `authorization` among them where this hop has spent it. Lower-case. */
+  readonly dropHeaders?: readonly string[];
+}
+
+export interface UpgradeProxyOptions {
+  /** Tells the client of a failure of this hop, in the form that its clients know, and closes the socket. */
+  readonly refuse: (socket: Duplex, error: ExecPathError) => void;
+  readonly timeoutMs?: number;
+  readonly lingerMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export type UpgradeProxyResult =
+  | ({ readonly kind: 'relayed' } & RelayResult)
+  | { readonly kind: 'refused'; readonly error: ExecPathError };
+
+/**
+ * Upstream's upgrade-aware proxy: forwards an upgrade request with all its headers, passes the answer on, and after a
+ * 101 copies bytes.
+ *
+ * A refusal of the next hop (400 and above) is passed on with its body, then both connections are closed: a pipe left
+ * open behind one was CVE-2018-1002105. An answer below 400 other than 101 is an error, redirects are never followed.
+ *
+ * Owns: both sockets. Never rejects.
+ *
+ * @see apimachinery util/proxy/upgradeaware.go (wire.md 6)
+ */
+export async function proxyUpgrade(
+  { request, socket, head }: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+  target: UpgradeTarget,
+  options: UpgradeProxyOptions,
+): Promise<UpgradeProxyResult> {
+  const gone = new AbortController();
+  const leave = (): void => gone.abort();
+  socket.once('close', leave).on('error', () => {});
+  options.signal?.addEventListener('abort', leave, { once: true });
+  let upstream: Duplex | undefined;
+  try {
+    upstream = await dial(target, gone.signal);
+    upstream.on('error', () => {});
+    const answer = await requestUpgrade(
+      upstream,
+      {
+        method: request.method === 'GET' ? 'GET' : 'POST',
+        path: target.path,
+        headers: forwardedHeaders(request, target),
+      },
+      { timeoutMs: options.timeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone.signal },
+    );
+    const lines = answer.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
+    socket.removeListener('close', leave);
+    const relayOptions = {
+      ...(options.lingerMs === undefined ? {} : { lingerMs: options.lingerMs }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    };
+    return {
+      kind: 'relayed',
+      ...(await relay({ socket, head }, { socket: upstream, head: answer.head }, relayOptions)),
+    };
+  } catch (thrown) {
+    upstream?.destroy();
+    return { kind: 'refused', error: passOn(socket, toError(thrown), options) };
+  } finally {
+    options.signal?.removeEventListener('abort', leave);
+  }
+}
+
+async function dial(target: UpgradeTarget, signal: AbortSignal): Promise<Duplex> {
+  try {
+    return await target.connect(signal);
+  } catch (cause) {
+    throw new ExecPathError('ERR_DIAL', `error dialing backend: ${toError(cause).message}`, { cause });
+  }
+}
+
+/** All header lines in their order and number; the client's address joins `X-Forwarded-For`. */
+function forwardedHeaders(request: IncomingMessage, target: UpgradeTarget): [string, string][] {
+  const own = Object.entries(target.headers ?? {});
+  const left = new Set([
+    ...(target.dropHeaders ?? []),
+    'x-forwarded-for',
+    ...own.map(([name]) => name.toLowerCase()),
+    // No body is relayed, so no header may announce one.
+    'transfer-encoding',
+    'content-length',
+  ]);
+  const headers: [string, string][] = [];
+  for (let index = 0; index + 1 < request.rawHeaders.length; index += 2) {
+    const name = request.rawHeaders[index] ?? '';
+    if (!left.has(name.toLowerCase())) headers.push([name, request.rawHeaders[index + 1] ?? '']);
+  }
+  if (request.method === 'POST') headers.push(['Content-Length', '0']);
+  const { 'x-forwarded-for': before } = request.headers;
+  const hops = [before, request.socket.remoteAddress].flat().filter((hop) => hop !== undefined && hop !== '');
+  if (hops.length > 0) headers.push(['X-Forwarded-For', hops.join(', ')]);
+  return [...headers, ...own];
+}
+
+function passOn(socket: Duplex, error: Error, options: UpgradeProxyOptions): ExecPathError {
+  if (error instanceof UpgradeError && error.httpStatus >= 400) {
+    passAnswerOn(socket, error);
+    return error;
+  }
+  const told =
+    error instanceof UpgradeError && error.httpStatus > 0
+      ? new ExecPathError('ERR_UPGRADE_REFUSED', `invalid upgrade response: status code ${error.httpStatus}`, {
+          cause: error,
+        })
+      : error instanceof ExecPathError
+        ? error
+        : new ExecPathError('ERR_DIAL', error.message, { cause: error });
+  if (!socket.destroyed) options.refuse(socket, told);
+  return told;
+}
+
+/** Answers with what the next hop answered, bounded as it was read, and closes the connection. */
+function passAnswerOn(socket: Duplex, { httpStatus, headers, body }: UpgradeError): void {
+  const bytes = Buffer.from(body);
+  const kept = headers.filter(([name]) => !hopByHop.has(name.toLowerCase()));
+  const lines = [...kept, ['Content-Length', String(bytes.length)] as const, ['Connection', 'close'] as const];
+  const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  socket.end(
+    Buffer.concat([
+      Buffer.from(`HTTP/1.1 ${httpStatus} ${STATUS_CODES[httpStatus] ?? 'Unknown'}\r\n${head}\r\n`, 'latin1'),
+      bytes,
+    ]),
+  );
+  void lingerAndDestroy(socket);
+}
+
+/** Headers of an answer that belong to one connection, or that this hop counts anew. */
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'upgrade',
+  'keep-alive',
+  'transfer-encoding',
+  'content-length',
+]);

@@ -1,0 +1,158 @@
+import { ExecPathError } from '../common/errors.ts';
+import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
+import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
+
+/** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
+export const podLabels = {
+  name: 'io.kubernetes.pod.name',
+  namespace: 'io.kubernetes.pod.namespace',
+  uid: 'io.kubernetes.pod.uid',
+  container: 'io.kubernetes.container.name',
+} as const;
+
+type CreateRequest = Parameters<CriClient['runtime']['createContainer']>[0];
+type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
+export type SandboxConfig = NonNullable<RunRequest['config']>;
+export type ContainerConfig = NonNullable<CreateRequest['config']>;
+
+export interface PodFolders {
+  /** `podLogsDir`; upstream's default is /var/log/pods. */
+  readonly logs: string;
+  /** Where a pod's volumes live: `<volumes>/<uid>/<volume>`. */
+  readonly volumes: string;
+}
+
+/** How the runtime is to make the pod's sandbox. */
+export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): SandboxConfig {
+  const { name, namespace = 'default', uid = '' } = pod.metadata;
+  const { spec } = pod;
+  return {
+    metadata: { name, namespace, uid, attempt },
+    hostname: spec.hostNetwork === true ? '' : (spec.hostname ?? name).slice(0, 63),
+    logDirectory: `${folders.logs}/${namespace}_${name}_${uid}`,
+    labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
+    annotations: { ...pod.metadata.annotations },
+    linux: {
+      securityContext: {
+        namespaceOptions: namespaceOptions(pod),
+        privileged: spec.containers.some((container) => container.securityContext?.privileged === true),
+      },
+    },
+  };
+}
+
+function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode } {
+  const { spec } = pod;
+  return {
+    network: spec.hostNetwork === true ? NamespaceMode.NODE : NamespaceMode.POD,
+    pid:
+      spec.hostPID === true
+        ? NamespaceMode.NODE
+        : spec.shareProcessNamespace === true
+          ? NamespaceMode.POD
+          : NamespaceMode.CONTAINER,
+    ipc: spec.hostIPC === true ? NamespaceMode.NODE : NamespaceMode.POD,
+  };
+}
+
+/**
+ * How the runtime is to make one container of the pod.
+ *
+ * @throws ExecPathError ERR_MANIFEST for what this kubelet cannot give a container
+ */
+export function containerConfig(pod: Pod, container: Container, attempt: number, folders: PodFolders): ContainerConfig {
+  const { name, namespace = 'default', uid = '' } = pod.metadata;
+  const security = { ...container.securityContext };
+  const runAsUser = security.runAsUser ?? pod.spec.securityContext?.runAsUser;
+  const runAsGroup = security.runAsGroup ?? pod.spec.securityContext?.runAsGroup;
+  return {
+    metadata: { name: container.name, attempt },
+    image: { image: container.image ?? '' },
+    command: [...(container.command ?? [])],
+    args: [...(container.args ?? [])],
+    workingDir: container.workingDir ?? '',
+    envs: (container.env ?? []).map((variable) => ({
+      key: variable.name,
+      value: new TextEncoder().encode(valueOf(pod, container, variable)),
+    })),
+    mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, folders)),
+    labels: {
+      [podLabels.name]: name,
+      [podLabels.namespace]: namespace,
+      [podLabels.uid]: uid,
+      [podLabels.container]: container.name,
+    },
+    annotations: { 'io.kubernetes.container.restartCount': String(attempt) },
+    logPath: `${container.name}/${attempt}.log`,
+    stdin: container.stdin === true,
+    stdinOnce: container.stdinOnce === true,
+    tty: container.tty === true,
+    linux: {
+      securityContext: {
+        namespaceOptions: namespaceOptions(pod),
+        privileged: security.privileged === true,
+        readonlyRootfs: security.readOnlyRootFilesystem === true,
+        noNewPrivs: security.allowPrivilegeEscalation === false,
+        ...(runAsUser === undefined ? {} : { runAsUser: { value: BigInt(runAsUser) } }),
+        ...(runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
+        supplementalGroups: (pod.spec.securityContext?.supplementalGroups ?? []).map(BigInt),
+        capabilities: {
+          addCapabilities: [...(security.capabilities?.add ?? [])],
+          dropCapabilities: [...(security.capabilities?.drop ?? [])],
+        },
+      },
+    },
+  };
+}
+
+function valueOf(pod: Pod, container: Container, { name, value, valueFrom }: EnvVar): string {
+  if (valueFrom === undefined) return value ?? '';
+  const fields: Record<string, string | undefined> = {
+    'metadata.name': pod.metadata.name,
+    'metadata.namespace': pod.metadata.namespace,
+    'metadata.uid': pod.metadata.uid,
+    'spec.nodeName': pod.spec.nodeName,
+  };
+  const found = fields[valueFrom.fieldRef?.fieldPath ?? ''];
+  if (found !== undefined) return found;
+  throw unsupported(`environment variable ${name} of container ${container.name}`, valueFrom);
+}
+
+function mountConfig(
+  pod: Pod,
+  mount: VolumeMount,
+  folders: PodFolders,
+): NonNullable<ContainerConfig['mounts']>[number] {
+  const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
+  if (volume === undefined) {
+    throw new ExecPathError('ERR_MANIFEST', `volumeMount ${mount.name} names no volume of the pod`, { hop: 'kubelet' });
+  }
+  return {
+    containerPath: mount.mountPath,
+    hostPath: [volumePath(pod, volume, folders), mount.subPath].filter((part) => part !== undefined).join('/'),
+    readonly: mount.readOnly === true,
+    propagation: {
+      None: MountPropagation.PROPAGATION_PRIVATE,
+      HostToContainer: MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
+      Bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
+    }[mount.mountPropagation ?? 'None'],
+  };
+}
+
+/** @throws ExecPathError ERR_MANIFEST for kinds of volumes other than emptyDir and hostPath */
+export function volumePath(pod: Pod, volume: Volume, folders: PodFolders): string {
+  if (volume.hostPath !== undefined) return volume.hostPath.path;
+  if (volume.emptyDir !== undefined) return `${folders.volumes}/${pod.metadata.uid}/${volume.name}`;
+  throw unsupported(`volume ${volume.name}`, volume);
+}
+
+function unsupported(what: string, value: object): ExecPathError {
+  const kind = Object.keys(value).find((key) => key !== 'name') ?? 'its kind';
+  return new ExecPathError(
+    'ERR_MANIFEST',
+    `${what}: podwire's kubelet knows emptyDir, hostPath and plain values, not ${kind}`,
+    {
+      hop: 'kubelet',
+    },
+  );
+}

@@ -1,0 +1,1 @@
+export { type KubeletOptions, type RunningKubelet, startKubelet } from './main.ts';

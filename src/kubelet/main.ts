@@ -1,0 +1,193 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { ExecPathError, toError } from '../common/errors.ts';
+import { CriClient } from '../cri/index.ts';
+import type { Listener, TlsSource } from '../httpstream/index.ts';
+import type { KubeClient, Node } from '../kubeapi/index.ts';
+import type { Authenticate, Authorize } from './access.ts';
+import { ApiPods } from './api-pods.ts';
+import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
+import { PodObserver } from './pod-observer.ts';
+import { PodWorker } from './pod-worker.ts';
+import { Registration } from './registration.ts';
+import { RuntimeView } from './runtime-view.ts';
+import { type SessionReport, serveKubelet } from './server.ts';
+import { StaticPods } from './static-pods.ts';
+import { StreamingUrlStarter } from './streaming-url.ts';
+import { type PodSource, SYNC_PERIOD_MS, SyncLoop } from './sync-loop.ts';
+
+export interface KubeletOptions {
+  /** `--container-runtime-endpoint`: `unix:///path` or `tcp://host:port`. */
+  readonly containerRuntimeEndpoint: string;
+  /** `--root-dir`: pod volumes and, below `logs`, container logs. Must be writable by kubelet and runtime. */
+  readonly rootDir: string;
+  /** `--pod-logs-dir`; default `<rootDir>/logs`. */
+  readonly podLogsDir?: string;
+  /** `--hostname-override`; default the host's name in lower case. */
+  readonly nodeName?: string;
+  /** `--node-ip`; default the first address that is not loopback. */
+  readonly nodeAddress?: string;
+  readonly nodeLabels?: Readonly<Record<string, string>>;
+  /** `--address`; default 127.0.0.1. */
+  readonly host?: string;
+  /** `--port`; default 10250; 0 for any free one. */
+  readonly port?: number;
+  /** `--healthz-port`; default 0: none. */
+  readonly healthzPort?: number;
+  /** Without it: plain HTTP, for loopback only. */
+  readonly tls?: TlsSource;
+  readonly authenticate: Authenticate;
+  readonly authorize: Authorize;
+  /** `--pod-manifest-path`: a folder of static pods. */
+  readonly podManifestPath?: string;
+  /** The apiserver to register with; without it the kubelet stands alone. */
+  readonly apiserver?: KubeClient;
+  /** podwire's version, for the node object. */
+  readonly version: string;
+  readonly onSession?: (session: SessionReport) => void;
+  readonly onError?: (message: string) => void;
+  readonly syncPeriodMs?: number;
+}
+
+export interface RunningKubelet {
+  readonly nodeName: string;
+  readonly url: string;
+  readonly port: number;
+  /** Resolves when the node has been registered with the apiserver, at once without one. */
+  readonly registered: Promise<void>;
+  /** Running sessions get `graceMs`, then end. Pods stay in the runtime. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/**
+ * Starts hop 3. Resolves when it listens; the runtime may come later.
+ *
+ * @throws ExecPathError ERR_LISTEN, ERR_CRI_ENDPOINT
+ */
+export async function startKubelet(options: KubeletOptions): Promise<RunningKubelet> {
+  const { rootDir, onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
+  await mkdir(rootDir, { recursive: true, mode: 0o755 });
+  const cri = new CriClient(options.containerRuntimeEndpoint);
+  const stop = new AbortController();
+  const apiPods = options.apiserver && new ApiPods(options.apiserver, nodeName, onError);
+  let runtime: { name: string; version: string } | undefined;
+  let registration: Registration | undefined;
+  const loop = new SyncLoop({
+    sources: sourcesOf(options, nodeName, apiPods, onError),
+    observer: new PodObserver(cri),
+    worker: new PodWorker(cri, { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` }),
+    nodeName,
+    hostIP: nodeAddress,
+    runtimeName: () => runtime?.name ?? 'unknown',
+    onError,
+    onPods: (pods) => registration?.report(pods),
+    periodMs: options.syncPeriodMs ?? SYNC_PERIOD_MS,
+  });
+  const listener = await serveKubelet({
+    host: options.host ?? '127.0.0.1',
+    port: options.port ?? 10_250,
+    tls: options.tls,
+    cri,
+    view: new RuntimeView(cri),
+    starter: new StreamingUrlStarter(cri),
+    loop,
+    authenticate: options.authenticate,
+    authorize: options.authorize,
+    ...(options.onSession === undefined ? {} : { onSession: options.onSession }),
+    signal: stop.signal,
+  });
+  const describeNode = async (before: Node | undefined): Promise<Node> => {
+    const health = await runtimeHealth(cri);
+    runtime = health.runtime ?? runtime;
+    const { port } = listener;
+    const { nodeLabels: labels = {}, version } = options;
+    return nodeObject(
+      {
+        name: nodeName,
+        address: nodeAddress,
+        port,
+        runtime,
+        notReady: health.notReady,
+        version,
+        labels,
+        now: new Date(),
+      },
+      before,
+    );
+  };
+  if (options.apiserver !== undefined) registration = new Registration(options.apiserver, describeNode, onError);
+  const healthz = options.healthzPort === undefined ? undefined : await serveHealthz(options.healthzPort);
+  const firstHealth = runtimeHealth(cri).then((health) => {
+    runtime = health.runtime;
+  });
+  apiPods?.start(() => loop.nudge());
+  void firstHealth.finally(() => loop.start());
+  registration?.start();
+  return {
+    nodeName,
+    url: listener.url,
+    port: listener.port,
+    registered: registration?.registered ?? Promise.resolve(),
+    close: async (graceMs) => {
+      const closing = closeListener(listener, stop, graceMs);
+      await Promise.all([closing, apiPods?.stop(), registration?.stop(), loop.stop(), healthz?.()]);
+      await cri.close();
+    },
+  };
+}
+
+function sourcesOf(
+  options: KubeletOptions,
+  nodeName: string,
+  apiPods: ApiPods | undefined,
+  onError: (message: string) => void,
+): PodSource[] {
+  const sources: PodSource[] = [];
+  if (options.podManifestPath !== undefined) {
+    const manifests = new StaticPods(options.podManifestPath, nodeName, onError);
+    sources.push({ name: 'file', pods: () => manifests.read() });
+  }
+  if (apiPods !== undefined) sources.push({ name: 'api', pods: async () => apiPods.pods() });
+  return sources;
+}
+
+async function closeListener(listener: Listener, stop: AbortController, graceMs = 0): Promise<void> {
+  const timer = setTimeout(() => stop.abort(), graceMs);
+  await listener.close(graceMs);
+  clearTimeout(timer);
+  stop.abort();
+}
+
+/** @returns what the runtime says of itself; `notReady` names what is wrong with it */
+async function runtimeHealth(
+  cri: CriClient,
+): Promise<{ runtime: { name: string; version: string } | undefined; notReady: string | undefined }> {
+  try {
+    const [version, { status }] = await Promise.all([cri.runtime.version({}), cri.runtime.status({})]);
+    const bad = (status?.conditions ?? []).filter(
+      (condition) => !condition.status && (condition.type === 'RuntimeReady' || condition.type === 'NetworkReady'),
+    );
+    const notReady = bad.map(({ type, reason, message }) => `${type} is false: ${reason} ${message}`).join('; ');
+    return {
+      runtime: { name: version.runtimeName, version: version.runtimeVersion },
+      notReady: notReady === '' ? undefined : notReady,
+    };
+  } catch (thrown) {
+    return { runtime: undefined, notReady: `container runtime is down: ${toError(thrown).message}` };
+  }
+}
+
+/** `/healthz` on plain HTTP and loopback, for a supervisor. */
+async function serveHealthz(port: number): Promise<() => Promise<void>> {
+  const server = createServer((request, response) => {
+    const found = request.url === '/healthz';
+    response.writeHead(found ? 200 : 404).end(found ? 'ok' : '404 page not found\n');
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new ExecPathError('ERR_LISTEN', `cannot listen on 127.0.0.1:${port}: ${cause.message}`, { cause })),
+    );
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}

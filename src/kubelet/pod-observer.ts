@@ -1,0 +1,87 @@
+import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
+import { type PodView, RuntimeView } from './runtime-view.ts';
+
+interface SeenSandbox {
+  readonly ips: readonly string[];
+  readonly hostNetwork: boolean;
+}
+
+interface SeenContainer {
+  readonly state: ContainerState;
+  readonly status: CriContainerStatus;
+}
+
+/** A pod in the runtime with what only the single status calls tell: addresses, exit codes, times. */
+export interface ObservedPod extends PodView {
+  /** Empty for pods on the host's network. */
+  readonly ips: readonly string[];
+  readonly hostNetwork: boolean;
+  /** By container name. */
+  readonly statuses: ReadonlyMap<string, CriContainerStatus>;
+}
+
+/**
+ * Looks at the runtime again and again; asks for a container's status only when its state changed since.
+ *
+ * Bounded by what the runtime holds: what it no longer lists is forgotten.
+ */
+export class PodObserver {
+  readonly #cri: CriClient;
+  readonly #view: RuntimeView;
+  #statuses = new Map<string, SeenContainer>();
+  #sandboxes = new Map<string, SeenSandbox>();
+
+  constructor(cri: CriClient) {
+    this.#cri = cri;
+    this.#view = new RuntimeView(cri);
+  }
+
+  /** @throws RuntimeCallError when the runtime cannot be asked */
+  async observe(): Promise<ObservedPod[]> {
+    const views = await this.#view.list();
+    const pods: ObservedPod[] = [];
+    const statuses = new Map<string, SeenContainer>();
+    const sandboxes = new Map<string, SeenSandbox>();
+    for (const view of views) {
+      const sandbox = this.#sandboxes.get(view.sandbox.id) ?? (await this.#sandbox(view.sandbox.id));
+      if (sandbox === undefined) continue;
+      sandboxes.set(view.sandbox.id, sandbox);
+      const byName = new Map<string, CriContainerStatus>();
+      for (const [name, { id, state }] of view.containers) {
+        const known = this.#statuses.get(id);
+        const status = known?.state === state ? known.status : await this.#status(id);
+        if (status === undefined) continue;
+        statuses.set(id, { state, status });
+        byName.set(name, status);
+      }
+      pods.push({ ...view, ...sandbox, statuses: byName });
+    }
+    this.#statuses = statuses;
+    this.#sandboxes = sandboxes;
+    return pods;
+  }
+
+  async #sandbox(podSandboxId: string): Promise<SeenSandbox | undefined> {
+    try {
+      const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
+      const { ip = '', additionalIps = [] } = status?.network ?? {};
+      const ips = [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
+      return { ips, hostNetwork: status?.linux?.namespaces?.options?.network === NamespaceMode.NODE };
+    } catch {
+      return undefined; // Removed since it was listed.
+    }
+  }
+
+  async #status(containerId: string): Promise<CriContainerStatus | undefined> {
+    try {
+      return (await this.#cri.runtime.containerStatus({ containerId })).status;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Is the container over? Created and unknown ones are not. */
+export function hasExited(status: CriContainerStatus): boolean {
+  return status.state === ContainerState.CONTAINER_EXITED;
+}

@@ -1,0 +1,128 @@
+import { isDeepStrictEqual } from 'node:util';
+import { toError } from '../common/errors.ts';
+import { ApiStatusError, type KubeClient, type Pod, pods } from '../kubeapi/index.ts';
+import { CONFIG_HASH, CONFIG_MIRROR } from './adopted-pod.ts';
+import type { NodePod } from './sync-loop.ts';
+
+/** Requests under way at once. */
+const MAX_PARALLEL = 8;
+
+/** What the apiserver last said of a pod. */
+interface Reported {
+  readonly status: Pod['status'];
+  readonly mirror: boolean;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/**
+ * Writes the status of the node's pods to the apiserver, and mirrors those that it does not know: static pods and
+ * pods that the kubelet found running. Only differences are written; what failed is tried again at the next report.
+ */
+export class PodReporter {
+  readonly #client: KubeClient;
+  readonly #onError: (message: string) => void;
+  readonly #signal: AbortSignal;
+  readonly #reported = new Map<string, Reported>();
+  #running: Promise<void> | undefined;
+  #next: readonly NodePod[] | undefined;
+
+  constructor(client: KubeClient, onError: (message: string) => void, signal: AbortSignal) {
+    this.#client = client;
+    this.#onError = onError;
+    this.#signal = signal;
+  }
+
+  /** Takes the newest picture; one that comes while another is being written waits and is replaced by newer ones. */
+  report(seen: readonly NodePod[]): void {
+    this.#next = seen;
+    this.#running ??= this.#drain();
+  }
+
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#next !== undefined && !this.#signal.aborted) {
+      const seen = this.#next;
+      this.#next = undefined;
+      const steps = [...seen.map((pod) => () => this.#write(pod)), ...this.#vanished(seen)];
+      for (let at = 0; at < steps.length; at += MAX_PARALLEL) {
+        await Promise.all(steps.slice(at, at + MAX_PARALLEL).map((step) => this.#attempt(step)));
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #attempt(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (thrown) {
+      if (!this.#signal.aborted) this.#onError(`pod status: ${toError(thrown).message}`);
+    }
+  }
+
+  async #write({ pod, source, gone }: NodePod): Promise<void> {
+    const { name, namespace = 'default', uid = '' } = pod.metadata;
+    const known = this.#reported.get(uid);
+    const address = { namespace, signal: this.#signal };
+    if (gone) {
+      // The last word on a pod that was to be deleted: its containers have ended.
+      await ignoringNotFound(
+        this.#client.delete(pods, name, { ...address, gracePeriodSeconds: 0, preconditions: { uid } }),
+      );
+      this.#reported.delete(uid);
+      return;
+    }
+    if (known !== undefined && isDeepStrictEqual(known.status, pod.status)) return;
+    const mirror = source !== 'api';
+    if (mirror && known === undefined) await this.#mirror(pod);
+    await ignoringNotFound(
+      this.#client.patch(pods, name, { status: pod.status }, { ...address, subresource: 'status' }),
+    );
+    this.#reported.set(uid, { status: pod.status, mirror, namespace, name });
+  }
+
+  async #mirror(pod: Pod): Promise<void> {
+    const { annotations = {}, name, namespace = 'default' } = pod.metadata;
+    const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? pod.metadata.uid ?? '';
+    const mirror = { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [CONFIG_MIRROR]: mark } } };
+    try {
+      await this.#client.create(pods, mirror, { namespace, signal: this.#signal });
+    } catch (thrown) {
+      if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 409)) throw thrown;
+      const there = await this.#client.get(pods, name, { namespace, signal: this.#signal });
+      if (there.metadata.annotations?.[CONFIG_MIRROR] === mark) return;
+      if (there.metadata.annotations?.[CONFIG_MIRROR] === undefined) {
+        throw new Error(`pod ${namespace}/${name} of the apiserver has the name of one that runs on this node`, {
+          cause: thrown,
+        });
+      }
+      await ignoringNotFound(
+        this.#client.delete(pods, name, { namespace, gracePeriodSeconds: 0, signal: this.#signal }),
+      );
+      await this.#client.create(pods, mirror, { namespace, signal: this.#signal });
+    }
+  }
+
+  /** Mirrors of pods that are no longer there. */
+  #vanished(seen: readonly NodePod[]): (() => Promise<void>)[] {
+    const there = new Set(seen.map(({ pod }) => pod.metadata.uid));
+    return [...this.#reported]
+      .filter(([uid]) => !there.has(uid))
+      .map(([uid, { mirror, namespace, name }]) => async () => {
+        const options = { namespace, gracePeriodSeconds: 0, signal: this.#signal };
+        if (mirror) await ignoringNotFound(this.#client.delete(pods, name, options));
+        this.#reported.delete(uid);
+      });
+  }
+}
+
+async function ignoringNotFound(answer: Promise<unknown>): Promise<void> {
+  try {
+    await answer;
+  } catch (thrown) {
+    if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 404)) throw thrown;
+  }
+}

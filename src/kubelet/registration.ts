@@ -1,0 +1,130 @@
+import { deferred } from '../common/deferred.ts';
+import { toError } from '../common/errors.ts';
+import {
+  ApiStatusError,
+  type KubeClient,
+  type Lease,
+  leases,
+  NODE_LEASE_NAMESPACE,
+  type Node,
+  nodes,
+} from '../kubeapi/index.ts';
+import { PodReporter } from './pod-reporter.ts';
+import type { NodePod } from './sync-loop.ts';
+
+/** How often the node's lease is renewed and its status looked at, in ms: a quarter of the lease's life. */
+export const HEARTBEAT_MS = 10_000;
+
+const LEASE_SECONDS = 40;
+
+/** First wait after a failed heartbeat, doubled up to {@link HEARTBEAT_MS}, in ms. */
+const FIRST_RETRY_MS = 250;
+
+/** Keeps the node, its lease and its pods' status in an apiserver as they are on the machine. */
+export class Registration {
+  readonly #client: KubeClient;
+  readonly #describeNode: (before: Node | undefined) => Promise<Node>;
+  readonly #onError: (message: string) => void;
+  readonly #reporter: PodReporter;
+  readonly #registered = deferred<void>();
+  readonly #stop = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #beating: Promise<void> = Promise.resolve();
+  #retryMs = FIRST_RETRY_MS;
+
+  constructor(
+    client: KubeClient,
+    describeNode: (before: Node | undefined) => Promise<Node>,
+    onError: (message: string) => void,
+  ) {
+    this.#client = client;
+    this.#describeNode = describeNode;
+    this.#onError = onError;
+    this.#reporter = new PodReporter(client, onError, this.#stop.signal);
+  }
+
+  /** Resolves at the first success. */
+  get registered(): Promise<void> {
+    return this.#registered.promise;
+  }
+
+  start(): void {
+    this.#beating = this.#beat();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    clearTimeout(this.#timer);
+    await this.#beating;
+    await this.#reporter.settled();
+  }
+
+  /** The pods as of the last look. */
+  report(pods: readonly NodePod[]): void {
+    this.#reporter.report(pods);
+  }
+
+  async #beat(): Promise<void> {
+    let waitMs = HEARTBEAT_MS;
+    try {
+      const node = await this.#writeNode();
+      await this.#renewLease(node);
+      this.#registered.resolve();
+      this.#retryMs = FIRST_RETRY_MS;
+    } catch (thrown) {
+      if (this.#stop.signal.aborted) return;
+      waitMs = this.#retryMs;
+      this.#retryMs = Math.min(this.#retryMs * 2, HEARTBEAT_MS);
+      this.#onError(`node registration: ${toError(thrown).message}`);
+    }
+    if (this.#stop.signal.aborted) return;
+    this.#timer = setTimeout(() => {
+      this.#beating = this.#beat();
+    }, waitMs);
+  }
+
+  async #writeNode(): Promise<Node> {
+    const { signal } = this.#stop;
+    const before = await found(
+      this.#client.get(nodes, (await this.#describeNode(undefined)).metadata.name, { signal }),
+    );
+    const now = await this.#describeNode(before);
+    if (before === undefined) {
+      await this.#client.create(nodes, now, { signal });
+    }
+    const patch = { metadata: { labels: now.metadata.labels }, status: now.status };
+    return await this.#client.patch(nodes, now.metadata.name, patch, { subresource: 'status', signal });
+  }
+
+  async #renewLease(node: Node): Promise<void> {
+    const { name, uid = '' } = node.metadata;
+    const { signal } = this.#stop;
+    const address = { namespace: NODE_LEASE_NAMESPACE, signal };
+    const before = await found(this.#client.get(leases, name, address));
+    const lease: Lease = {
+      metadata: {
+        ...(before?.metadata ?? { name, namespace: NODE_LEASE_NAMESPACE }),
+        ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name, uid }],
+      },
+      spec: { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTime(new Date()) },
+    };
+    await (before === undefined
+      ? this.#client.create(leases, lease, address)
+      : this.#client.update(leases, lease, address));
+  }
+}
+
+/** The object, or undefined for a 404. */
+async function found<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (thrown) {
+    if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+    throw thrown;
+  }
+}
+
+/** metav1.MicroTime. */
+function microTime(date: Date): string {
+  return date.toISOString().replace('Z', '000Z');
+}

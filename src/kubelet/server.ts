@@ -1,0 +1,192 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { toError } from '../common/errors.ts';
+import type { CriClient } from '../cri/index.ts';
+import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
+import { type Authenticate, type Authorize, accessOf, forbiddenText } from './access.ts';
+import { kubeletAnswer, runningContainer, serveExec } from './exec-route.ts';
+import { methodsOf, parseRoute, type Route } from './routes.ts';
+import type { CommandStarter, SessionEnd } from './running-command.ts';
+import type { RuntimeView } from './runtime-view.ts';
+import type { SyncLoop } from './sync-loop.ts';
+
+/** The longest output that `/run` passes on is CRI's limit for ExecSync; its body has no other bound. */
+const RUN_TIMEOUT_SECONDS = 0;
+
+export interface ServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly tls: TlsSource | undefined;
+  readonly cri: CriClient;
+  readonly view: RuntimeView;
+  readonly starter: CommandStarter;
+  readonly loop: SyncLoop;
+  readonly authenticate: Authenticate;
+  readonly authorize: Authorize;
+  /** Told of each session's beginning and end. */
+  readonly onSession?: (session: SessionReport) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface SessionReport extends Partial<SessionEnd> {
+  readonly sessionId: string;
+  readonly user: string;
+  readonly target: string;
+}
+
+type Admission =
+  | { readonly admitted: true; readonly route: Route; readonly user: string; readonly url: URL }
+  | { readonly admitted: false; readonly status: number; readonly text: string; readonly headers?: [string, string][] };
+
+/** The kubelet's HTTP API on one port: streaming and read endpoints. */
+export function serveKubelet(options: ServerOptions): Promise<Listener> {
+  const server = new KubeletServer(options);
+  return listen({
+    host: options.host,
+    port: options.port,
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
+    onRequest: (request, response) => void server.request(request, response),
+    onUpgrade: (request, socket, head) => void server.upgrade(request, socket, head),
+  });
+}
+
+class KubeletServer {
+  readonly #options: ServerOptions;
+
+  constructor(options: ServerOptions) {
+    this.#options = options;
+  }
+
+  async request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    request.resume();
+    try {
+      const admission = await this.#admit(request);
+      if (!admission.admitted) {
+        for (const [name, value] of admission.headers ?? []) response.setHeader(name, value);
+        sendText(response, admission.status, admission.text);
+        return;
+      }
+      await this.#read(admission.route, admission.url, response);
+    } catch (thrown) {
+      const { status, headers } = kubeletAnswer(thrown);
+      for (const [name, value] of headers) response.setHeader(name, value);
+      sendText(response, status, toError(thrown).message);
+    }
+  }
+
+  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on('error', () => {});
+    try {
+      const admission = await this.#admit(request);
+      if (!admission.admitted) {
+        refuseUpgrade(socket, admission.status, admission.text, admission.headers);
+        return;
+      }
+      const { route, url, user } = admission;
+      if (request.headers['transfer-encoding'] !== undefined) {
+        refuseUpgrade(socket, 400, 'an upgrade request must not have a chunked body');
+        return;
+      }
+      if (route.kind !== 'exec') {
+        refuseUpgrade(socket, 501, `podwire's kubelet does not serve ${route.kind} by an upgrade yet`);
+        return;
+      }
+      const { view, starter, signal, onSession } = this.#options;
+      const sessionId = sessionIdOf(request);
+      const report = { sessionId, user, target: `${route.namespace}/${route.pod}/${route.container}` };
+      onSession?.(report);
+      const end = await serveExec({ request, socket, head }, route, url.searchParams, {
+        view,
+        starter,
+        sessionId,
+        signal,
+      });
+      onSession?.({ ...report, ...end });
+    } catch (thrown) {
+      refuseUpgrade(socket, 500, toError(thrown).message);
+    }
+  }
+
+  async #admit(request: IncomingMessage): Promise<Admission> {
+    const { authenticate, authorize } = this.#options;
+    const url = URL.parse(request.url ?? '/', 'http://kubelet');
+    const route = url === null ? undefined : parseRoute(url.pathname);
+    const user = await authenticate(request);
+    if (user === undefined) return { admitted: false, status: 401, text: 'Unauthorized' };
+    if (url === null || route === undefined) return { admitted: false, status: 404, text: '404 page not found' };
+    const method = request.method ?? '';
+    const allowed = methodsOf(route);
+    if (!allowed.includes(method)) {
+      return { admitted: false, status: 405, text: 'Method Not Allowed', headers: [['Allow', allowed.join(', ')]] };
+    }
+    const access = accessOf(route, method);
+    if (!(await authorize(user, access))) return { admitted: false, status: 403, text: forbiddenText(user, access) };
+    return { admitted: true, route, user: user.name, url };
+  }
+
+  async #read(route: Route, url: URL, response: ServerResponse): Promise<void> {
+    const { loop, view, cri } = this.#options;
+    switch (route.kind) {
+      case 'healthz':
+        sendText(response, 200, 'ok');
+        return;
+      case 'pods':
+        sendJson(response, podList(loop.pods.map(({ pod }) => pod)));
+        return;
+      case 'runningpods': {
+        const running = loop.pods.filter(({ pod }) => pod.status.phase === 'Running');
+        sendJson(
+          response,
+          podList(
+            running.map(({ pod: { apiVersion, kind, metadata, spec } }) => ({ apiVersion, kind, metadata, spec })),
+          ),
+        );
+        return;
+      }
+      case 'run': {
+        const containerId = runningContainer(await view.find(route.namespace, route.pod, route.uid), route.container);
+        const cmd = (url.searchParams.get('cmd') ?? '').split(' ');
+        const result = await cri.runtime.execSync({ containerId, cmd, timeout: BigInt(RUN_TIMEOUT_SECONDS) });
+        const output = Buffer.concat([result.stdout, result.stderr]);
+        if (result.exitCode !== 0) {
+          sendText(response, 500, `command '${cmd.join(' ')}' exited with ${result.exitCode}: ${output.toString()}`);
+          return;
+        }
+        response.writeHead(200, { 'Content-Type': 'application/json' }).end(output);
+        return;
+      }
+      case 'exec':
+      case 'attach':
+      case 'portForward':
+        sendText(response, 500, 'Upgrade request required');
+        return;
+      case 'containerLogs':
+        sendText(response, 501, "podwire's kubelet does not serve container logs yet");
+    }
+  }
+}
+
+function podList(items: readonly unknown[]): object {
+  return { kind: 'PodList', apiVersion: 'v1', metadata: {}, items };
+}
+
+function sendText(response: ServerResponse, status: number, text: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  response
+    .writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8', 'X-Content-Type-Options': 'nosniff' })
+    .end(`${text}\n`.replace(/^ok\n$/, 'ok'));
+}
+
+function sendJson(response: ServerResponse, body: object): void {
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+}
+
+/** The id that an earlier hop gave the session, when it is one, else a new one. */
+function sessionIdOf(request: IncomingMessage): string {
+  const given = request.headers['audit-id'];
+  return typeof given === 'string' && /^[\w-]{1,64}$/.test(given) ? given : randomUUID();
+}

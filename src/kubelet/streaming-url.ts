@@ -1,0 +1,119 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
+import { ExecPathError, toError } from '../common/errors.ts';
+import { spdyOffer } from '../common/subprotocols.ts';
+import type { CriClient } from '../cri/index.ts';
+import { dialSpdy, proxyUpgrade, refuseUpgrade } from '../httpstream/index.ts';
+import { needsTranslation, translateStreams } from '../remotecommand/index.ts';
+import type { CommandRequest, CommandStarter, RunningCommand, SessionEnd, Upgrade } from './running-command.ts';
+
+/** How long the streaming server may take to accept a connection, in ms. */
+export const STREAMING_DIAL_TIMEOUT_MS = 10_000;
+
+/** Runtimes whose streaming server speaks WebSocket v5 itself, by the name that their `Version` gives. */
+const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
+
+/**
+ * Runs commands by CRI's `Exec`: the runtime answers with a URL of its streaming server, and the client's connection
+ * is relayed there byte for byte. Only a v5 WebSocket is translated to SPDY, for runtimes that do not know v5.
+ */
+export class StreamingUrlStarter implements CommandStarter {
+  readonly #cri: CriClient;
+  #speaksV5: Promise<boolean> | undefined;
+
+  constructor(cri: CriClient) {
+    this.#cri = cri;
+  }
+
+  async prepare(request: CommandRequest): Promise<RunningCommand> {
+    const { containerId, argv, streams, signal } = request;
+    const [{ url }, speaksV5] = await Promise.all([
+      this.#cri.runtime.exec({ containerId, cmd: [...argv], ...streams }, { signal }),
+      this.#runtimeSpeaksV5(),
+    ]);
+    return { serve: (upgrade) => serveAt(streamingUrl(url), upgrade, request, speaksV5) };
+  }
+
+  /** Asked once; a failed question is asked again by the next session. */
+  async #runtimeSpeaksV5(): Promise<boolean> {
+    this.#speaksV5 ??= this.#cri.runtime.version({}).then(({ runtimeName }) => runtimesWithV5.has(runtimeName));
+    try {
+      return await this.#speaksV5;
+    } catch (thrown) {
+      this.#speaksV5 = undefined;
+      throw thrown;
+    }
+  }
+}
+
+/** A URL without a scheme is plain HTTP. */
+function streamingUrl(text: string): URL {
+  const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`);
+  if (url === null || text === '') {
+    throw new ExecPathError('ERR_STREAMING_URL', `the runtime's streaming URL ${JSON.stringify(text)} is not a URL`, {
+      hop: 'runtime',
+    });
+  }
+  return url;
+}
+
+async function serveAt(url: URL, upgrade: Upgrade, request: CommandRequest, speaksV5: boolean): Promise<SessionEnd> {
+  const path = url.pathname + url.search;
+  const headers = { Host: url.host, 'Audit-ID': request.sessionId };
+  if (needsTranslation(upgrade.request) && !speaksV5) {
+    const outcome = await translateStreams(upgrade, request.streams, async (signal) => {
+      const socket = await dialStreaming(url, AbortSignal.any([signal, request.signal]));
+      return await dialSpdy(socket, { path, headers: Object.entries(headers), protocols: spdyOffer });
+    });
+    if (outcome === undefined) return { how: 'refused' };
+    return { how: outcome.kind === 'exited' ? `exited ${outcome.code}` : `failed: ${outcome.message}` };
+  }
+  const result = await proxyUpgrade(
+    upgrade,
+    { connect: (signal) => dialStreaming(url, signal), path, headers, dropHeaders: ['authorization', 'cookie'] },
+    { refuse: (socket, error) => refuseUpgrade(socket, 500, error.message), signal: request.signal },
+  );
+  return result.kind === 'refused'
+    ? { how: `refused: ${result.error.message}` }
+    : { how: `ended by ${result.endedBy}`, ...result };
+}
+
+/** A certificate of the streaming server is checked against the system's roots, as the kubelet does. */
+function dialStreaming(url: URL, signal: AbortSignal): Promise<Duplex> {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+  return new Promise((resolve, reject) => {
+    const secure = url.protocol === 'https:';
+    const socket: Socket = secure
+      ? connectTls({ host, port, ALPNProtocols: ['http/1.1'] })
+      : connectTcp({ host, port });
+    socket.setNoDelay(true).setKeepAlive(true, 30_000);
+    const fail = (cause: unknown): void => {
+      done();
+      socket.on('error', () => {}).destroy();
+      reject(
+        new ExecPathError('ERR_DIAL', `the runtime's streaming server at ${host}:${port}: ${toError(cause).message}`, {
+          cause,
+          hop: 'runtime',
+        }),
+      );
+    };
+    const abort = (): void => fail(new Error('the client left'));
+    const timer = setTimeout(
+      () => fail(new Error(`no connection within ${STREAMING_DIAL_TIMEOUT_MS} ms`)),
+      STREAMING_DIAL_TIMEOUT_MS,
+    );
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+      socket.removeListener('error', fail);
+    };
+    socket.once('error', fail).once(secure ? 'secureConnect' : 'connect', () => {
+      done();
+      resolve(socket);
+    });
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+  });
+}

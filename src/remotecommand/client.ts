@@ -1,0 +1,98 @@
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { ExecPathError } from '../common/errors.ts';
+import { exited, failed, type Outcome } from '../common/outcome.ts';
+import { outcomeOfErrorStream } from '../common/status.ts';
+import { encodeTerminalSize, type TerminalSize } from '../common/terminal-size.ts';
+import { collectBytes } from './collect-bytes.ts';
+import type { StreamSet } from './stream-set.ts';
+
+/** The longest Status that a client reads, in bytes. */
+const MAX_STATUS_BYTES = 1024 * 1024;
+
+/** A running command as its client sees it. */
+export interface RemoteCommand {
+  /** `end()` is the command's EOF. Fails silently once the command no longer reads. */
+  readonly stdin: Writable | undefined;
+  /** Must be read or resumed: unread output stops the command. With a TTY it carries both outputs. */
+  readonly stdout: Readable | undefined;
+  readonly stderr: Readable | undefined;
+  /** Without a TTY it does nothing. */
+  resize(size: TerminalSize): void;
+  /** Gives up: the connection is gone at once and `completed` fails with ERR_ABORTED, unless it was decided already. */
+  abort(cause?: Error): void;
+  /** Settles once, never rejects, after the last byte of output was received. */
+  readonly completed: Promise<Outcome>;
+  /** Settles when the connection is gone, at or after `completed`; never rejects. */
+  readonly closed: Promise<void>;
+}
+
+/**
+ * Drives one session as its client.
+ *
+ * Output and Status are waited for together; whatever ends without a Status failed, however clean its end.
+ *
+ * Owns: the set's connection, and closes it after the outcome.
+ */
+export function runRemoteCommand(set: StreamSet): RemoteCommand {
+  const { stdin, stdout, stderr, resize } = set.streams;
+  for (const stream of Object.values(set.streams)) stream.on('error', () => {});
+  watchStdin(stdin);
+  resize?.resume();
+  return {
+    stdin,
+    stdout,
+    stderr,
+    resize: (size) => {
+      if (resize?.writable) resize.write(encodeTerminalSize(size));
+    },
+    abort: (cause) => set.connection.destroy(cause ?? new ExecPathError('ERR_ABORTED', 'the session was given up')),
+    completed: complete(set),
+    closed: set.connection.closed.then(() => {}),
+  };
+}
+
+/** When the server half-closes stdin nobody reads it any longer: what is still to be written goes nowhere. */
+function watchStdin(stdin: Duplex | undefined): void {
+  stdin?.resume();
+  stdin?.once('end', () => stdin.end());
+}
+
+async function complete(set: StreamSet): Promise<Outcome> {
+  const outputs = [set.streams.stdout, set.streams.stderr].map(outputEnd);
+  const errorBytes = await collectBytes(set.streams.error, MAX_STATUS_BYTES);
+  const outputsWhole = (await Promise.all(outputs)).every(Boolean);
+  const closed = set.connection.close();
+  // With a Status in hand the goodbye can take its time; without one, how the connection ended is all there is to tell.
+  if (errorBytes.length === 0) await closed;
+  return decide(set, errorBytes, outputsWhole);
+}
+
+/** Resolves when `stream` gives no more: true when its last byte was known to be the last. */
+function outputEnd(stream: Readable | undefined): Promise<boolean> {
+  if (stream === undefined) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    stream.once('end', () => resolve(true)).once('close', () => resolve(stream.readableEnded));
+  });
+}
+
+async function decide(set: StreamSet, errorBytes: Buffer, outputsWhole: boolean): Promise<Outcome> {
+  if (errorBytes.length === 0) {
+    const reason = await set.connection.closed;
+    if (reason.kind === 'lost') return failed(reason.error);
+  }
+  if (!set.traits.status) {
+    const text = errorBytes.toString();
+    return text === '' ? exited(0) : failed(new ExecPathError('ERR_REMOTE', `error executing remote command: ${text}`));
+  }
+  const outcome = outcomeOfErrorStream(errorBytes);
+  // WebSocket messages are in order, so a Status means that all output came before it. SPDY peers may reorder streams.
+  if (outcome.kind === 'exited' && set.transport === 'spdy' && !outputsWhole) {
+    return failed(
+      new ExecPathError(
+        'ERR_CONNECTION_LOST',
+        `the command exited with code ${outcome.code}, but its output was cut short`,
+      ),
+    );
+  }
+  return outcome;
+}
