@@ -22,6 +22,8 @@ export interface ChildOptions {
   /** The whole environment. Default: that of this process. */
   readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
+  /** Kills the process group; the result then has a signal. */
+  readonly signal?: AbortSignal;
   /** Then the process group is killed and the call rejects. Default 60,000 ms. */
   readonly deadlineMs?: number;
   /** Takes stdout chunk by chunk; the next chunk is read when the promise settles. */
@@ -64,6 +66,8 @@ export async function runChild(
     child.stdout.destroy(late);
     child.stderr.destroy(late);
   }, deadlineMs);
+  const abort = (): void => killGroup(child, 'SIGKILL');
+  options.signal?.addEventListener('abort', abort);
   try {
     const [end] = await Promise.all([
       exitOf(child),
@@ -74,6 +78,7 @@ export async function runChild(
     return { ...end, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
   } finally {
     clearTimeout(guard);
+    options.signal?.removeEventListener('abort', abort);
     if (child.exitCode === null && child.signalCode === null) killGroup(child, 'SIGKILL');
   }
 }
