@@ -50,7 +50,7 @@ export class CertificateAuthority {
   static async create(commonName: string, validForMs: number = AUTHORITY_VALID_MS): Promise<CertificateAuthority> {
     const keys = await generateKeys();
     return new CertificateAuthority({
-      certificate: await signAuthority(commonName, keys, validForMs),
+      certificate: await signAuthority(nameOf(await library(), { commonName }), keys, validForMs),
       key: await exportKey(keys.privateKey),
     });
   }
@@ -58,8 +58,8 @@ export class CertificateAuthority {
   /** The same authority, same name and key, with its time counted from now: what it issued stays valid. */
   async renew(validForMs: number = AUTHORITY_VALID_MS): Promise<CertificateAuthority> {
     const { X509Certificate: Certificate } = await library();
-    const { subject } = new Certificate(this.certificate);
-    const certificate = await signAuthority(subject, await importKeys(this.key, this.certificate), validForMs, 'whole');
+    const { subjectName } = new Certificate(this.certificate);
+    const certificate = await signAuthority(subjectName, await importKeys(this.key, this.certificate), validForMs);
     return new CertificateAuthority({ certificate, key: this.key });
   }
 
@@ -74,7 +74,7 @@ export class CertificateAuthority {
       );
     }
     const { privateKey: signingKey } = await importKeys(this.key, this.certificate);
-    return issueLeaf(request, { subject: issuer.subject, signingKey, authority: issuer });
+    return issueLeaf(request, { signingKey, authority: issuer });
   }
 }
 
@@ -84,7 +84,6 @@ export async function selfSignedPair(request: CertificateRequest): Promise<KeyPa
 }
 
 interface Issuer {
-  readonly subject: string;
   readonly signingKey: CryptoKey;
   readonly authority: x509.X509Certificate;
 }
@@ -95,7 +94,7 @@ type CryptoKeyPair = webcrypto.CryptoKeyPair;
 async function issueLeaf(request: CertificateRequest, issuer: Issuer | undefined): Promise<KeyPair> {
   const lib = await library();
   const keys = await generateKeys();
-  const subject = subjectOf(lib, request);
+  const subject = nameOf(lib, request);
   const end = Date.now() + (request.validForMs ?? LEAF_VALID_MS);
   const oids = { server: lib.ExtendedKeyUsage.serverAuth, client: lib.ExtendedKeyUsage.clientAuth };
   const hosts = (request.hosts ?? []).map((value) => ({
@@ -105,7 +104,7 @@ async function issueLeaf(request: CertificateRequest, issuer: Issuer | undefined
   const certificate = await lib.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject,
-    issuer: issuer?.subject ?? subject,
+    issuer: issuer?.authority.subjectName ?? subject,
     notBefore: new Date(Date.now() - BACKDATE_MS),
     notAfter: new Date(Math.min(end, issuer?.authority.notAfter.getTime() ?? end)),
     publicKey: keys.publicKey,
@@ -123,16 +122,11 @@ async function issueLeaf(request: CertificateRequest, issuer: Issuer | undefined
   return { certificate: `${certificate.toString('pem')}\n`, key: await exportKey(keys.privateKey) };
 }
 
-async function signAuthority(
-  name: string,
-  keys: CryptoKeyPair,
-  validForMs: number,
-  form: 'common-name' | 'whole' = 'common-name',
-): Promise<string> {
+async function signAuthority(name: x509.Name, keys: CryptoKeyPair, validForMs: number): Promise<string> {
   const lib = await library();
   const certificate = await lib.X509CertificateGenerator.createSelfSigned({
     serialNumber: serialNumber(),
-    name: form === 'whole' ? name : new lib.Name([{ CN: [name] }]).toString(),
+    name,
     notBefore: new Date(Date.now() - BACKDATE_MS),
     notAfter: new Date(Date.now() + validForMs),
     keys,
@@ -146,8 +140,13 @@ async function signAuthority(
   return `${certificate.toString('pem')}\n`;
 }
 
-function subjectOf(lib: typeof x509, { commonName, organizations = [] }: CertificateRequest): string {
-  return new lib.Name([...organizations.map((name) => ({ O: [name] })), { CN: [commonName] }]).toString();
+/** Values are given typed: as text the library would look for quotes, backslashes and `#` in them. */
+function nameOf(
+  lib: typeof x509,
+  { commonName, organizations = [] }: Pick<CertificateRequest, 'commonName' | 'organizations'>,
+): x509.Name {
+  const text = (utf8String: string): { utf8String: string }[] => [{ utf8String }];
+  return new lib.Name([...organizations.map((name) => ({ O: text(name) })), { CN: text(commonName) }]);
 }
 
 /** 127 random bits, as a positive number without leading zeros. */
