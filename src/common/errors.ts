@@ -92,6 +92,7 @@ export const errorTable = {
     http: 500,
     help: 'the system did not start the process: exit code 126',
   },
+  ERR_STATE_IN_USE: { reason: 'Conflict', http: 409, help: 'another process has this state directory' },
   ERR_TERMINAL_UNAVAILABLE: {
     reason: 'InternalError',
     http: 500,

@@ -6,6 +6,7 @@ export {
   resolveInside,
 } from './command-lookup.ts';
 export { FifoPool } from './fifo-pool.ts';
-export { SESSION_VARIABLE } from './process-tree.ts';
+export { processStart } from './process-table.ts';
+export { killMarked, SESSION_VARIABLE } from './process-tree.ts';
 export type { ProcessExit } from './spawn-child.ts';
 export { type ProcessSpec, type RunningProcess, type StartOptions, startProcess } from './start-process.ts';

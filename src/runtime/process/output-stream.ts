@@ -1,5 +1,5 @@
 import { readSync } from 'node:fs';
-import { Socket } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { Readable } from 'node:stream';
 import { ReadStream } from 'node:tty';
 
@@ -49,13 +49,18 @@ export class OutputStream extends Readable {
     this.finished = new Promise((resolve) => {
       this.#resolveFinished = resolve;
     });
-    const onread = {
-      buffer: () => this.#eventBuffer,
-      callback: (bytes: number, buffer: Uint8Array) => this.#onRead(bytes, buffer),
-    };
     // `onread` keeps no bytes inside the socket: what is not here is still in the kernel, where readSync finds it.
-    this.#source =
-      kind === 'pipe' ? new Socket({ fd, readable: true, writable: false, onread }) : new ReadStream(fd, { onread });
+    // Node's constructors have always taken it; their types do not say so before Node 22.
+    const onread: OnReadOpts = {
+      buffer: () => this.#eventBuffer,
+      callback: (bytes, buffer) => this.#onRead(bytes, buffer),
+    };
+    const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
+      readable: true,
+      writable: false,
+      onread,
+    };
+    this.#source = kind === 'pipe' ? new Socket({ fd, ...options }) : new ReadStream(fd, options);
     this.#source.pause();
     this.#source.on('end', () => this.#finish());
     // EIO is how a master says that the last slave is closed; other errors end the output just as well.

@@ -65,3 +65,8 @@ function readProc(name: string): Buffer | undefined {
     return undefined;
   }
 }
+
+/** Ticks since boot at which `pid` started, or undefined when there is no such process. */
+export function processStart(pid: number): number | undefined {
+  return readProcess(pid)?.startTicks;
+}

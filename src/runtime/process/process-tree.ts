@@ -30,19 +30,19 @@ const leftBehind = diagnostics.channel('podwire:runtime:left-behind');
  * cleared environment) is not found; only a pid namespace or cgroup could hold that.
  */
 export class ProcessTree {
-  readonly #root: number;
+  readonly #root: number | undefined;
   readonly #marker: string;
   readonly #startTicks: number;
   #rootEndedTicks: number | undefined;
 
   /**
-   * @param root pid of the first process, which must be alive or unreaped now
+   * @param root pid of the first process, which must be alive or unreaped now; undefined for all that are marked
    * @param marker the value of {@link SESSION_VARIABLE} in its environment; values that go on with a `/` count too
    */
-  constructor(root: number, marker: string) {
+  constructor(root: number | undefined, marker: string) {
     this.#root = root;
     this.#marker = marker;
-    this.#startTicks = readProcess(root)?.startTicks ?? 0;
+    this.#startTicks = root === undefined ? 0 : (readProcess(root)?.startTicks ?? 0);
   }
 
   /** From now on another process may get the first one's pid. */
@@ -69,7 +69,7 @@ export class ProcessTree {
   }
 
   /** Sends `signal` to each of `pids`; those that are gone by now do not matter. */
-  signal(signal: NodeJS.Signals, pids: readonly number[]): void {
+  signal(signal: NodeJS.Signals | number, pids: readonly number[]): void {
     for (const pid of pids) {
       try {
         process.kill(pid, signal);
@@ -130,13 +130,16 @@ export class ProcessTree {
   #candidates(): number[] {
     const newest = newestPid();
     const pids = listPids();
-    if (newest === undefined || ticksSinceBoot() - this.#startTicks > YOUNG_TICKS) return pids;
+    const root = this.#root;
+    if (root === undefined || newest === undefined) return pids;
+    if (ticksSinceBoot() - this.#startTicks > YOUNG_TICKS) return pids;
     const since = (pid: number): boolean =>
-      newest >= this.#root ? pid >= this.#root && pid <= newest : pid >= this.#root || pid <= newest;
+      newest >= root ? pid >= root && pid <= newest : pid >= root || pid <= newest;
     return pids.filter(since);
   }
 
   #isMember(entry: ProcessEntry): boolean {
+    if (this.#root === undefined) return this.#isMarked(readEnvironment(entry.pid));
     if (this.#rootEndedTicks === undefined) {
       if (entry.pid === this.#root || entry.session === this.#root) return true;
     } else if (entry.session === this.#root && entry.startTicks < this.#rootEndedTicks) return true;
@@ -152,4 +155,9 @@ export class ProcessTree {
     }
     return false;
   }
+}
+
+/** Kills all processes that carry `marker`, such as those of a program that was killed itself. */
+export async function killMarked(marker: string): Promise<void> {
+  await new ProcessTree(undefined, marker).kill();
 }

@@ -64,8 +64,10 @@ export interface RunningProcess extends AsyncDisposable {
   hangUp(graceMs: number): Promise<void>;
   /** SIGKILL to the process and all that came from it; resolves when they are gone. */
   kill(): Promise<void>;
-  /** Sends one signal to the first process alone. */
-  signal(name: NodeJS.Signals): void;
+  /** Sends one signal, by name or number, to the first process alone. */
+  signal(signal: NodeJS.Signals | number): void;
+  /** Pids of the process and all that came from it. */
+  members(): Promise<number[]>;
   /** Kills and gives up the streams. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -216,8 +218,12 @@ class SessionProcess implements RunningProcess {
     if (!left.includes(this.pid)) await this.exited;
   }
 
-  signal(name: NodeJS.Signals): void {
-    if (!this.#hasExited) this.#tree.signal(name, [this.pid]);
+  signal(signal: NodeJS.Signals | number): void {
+    if (!this.#hasExited) this.#tree.signal(signal, [this.pid]);
+  }
+
+  members(): Promise<number[]> {
+    return this.#tree.members();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

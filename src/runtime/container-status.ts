@@ -1,0 +1,77 @@
+import { ContainerState } from '../cri/index.ts';
+import type { Container } from './container.ts';
+import { HOST_IMAGE_ID, HOST_IMAGE_REF } from './host-image.ts';
+
+/** The state of `container` in CRI's words. One that is being started is still created. */
+export function containerStateOf(container: Container): ContainerState {
+  switch (container.phase) {
+    case 'created':
+    case 'starting':
+      return ContainerState.CONTAINER_CREATED;
+    case 'running':
+      return ContainerState.CONTAINER_RUNNING;
+    case 'exited':
+      return ContainerState.CONTAINER_EXITED;
+  }
+}
+
+function common(container: Container) {
+  const { config } = container.options;
+  return {
+    id: container.id,
+    ...(config.metadata && { metadata: config.metadata }),
+    state: containerStateOf(container),
+    createdAt: container.createdAt,
+    image: { image: config.image?.image ?? '' },
+    imageRef: HOST_IMAGE_REF,
+    imageId: HOST_IMAGE_ID,
+    labels: config.labels,
+    annotations: config.annotations,
+  };
+}
+
+/** One item of ListContainers. */
+export function containerEntry(container: Container) {
+  return { ...common(container), podSandboxId: container.options.podSandboxId };
+}
+
+/** The answer to ContainerStatus. */
+export function containerStatus(container: Container, verbose: boolean) {
+  const { options, ending } = container;
+  const user = options.user ?? { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const linux = {
+    uid: BigInt(user.uid),
+    gid: BigInt(user.gid),
+    supplementalGroups: (options.user?.groups ?? []).map(BigInt),
+  };
+  const resources = options.config.linux?.resources;
+  const status = {
+    ...common(container),
+    startedAt: container.startedAt,
+    finishedAt: ending?.finishedAt ?? 0n,
+    exitCode: ending?.exitCode ?? 0,
+    reason: ending?.reason ?? '',
+    message: ending?.message ?? '',
+    mounts: options.config.mounts,
+    logPath: options.logPath ?? '',
+    user: { linux },
+    stopSignal: options.config.stopSignal,
+    ...(resources && { resources: { linux: resources } }),
+  };
+  return { status, ...(verbose && { info: info(container) }) };
+}
+
+/** Says what was asked for and not done, too. */
+function info(container: Container): Record<string, string> {
+  const { argv, cwd, directory, config } = container.options;
+  return {
+    info: JSON.stringify({
+      pid: container.pid ?? 0,
+      argv,
+      cwd,
+      directory,
+      isolation: 'none',
+      mountsNotMade: config.mounts.map((mount) => mount.containerPath),
+    }),
+  };
+}

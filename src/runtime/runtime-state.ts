@@ -1,0 +1,63 @@
+import { grpcCodes, RuntimeCallError } from '../cri/index.ts';
+import type { Container } from './container.ts';
+import type { HostImage } from './host-image.ts';
+import { ObjectStore } from './object-store.ts';
+import type { FifoPool } from './process/index.ts';
+import type { Sandbox } from './sandbox.ts';
+
+export interface RuntimeStateOptions {
+  /** Where containers get their directories. */
+  readonly containersDir: string;
+  /** Mark of every process of this runtime; those of a container add `/` and its id. */
+  readonly marker: string;
+  readonly image: HostImage;
+  readonly pipes: FifoPool;
+}
+
+/**
+ * What the calls of one runtime share.
+ *
+ * Owns: the sandboxes and containers.
+ */
+export class RuntimeState {
+  readonly sandboxes = new ObjectStore<Sandbox>('sandbox');
+  readonly containers = new ObjectStore<Container>('container');
+  readonly containersDir: string;
+  readonly marker: string;
+  readonly image: HostImage;
+  readonly pipes: FifoPool;
+  #isClosed = false;
+
+  constructor(options: RuntimeStateOptions) {
+    this.containersDir = options.containersDir;
+    this.marker = options.marker;
+    this.image = options.image;
+    this.pipes = options.pipes;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** @throws RuntimeCallError Unavailable once the runtime is being closed */
+  assertOpen(): void {
+    if (this.#isClosed) throw new RuntimeCallError(grpcCodes.Unavailable, 'the runtime is shutting down');
+  }
+
+  containersOf(sandbox: Sandbox): Container[] {
+    return this.containers.values().filter(({ options }) => options.podSandboxId === sandbox.id);
+  }
+
+  async removeContainer(container: Container): Promise<void> {
+    await container.remove();
+    this.containers.delete(container);
+  }
+
+  /** Starts nothing more, ends every container and forgets everything. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const sandbox of this.sandboxes.values()) sandbox.stop();
+    await Promise.all(this.containers.values().map((container) => this.removeContainer(container)));
+    for (const sandbox of this.sandboxes.values()) this.sandboxes.delete(sandbox);
+  }
+}

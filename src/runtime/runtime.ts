@@ -1,0 +1,188 @@
+import { connect, type Socket } from 'node:net';
+import type { TerminalSize } from '../common/terminal-size.ts';
+import { type CriHandlers, grpcCodes, RuntimeCallError } from '../cri/index.ts';
+import { containerCalls } from './container-calls.ts';
+import { execSyncCall } from './exec-sync.ts';
+import { HostImage } from './host-image.ts';
+import type { Attachment } from './output-hub.ts';
+import { FifoPool, killMarked, type ProcessExit, type RunningProcess } from './process/index.ts';
+import { runtimeCalls } from './runtime-calls.ts';
+import { RuntimeState } from './runtime-state.ts';
+import { sandboxCalls } from './sandbox-calls.ts';
+import { claimStateDir } from './state-dir.ts';
+import { statsCalls } from './stats-calls.ts';
+import { type StreamRequests, streamingCalls } from './streaming-calls.ts';
+import { StreamingTokens } from './streaming-tokens.ts';
+
+export interface RuntimeOptions {
+  /** The runtime's own directory, made 0700 when missing. One process at a time. */
+  readonly stateDir: string;
+  /**
+   * Where the streaming server listens, such as `http://127.0.0.1:41234`; tokens are answered as
+   * `<that>/<exec|attach|portforward>/<token>`. Asked for at each call; without it those calls answer Unavailable.
+   */
+  readonly streamingUrl?: () => string;
+  /** More references that mean the host image. */
+  readonly imageAliases?: readonly string[];
+}
+
+/** One exec that a token stood for. */
+export interface ExecTicket {
+  readonly request: StreamRequests['exec'];
+  /**
+   * Starts the command. The caller ends what it gets: `hangUp` when its user is gone. Whatever still runs when the
+   * container ends is killed with it.
+   *
+   * @param size of the terminal, when already known
+   * @throws CommandStartError with the exit code; RuntimeCallError when the container no longer runs
+   */
+  start(size?: TerminalSize): Promise<RunningProcess>;
+}
+
+/** One attach that a token stood for. */
+export interface AttachTicket {
+  readonly request: StreamRequests['attach'];
+  /** @throws RuntimeCallError when the container no longer runs */
+  start(): AttachSession;
+}
+
+export interface AttachSession extends Attachment {
+  resize(size: TerminalSize): void;
+  /** Settles when the container has ended, after its last output went to all who are attached; never rejects. */
+  readonly exited: Promise<ProcessExit>;
+}
+
+/** One port-forward that a token stood for. */
+export interface PortForwardTicket {
+  readonly request: StreamRequests['portforward'];
+  /**
+   * Connects to a port of the pod, which is one of the host: 127.0.0.1 first, then ::1.
+   *
+   * @throws Error of the system, such as ECONNREFUSED; the signal's reason
+   */
+  dial(port: number, options?: { readonly signal?: AbortSignal }): Promise<Socket>;
+}
+
+/**
+ * The embedded runtime, without its servers: CRI handlers for `serveCri`, and what the tokens stand for, for the
+ * streaming server. A token is used up by asking, whatever becomes of it.
+ *
+ * Owns: the state directory and every process of every container.
+ */
+export interface Runtime extends AsyncDisposable {
+  readonly handlers: CriHandlers;
+  exec(token: string): ExecTicket | undefined;
+  attach(token: string): AttachTicket | undefined;
+  portForward(token: string): PortForwardTicket | undefined;
+  /** Ends every container and leaves no process. Twice is once. */
+  close(): Promise<void>;
+}
+
+/** @throws ExecPathError ERR_STATE_IN_USE */
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const directory = await claimStateDir(options.stateDir);
+  const { marker, containersDir } = directory;
+  const image = new HostImage({ stateDir: options.stateDir, aliases: options.imageAliases ?? [] });
+  const pipes = new FifoPool(directory.pipesDir);
+  const state = new RuntimeState({ containersDir, marker, image, pipes });
+  const tokens = new StreamingTokens<StreamRequests>();
+  const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
+  const runtime = {
+    ...runtimeCalls(),
+    ...sandboxCalls(state),
+    ...containerCalls(state),
+    ...execSyncCall(state),
+    ...streamingCalls(state, tokens, urlOf),
+    ...statsCalls(state),
+  };
+  const close = async (): Promise<void> => {
+    tokens.clear();
+    await state.close();
+    // Nothing should be left; what got away from its container is still marked as ours.
+    await killMarked(marker);
+    pipes.close();
+    directory.release();
+  };
+  let closing: Promise<void> | undefined;
+  const closeOnce = (): Promise<void> => (closing ??= close());
+  return {
+    handlers: { runtime, image: image.handlers() },
+    exec: (token) => execTicket(state, tokens.take('exec', token)),
+    attach: (token) => attachTicket(state, tokens.take('attach', token)),
+    portForward: (token) => portForwardTicket(state, tokens.take('portforward', token)),
+    close: closeOnce,
+    [Symbol.asyncDispose]: closeOnce,
+  };
+}
+
+function streamingBase({ streamingUrl }: RuntimeOptions): string {
+  if (streamingUrl !== undefined) return streamingUrl().replace(/\/$/, '');
+  throw new RuntimeCallError(grpcCodes.Unavailable, 'the streaming server is not running');
+}
+
+function execTicket(state: RuntimeState, request: StreamRequests['exec'] | undefined): ExecTicket | undefined {
+  if (request === undefined) return undefined;
+  const { containerId, argv, stdin, stdout, stderr, tty } = request;
+  const start = async (size?: TerminalSize): Promise<RunningProcess> =>
+    state.containers.get(containerId).exec({ argv, stdin, stdout, stderr, ...(tty && { tty: size ?? true }) });
+  return { request, start };
+}
+
+function attachTicket(state: RuntimeState, request: StreamRequests['attach'] | undefined): AttachTicket | undefined {
+  if (request === undefined) return undefined;
+  const start = (): AttachSession => {
+    const container = state.containers.get(request.containerId);
+    const attachment = container.attach();
+    // Asked for now: when the container has ended it can be asked no more.
+    const exited = container.exited();
+    const resize = (size: TerminalSize): void => {
+      if (container.phase === 'running') container.resize(size);
+    };
+    return { ...attachment, exited, resize };
+  };
+  return { request, start };
+}
+
+function portForwardTicket(
+  state: RuntimeState,
+  request: StreamRequests['portforward'] | undefined,
+): PortForwardTicket | undefined {
+  if (request === undefined) return undefined;
+  const dial = async (port: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Socket> => {
+    state.sandboxes.get(request.podSandboxId);
+    signal?.throwIfAborted();
+    try {
+      return await dialHost('127.0.0.1', port, signal);
+    } catch (first) {
+      return dialHost('::1', port, signal).catch(() => {
+        throw first;
+      });
+    }
+  };
+  return { request, dial };
+}
+
+/** A loopback connection is made at once or refused; a full backlog is waited for this long, in ms. */
+const DIAL_TIMEOUT_MS = 10_000;
+
+async function dialHost(host: string, port: number, signal: AbortSignal | undefined): Promise<Socket> {
+  const deadline = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  const socket = connect({ host, port, noDelay: true, allowHalfOpen: true });
+  return new Promise<Socket>((resolve, reject) => {
+    const onAbort = (): void => {
+      socket.destroy(stop.reason as Error);
+    };
+    stop.addEventListener('abort', onAbort, { once: true });
+    const settle = (): void => stop.removeEventListener('abort', onAbort);
+    socket.once('error', (error) => {
+      settle();
+      reject(error);
+    });
+    socket.once('connect', () => {
+      settle();
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+  });
+}

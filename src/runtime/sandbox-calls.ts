@@ -1,0 +1,102 @@
+import {
+  grpcCodes,
+  type LinuxSandboxSecurityContext,
+  NamespaceMode,
+  type PodSandboxMetadata,
+  PodSandboxState,
+  RuntimeCallError,
+  type RuntimeServiceHandlers,
+} from '../cri/index.ts';
+import { matchesLabels, newId } from './object-store.ts';
+import type { RuntimeState } from './runtime-state.ts';
+import { Sandbox } from './sandbox.ts';
+
+type SandboxCalls = Pick<
+  RuntimeServiceHandlers,
+  'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'
+>;
+
+/** The calls about pods. @see cri.md 4.3 */
+export function sandboxCalls(state: RuntimeState): SandboxCalls {
+  const stop = async (sandbox: Sandbox): Promise<void> => {
+    sandbox.stop();
+    await Promise.all(state.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
+  };
+  return {
+    runPodSandbox: async ({ config, runtimeHandler }) => {
+      state.assertOpen();
+      const metadata = config?.metadata;
+      if (config === undefined || metadata === undefined || metadata.name === '') {
+        throw new RuntimeCallError(grpcCodes.InvalidArgument, 'sandbox config has no metadata');
+      }
+      if (runtimeHandler !== '') {
+        const name = JSON.stringify(runtimeHandler);
+        throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
+      }
+      validateUser(config.linux?.securityContext);
+      const sandbox = new Sandbox(newId(), sandboxName(metadata), config, runtimeHandler);
+      state.sandboxes.add(sandbox);
+      return { podSandboxId: sandbox.id };
+    },
+    stopPodSandbox: async ({ podSandboxId }) => {
+      const sandbox = state.sandboxes.find(podSandboxId);
+      if (sandbox !== undefined) await stop(sandbox);
+      return {};
+    },
+    removePodSandbox: async ({ podSandboxId }) => {
+      const sandbox = state.sandboxes.find(podSandboxId);
+      if (sandbox === undefined) return {};
+      await stop(sandbox);
+      await Promise.all(state.containersOf(sandbox).map((container) => state.removeContainer(container)));
+      state.sandboxes.delete(sandbox);
+      return {};
+    },
+    podSandboxStatus: async ({ podSandboxId, verbose }) => {
+      const sandbox = state.sandboxes.get(podSandboxId);
+      return { status: sandboxStatus(sandbox), ...(verbose && { info: sandboxInfo(sandbox) }) };
+    },
+    listPodSandbox: async ({ filter }) => {
+      const only = filter?.id ? [state.sandboxes.find(filter.id)] : state.sandboxes.values();
+      const items = only
+        .filter((sandbox) => sandbox !== undefined)
+        .filter((sandbox) => filter?.state === undefined || filter.state.state === stateOf(sandbox))
+        .filter((sandbox) => matchesLabels(sandbox.config.labels, filter?.labelSelector))
+        .map((sandbox) => common(sandbox));
+      return { items };
+    },
+  };
+}
+
+function sandboxName({ name, namespace, uid, attempt }: PodSandboxMetadata): string {
+  return [name, namespace, uid, attempt].join('_');
+}
+
+function validateUser(context: LinuxSandboxSecurityContext | undefined): void {
+  if (context?.runAsGroup === undefined || context.runAsUser !== undefined) return;
+  throw new RuntimeCallError(grpcCodes.InvalidArgument, 'run_as_group is set without run_as_user');
+}
+
+function stateOf(sandbox: Sandbox): PodSandboxState {
+  return sandbox.isReady ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
+}
+
+function sandboxInfo(sandbox: Sandbox): Record<string, string> {
+  return { info: JSON.stringify({ isolation: 'none', network: 'host', runtimeHandler: sandbox.runtimeHandler }) };
+}
+
+function common(sandbox: Sandbox) {
+  const { id, createdAt, runtimeHandler, config } = sandbox;
+  const { labels, annotations, metadata } = config;
+  return { id, createdAt, runtimeHandler, labels, annotations, state: stateOf(sandbox), ...(metadata && { metadata }) };
+}
+
+function sandboxStatus(sandbox: Sandbox) {
+  const options = sandbox.config.linux?.securityContext?.namespaceOptions;
+  const isHostNetwork = options?.network === NamespaceMode.NODE;
+  return {
+    ...common(sandbox),
+    // All pods share the host's network; one that asked for it has no address of its own to report.
+    network: { ip: isHostNetwork || !sandbox.isReady ? '' : '127.0.0.1' },
+    linux: { namespaces: options === undefined ? {} : { options } },
+  };
+}
