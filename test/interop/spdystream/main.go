@@ -1,7 +1,7 @@
 // Command spdystream-peer is the other side of podwire's SPDY tests: github.com/moby/spdystream, which every Kubernetes
 // component speaks, as a server or as a client on a plain TCP connection.
 //
-//	spdystream-peer serve            prints "listening PORT", serves until stdin ends
+//	spdystream-peer serve            prints "listening PORT", serves until it is killed
 //	spdystream-peer dial PORT NAME   runs one scenario, prints its result as JSON
 package main
 
@@ -46,10 +46,6 @@ func serve() error {
 		return err
 	}
 	fmt.Println("listening", listener.Addr().(*net.TCPAddr).Port)
-	go func() {
-		io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
