@@ -1,4 +1,11 @@
-import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
+import {
+  ContainerState,
+  type CriClient,
+  type ContainerStatus as CriContainerStatus,
+  grpcCodes,
+  NamespaceMode,
+  RuntimeCallError,
+} from '../cri/index.ts';
 import { type PodView, RuntimeView } from './runtime-view.ts';
 
 interface SeenSandbox {
@@ -67,18 +74,24 @@ export class PodObserver {
       const { ip = '', additionalIps = [] } = status?.network ?? {};
       const ips = [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
       return { ips, hostNetwork: status?.linux?.namespaces?.options?.network === NamespaceMode.NODE };
-    } catch {
-      return undefined; // Removed since it was listed.
+    } catch (thrown) {
+      return removedSince(thrown);
     }
   }
 
   async #status(containerId: string): Promise<CriContainerStatus | undefined> {
     try {
       return (await this.#cri.runtime.containerStatus({ containerId })).status;
-    } catch {
-      return undefined;
+    } catch (thrown) {
+      return removedSince(thrown);
     }
   }
+}
+
+/** What was listed a moment ago may be gone; any other failure is one. */
+function removedSince(thrown: unknown): undefined {
+  if (thrown instanceof RuntimeCallError && thrown.grpcCode === grpcCodes.NotFound) return undefined;
+  throw thrown;
 }
 
 /** Is the container over? Created and unknown ones are not. */

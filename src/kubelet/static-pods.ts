@@ -52,7 +52,7 @@ export class StaticPods {
         const bytes = await readFile(path);
         if (bytes.length > MAX_MANIFEST_BYTES)
           throw new Error(`${bytes.length} bytes exceed the limit of ${MAX_MANIFEST_BYTES}`);
-        const pod = this.#named(parsePodManifest(bytes.toString(), path), bytes);
+        const pod = this.#named(await parsePodManifest(bytes.toString(), path), bytes);
         const key = `${pod.metadata.namespace}/${pod.metadata.name}`;
         if (pods.has(key)) throw new Error(`another manifest already defines pod ${key}`);
         pods.set(key, pod);

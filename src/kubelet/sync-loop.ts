@@ -189,8 +189,10 @@ export class SyncLoop {
   #describe(observed: readonly ObservedPod[], wanted: { pods: Map<string, Pod> }): NodePod[] {
     const { nodeName, hostIP, runtimeName } = this.#options;
     const shown = new Map(observed.map((pod) => [pod.uid, pod]));
+    // Conditions keep the time at which they changed: from the last look, or from the apiserver before the first.
+    const before = new Map(this.#pods.map(({ pod }) => [pod.metadata.uid, pod.status]));
     const status = (pod: Pod, view: ObservedPod | undefined): PodStatus =>
-      podStatus(pod, view, {
+      podStatus({ ...pod, status: before.get(pod.metadata.uid) ?? pod.status ?? {} }, view, {
         hostIP,
         runtimeName: runtimeName(),
         now: new Date(),
