@@ -1,0 +1,103 @@
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants } from 'node:fs';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CertificateAuthority, type KeyPair } from '../pki/authority.ts';
+import { KubeClient } from './client.ts';
+import { loadClientConfig } from './client-config.ts';
+import { writeKubeconfig } from './kubeconfig-writer.ts';
+import { createTransport } from './transport.ts';
+
+const run = promisify(execFile);
+const KUBECTL = process.env['KUBECTL'] ?? '/usr/lib/google-cloud-sdk/bin/kubectl.1.32';
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+let folder: string;
+let file: string;
+let authority: CertificateAuthority;
+let me: KeyPair;
+let server: ReturnType<typeof createServer>;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'podwire-writer-'));
+  file = join(folder, 'state', 'admin.kubeconfig');
+  authority = await CertificateAuthority.create('ca');
+  me = await authority.issue({ commonName: 'admin', organizations: ['system:masters'], usages: ['client'] });
+  const pair = await authority.issue({ commonName: 'api', hosts: ['127.0.0.1'], usages: ['server'] });
+  server = createServer(
+    { cert: pair.certificate, key: pair.key, ca: authority.certificate, requestCert: true, rejectUnauthorized: true },
+    (request, response) => {
+      const { subject } = (request.socket as TLSSocket).getPeerCertificate();
+      response.setHeader('Content-Type', 'application/json');
+      response.end(JSON.stringify({ path: request.url, user: subject.CN, group: subject.O }));
+    },
+  );
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  await writeKubeconfig(file, {
+    name: 'yes',
+    server: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    namespace: '0644',
+    certificateAuthority: authority.certificate,
+    clientCertificate: me.certificate,
+    clientKey: me.key,
+    token: '22:22',
+  });
+});
+afterAll(async () => {
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  await rm(folder, { recursive: true });
+});
+
+describe('a written kubeconfig', () => {
+  it('is readable by its owner alone, and nothing else is left behind', async () => {
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'state'))).mode & 0o777).toBe(0o700);
+    expect(await readdir(join(folder, 'state'))).toEqual(['admin.kubeconfig']);
+  });
+
+  it('reads back as what was written, and reaches the server', async () => {
+    const config = await loadClientConfig({ kubeconfig: file, env: {} });
+    expect(config).toMatchObject({ namespace: '0644', token: '22:22', clientKey: { pem: me.key } });
+    const client = new KubeClient(createTransport(config, { env: {} }));
+    expect(await client.call('GET', '/whoami')).toEqual({ path: '/whoami', user: 'admin', group: 'system:masters' });
+    client.close();
+  });
+
+  it.skipIf(!process.env['CI'] && !isExecutable(KUBECTL))(
+    'is accepted by real kubectl, which reaches the server',
+    async () => {
+      const flags = ['--kubeconfig', file];
+      const view = await run(KUBECTL, [...flags, 'config', 'view', '--raw', '-o', 'json']);
+      expect(JSON.parse(view.stdout)).toMatchObject({
+        'current-context': 'yes',
+        clusters: [
+          {
+            name: 'yes',
+            cluster: { 'certificate-authority-data': Buffer.from(authority.certificate).toString('base64') },
+          },
+        ],
+        users: [{ user: { token: '22:22' } }],
+        contexts: [{ context: { cluster: 'yes', user: 'yes', namespace: '0644' } }],
+      });
+      const raw = await run(KUBECTL, [...flags, 'get', '--raw', '/whoami'], { env: { HOME: folder } });
+      expect(JSON.parse(raw.stdout)).toEqual({ path: '/whoami', user: 'admin', group: 'system:masters' });
+    },
+  );
+});
