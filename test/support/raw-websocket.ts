@@ -49,7 +49,7 @@ export function splitRawFrame(bytes: Buffer): { frame: RawFrame; rest: Buffer } 
   };
 }
 
-/** A peer that does what a test says and nothing else: no PONG, no answer to a Close. */
+/** A peer that does what a test says and nothing else: no PONG, no answer to a Close. It answers EOF with EOF. */
 export class RawWebSocket {
   readonly socket: Duplex;
   /** Every frame received so far. */
@@ -71,6 +71,7 @@ export class RawWebSocket {
       socket.once('close', resolve);
     });
     socket.on('error', () => {});
+    socket.once('end', () => socket.end());
     socket.on('close', () => {
       this.#gone = true;
       this.#wake();

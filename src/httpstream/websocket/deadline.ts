@@ -11,6 +11,7 @@ export class Deadline {
   #since = 0;
   #held = false;
   #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
 
   /** @param ms 0 never fires */
   constructor(ms: number, expired: () => void) {
@@ -37,6 +38,7 @@ export class Deadline {
 
   stop(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
     this.#timer = undefined;
   }
 
@@ -45,13 +47,24 @@ export class Deadline {
   }
 
   #look(): void {
-    const left = this.#held ? this.#ms : this.#since + this.#ms - performance.now();
+    const left = this.#left();
     if (left > 0) {
       // A timer of less than 1 ms would fire at once, over and over.
       this.#arm(Math.max(1, Math.ceil(left)));
       return;
     }
-    this.#timer = undefined;
-    this.#expired();
+    // A process that was busy for long finds its timers due before it has read its sockets: let it read them first.
+    this.#immediate = setImmediate(() => {
+      if (this.#left() > 0) {
+        this.#look();
+        return;
+      }
+      this.#timer = undefined;
+      this.#expired();
+    });
+  }
+
+  #left(): number {
+    return this.#held ? this.#ms : this.#since + this.#ms - performance.now();
   }
 }
