@@ -3,7 +3,7 @@ import { createServer as createHttpServer, type IncomingMessage, type Server, ty
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContextOptions, Server as TlsServer } from 'node:tls';
 import { ExecPathError, toError } from '../common/errors.ts';
 
 /** How much a TLS socket may hold for a slow reader or writer, in bytes: large enough that relays seldom pause. */
@@ -21,12 +21,12 @@ const MAX_HEADER_BYTES = 1024 * 1024;
 /** How long a stop lets requests and sessions finish, in ms. */
 export const STOP_GRACE_MS = 5_000;
 
-/** Certificate, key and client CA of a listener, which may change while it listens. */
+/** Certificate, key and client CA of a listener, which may change while it listens; `pki`'s ReloadingTls is one. */
 export interface TlsSource {
   /** PEM. With `ca` the server asks for client certificates; who has none is a question for the request's handler. */
-  current(): SecureContextOptions;
-  /** @returns stops telling */
-  subscribe(listener: (options: SecureContextOptions) => void): () => void;
+  readonly material: Pick<SecureContextOptions, 'cert' | 'key' | 'ca'>;
+  /** Gives `server` what is in force, now and at each change. @returns ends it */
+  serve(server: Pick<TlsServer, 'setSecureContext'>): () => void;
 }
 
 export interface ListenOptions {
@@ -70,21 +70,18 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: 0,
   };
-  const server: Server =
-    tls === undefined
-      ? createHttpServer(settings)
-      : createHttpsServer({
-          ...settings,
-          ...tls.current(),
-          ALPNProtocols: ['http/1.1'],
-          minVersion: 'TLSv1.2',
-          requestCert: tls.current().ca !== undefined,
-          rejectUnauthorized: false,
-        });
-  const unsubscribe = tls?.subscribe((context) => {
-    if ('setSecureContext' in server)
-      (server as { setSecureContext(context: SecureContextOptions): void }).setSecureContext(context);
-  });
+  const secure =
+    tls &&
+    createHttpsServer({
+      ...settings,
+      ...tls.material,
+      ALPNProtocols: ['http/1.1'],
+      minVersion: 'TLSv1.2',
+      requestCert: tls.material.ca !== undefined,
+      rejectUnauthorized: false,
+    });
+  const server: Server = secure ?? createHttpServer(settings);
+  const unsubscribe = secure && tls?.serve(secure);
   const track = (socket: Socket): void => {
     sockets.add(socket);
     socket.on('error', () => {}).once('close', () => sockets.delete(socket));

@@ -8,8 +8,8 @@ export interface User {
   readonly groups: readonly string[];
 }
 
-/** @returns undefined for somebody who did not say who it is */
-export type Authenticate = (request: IncomingMessage) => Promise<User | undefined>;
+/** @throws ExecPathError ERR_UNAUTHORIZED for somebody who did not say who it is */
+export type Authenticate = (request: IncomingMessage) => Promise<User>;
 
 /** What is asked of the node; one of the subresources suffices. */
 export interface NodeAccess {

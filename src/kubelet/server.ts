@@ -104,7 +104,8 @@ class KubeletServer {
       });
       onSession?.({ ...report, ...end });
     } catch (thrown) {
-      refuseUpgrade(socket, 500, toError(thrown).message);
+      const { status, headers } = kubeletAnswer(thrown);
+      refuseUpgrade(socket, status, toError(thrown).message, headers);
     }
   }
 
@@ -113,7 +114,6 @@ class KubeletServer {
     const url = URL.parse(request.url ?? '/', 'http://kubelet');
     const route = url === null ? undefined : parseRoute(url.pathname);
     const user = await authenticate(request);
-    if (user === undefined) return { admitted: false, status: 401, text: 'Unauthorized' };
     if (url === null || route === undefined) return { admitted: false, status: 404, text: '404 page not found' };
     const method = request.method ?? '';
     const allowed = methodsOf(route);

@@ -1,0 +1,42 @@
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExecPathError, toError } from '../common/errors.ts';
+
+/**
+ * Claims a state folder for this process. A claim whose process is gone is taken over.
+ *
+ * @returns gives it back
+ * @throws ExecPathError ERR_STATE_IN_USE naming the process that has it
+ */
+export async function lockState(folder: string): Promise<() => Promise<void>> {
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const path = join(folder, 'up.pid');
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    try {
+      const file = await open(path, 'wx', 0o600);
+      await file.writeFile(`${process.pid}\n`);
+      await file.close();
+      return () => rm(path, { force: true });
+    } catch (thrown) {
+      const cause = toError(thrown) as NodeJS.ErrnoException;
+      if (cause.code !== 'EEXIST') {
+        throw new ExecPathError('ERR_STATE_IN_USE', `the state folder ${folder} cannot be used: ${cause.message}`, { cause });
+      }
+      const holder = Number(await readFile(path, 'utf8').catch(() => ''));
+      if (holder > 0 && isAlive(holder)) {
+        throw new ExecPathError('ERR_STATE_IN_USE', `process ${holder} already runs with the state folder ${folder}; stop it or choose another --state-dir`);
+      }
+      await rm(path, { force: true });
+    }
+  }
+  throw new ExecPathError('ERR_STATE_IN_USE', `another process claims the state folder ${folder} again and again`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (thrown) {
+    return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
