@@ -21,10 +21,13 @@ export interface Launched {
   readonly stdout?: OutputStream;
   readonly stderr?: OutputStream;
   readonly resize: (size: TerminalSize) => void;
+  /** Who gets signals, when it is not the child itself. */
+  readonly signalPid?: () => number | undefined;
 }
 
 export interface Streams {
-  readonly stdin: boolean;
+  /** `held`: `end()` leaves it open until the program has ended. */
+  readonly stdin: boolean | 'held';
   readonly stdout: boolean;
   readonly stderr: boolean;
 }
@@ -45,7 +48,7 @@ export async function launchOnPipes(launch: Launch, streams: Streams, pool: Fifo
     for (const pipe of pipes) closeSync(pipe.childs);
     return {
       child,
-      ...(stdin && { stdin: new PipeInput(stdin.ours) }),
+      ...(stdin && { stdin: new PipeInput(stdin.ours, streams.stdin === 'held') }),
       ...(stdout && { stdout: new OutputStream(stdout.ours, 'pipe') }),
       ...(stderr && { stderr: new OutputStream(stderr.ours, 'pipe') }),
       resize: () => {},

@@ -12,10 +12,13 @@ export const INPUT_BUFFER_BYTES = 64 * 1024;
  */
 export class PipeInput extends Writable {
   readonly #sink: Socket;
+  readonly #isHeld: boolean;
   #gone = false;
 
-  constructor(fd: number) {
-    super({ highWaterMark: INPUT_BUFFER_BYTES });
+  /** @param isHeld `end()` does not close the pipe; {@link abandon} does */
+  constructor(fd: number, isHeld = false) {
+    super({ highWaterMark: INPUT_BUFFER_BYTES, autoDestroy: !isHeld });
+    this.#isHeld = isHeld;
     this.#sink = new Socket({ fd, readable: false, writable: true });
     // EPIPE: nobody reads any more. The write in flight is told through its callback.
     this.#sink.on('error', () => {
@@ -36,7 +39,8 @@ export class PipeInput extends Writable {
 
   /** All writes have been taken by now; `Socket.end` would want shutdown(2), which pipes do not have. */
   override _final(done: () => void): void {
-    this.#close(done);
+    if (this.#isHeld) done();
+    else this.#close(done);
   }
 
   override _destroy(cause: Error | null, done: (error?: Error | null) => void): void {

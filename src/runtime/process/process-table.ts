@@ -70,3 +70,10 @@ function readProc(name: string): Buffer | undefined {
 export function processStart(pid: number): number | undefined {
   return readProcess(pid)?.startTicks;
 }
+
+/** Pids of the living children of `pid`, oldest first. */
+export function childrenOf(pid: number): number[] {
+  const listed = readProc(`${pid}/task/${pid}/children`);
+  if (listed !== undefined) return listed.toString('latin1').split(' ').filter(Boolean).map(Number);
+  return listPids().filter((candidate) => readProcess(candidate)?.parent === pid);
+}

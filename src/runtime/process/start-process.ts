@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
-import { ExecPathError } from '../../common/errors.ts';
+import { ExecPathError, toError } from '../../common/errors.ts';
 import type { TerminalSize } from '../../common/terminal-size.ts';
 import { CommandStartError, lookUpCommand, type ProcessUser, resolveInside } from './command-lookup.ts';
 import { type FifoPool, sharedFifoPool } from './fifo-pool.ts';
 import { type Launch, type Launched, launchOnPipes, launchOnTerminal } from './launch.ts';
 import { nativePty } from './native-terminal.ts';
 import { ProcessTree, SESSION_VARIABLE } from './process-tree.ts';
+import { launchOnScript } from './script-terminal.ts';
 import type { ProcessExit } from './spawn-child.ts';
 
 /** What a terminal has before its user says; 80 × 24 as everywhere. */
@@ -75,6 +76,8 @@ export interface RunningProcess extends AsyncDisposable {
 export interface StartOptions {
   /** Where pipes come from; by default one pool for the whole program. */
   readonly pipes?: FifoPool;
+  /** `script`: a terminal by script(1) even where native code is installed. */
+  readonly terminal?: 'script';
 }
 
 /**
@@ -88,7 +91,7 @@ export async function startProcess(spec: ProcessSpec, options: StartOptions = {}
   const launch = prepare(spec);
   const launched = await (spec.tty === undefined
     ? launchOnPipes(launch, spec, options.pipes ?? sharedFifoPool())
-    : onTerminal(launch, spec.tty === true ? DEFAULT_SIZE : spec.tty));
+    : onTerminal(launch, spec.tty === true ? DEFAULT_SIZE : spec.tty, options));
   return new SessionProcess(launched, spec);
 }
 
@@ -150,13 +153,18 @@ function hostProgram(name: string): string {
   return lookUpCommand(name, { path: process.env['PATH'] ?? FALLBACK_PATH, cwd: '/' });
 }
 
-function onTerminal(launch: Launch, size: TerminalSize): Promise<Launched> {
-  const width = size.width || DEFAULT_SIZE.width;
-  const height = size.height || DEFAULT_SIZE.height;
-  const pty = nativePty();
-  if (pty === undefined)
-    throw new ExecPathError('ERR_TERMINAL_UNAVAILABLE', 'no terminal can be had', { hop: 'runtime' });
-  return launchOnTerminal(launch, { width, height }, pty, hostProgram('setsid'));
+function onTerminal(launch: Launch, wanted: TerminalSize, options: StartOptions): Promise<Launched> {
+  const size = { width: wanted.width || DEFAULT_SIZE.width, height: wanted.height || DEFAULT_SIZE.height };
+  const pty = options.terminal === 'script' ? undefined : nativePty();
+  try {
+    if (pty !== undefined) return launchOnTerminal(launch, size, pty, hostProgram('setsid'));
+    const pool = options.pipes ?? sharedFifoPool();
+    const [script, stty, env] = [hostProgram('script'), hostProgram('stty'), hostProgram('env')];
+    return launchOnScript(launch, { size, pool, script, stty, env });
+  } catch (cause) {
+    const message = `no terminal can be had: ${toError(cause).message}`;
+    throw new ExecPathError('ERR_TERMINAL_UNAVAILABLE', message, { hop: 'runtime', cause });
+  }
 }
 
 class SessionProcess implements RunningProcess {
@@ -219,7 +227,7 @@ class SessionProcess implements RunningProcess {
   }
 
   signal(signal: NodeJS.Signals | number): void {
-    if (!this.#hasExited) this.#tree.signal(signal, [this.pid]);
+    if (!this.#hasExited) this.#tree.signal(signal, [this.#launched.signalPid?.() ?? this.pid]);
   }
 
   members(): Promise<number[]> {

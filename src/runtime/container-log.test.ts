@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ContainerLog } from './container-log.ts';
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'podwire-log-'));
+  path = join(directory, 'pod/main/0.log');
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const entries = (file = path): string[] =>
+  readFileSync(file, 'latin1')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => {
+      expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [PF] /);
+      return line.slice(31);
+    });
+
+describe('a container log', () => {
+  it('has one entry for each line, with stream and tag; the last line without newline is partial', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from('one\r\n\ntw'));
+    log.write('stderr', Buffer.from('oops\n'));
+    log.write('stdout', Buffer.from('o\nend'));
+    await log.close();
+    expect(entries()).toEqual(['stdout F one', 'stdout F ', 'stderr F oops', 'stdout F two', 'stdout P end']);
+    expect(statSync(path).mode & 0o777 & ~0o022).toBe(0o640);
+  });
+
+  it('splits lines longer than 16384 bytes, and no shorter ones', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from(`${'a'.repeat(16_384)}\n${'b'.repeat(16_385)}\n${'c'.repeat(40_000)}\n`));
+    await log.close();
+    expect(entries().map((entry) => [entry.slice(0, 8), entry.length - 9])).toEqual([
+      ['stdout F', 16_384],
+      ['stdout P', 16_384],
+      ['stdout F', 1],
+      ['stdout P', 16_384],
+      ['stdout P', 16_384],
+      ['stdout F', 7232],
+    ]);
+  });
+
+  it('goes on in a new file after reopening, with nothing lost and nothing twice', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from('old\n'));
+    renameSync(path, `${path}.1`);
+    await log.reopen();
+    log.write('stdout', Buffer.from('new\n'));
+    await log.close();
+    expect([entries(`${path}.1`), entries()]).toEqual([['stdout F old'], ['stdout F new']]);
+  });
+
+  it('asks for a pause when the disk is behind', async () => {
+    const log = await ContainerLog.open(path);
+    const line = Buffer.from(`${'x'.repeat(10_000)}\n`);
+    let writes = 1;
+    while (log.write('stdout', line)) writes += 1;
+    expect(writes).toBeLessThan(60);
+    await log.settled();
+    expect(log.write('stdout', line)).toBe(true);
+    await log.close();
+    expect(entries().length).toBe(writes + 1);
+  });
+
+  it('gives the lines back whatever the chunks were', async () => {
+    const lines = fc.array(fc.string({ unit: fc.constantFrom('a', ' ', 'ü', 'F'), maxLength: 40 }), { maxLength: 20 });
+    await fc.assert(
+      fc.asyncProperty(lines, fc.infiniteStream(fc.integer({ min: 1, max: 30 })), async (wanted, sizes) => {
+        rmSync(path, { force: true });
+        const log = await ContainerLog.open(path);
+        let rest = Buffer.from(wanted.map((line) => `${line}\n`).join(''));
+        for (const size of sizes) {
+          if (rest.length === 0) break;
+          log.write('stdout', rest.subarray(0, size));
+          rest = rest.subarray(size);
+        }
+        await log.close();
+        expect(entries().map((entry) => Buffer.from(entry.slice(9), 'latin1').toString())).toEqual(wanted);
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
