@@ -28,6 +28,8 @@ export interface ExecScale {
 export type Behaviour = (title: string, run: (target: ExecTarget) => Promise<void>, timeoutMs?: number) => void;
 
 const MEBIBYTE = 1024 * 1024;
+/** Shorter than that of a test, for its error says more. */
+const EXEC_DEADLINE_MS = 30_000;
 /** Runs in the container; the sum of what it sends on stdout goes to stderr. */
 const RANDOM_BYTES =
   'f=/tmp/random.$$; dd if=/dev/urandom of=$f bs=1048576 count=$0 2>/dev/null; sha256sum <$f >&2; cat $f; rm $f';
@@ -263,7 +265,7 @@ function load(behaviour: Behaviour, mebibytes: number, sessions: number): void {
 }
 
 function exec(target: ExecTarget, argv: string[], more: Partial<ExecRequest> = {}): Promise<ExecResult> {
-  return target.client.exec({ ...target.container, argv, ...more });
+  return target.client.exec({ deadlineMs: EXEC_DEADLINE_MS, ...target.container, argv, ...more });
 }
 
 /** `mebibytes` of bytes that SEED decides, each block different; `sum` has seen all of them at the end. */

@@ -1,7 +1,7 @@
 import { runChild } from './child.ts';
 import type { ResolveContainer } from './ctr-client.ts';
 import type { CommandLine, ContainerRef, ExecClient, ExecRequest, ExecResult } from './exec-client.ts';
-import { requirePeer } from './peer.ts';
+import { requirePeer } from './find-peer.ts';
 
 /** `crictl exec`: CRI's Exec and the runtime's streaming server. */
 export class Crictl implements ExecClient {

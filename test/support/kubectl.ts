@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ChildOptions, type ChildResult, mustRun, runChild } from './child.ts';
 import type { CommandLine, ContainerRef, ExecClient, ExecRequest, ExecResult } from './exec-client.ts';
-import { requirePeer } from './peer.ts';
+import { requirePeer } from './find-peer.ts';
 
 export interface KubectlOptions {
   /** Path of a kubeconfig file. */
@@ -43,8 +43,8 @@ export class Kubectl implements ExecClient, Disposable {
   static async create(options: KubectlOptions): Promise<Kubectl> {
     const program = options.program ?? requirePeer('kubectl');
     const said = await mustRun(program, ['version', '--client', '-o', 'json']);
-    const { major, minor } = (JSON.parse(said) as { clientVersion: { major: string; minor: string } }).clientVersion;
-    return new Kubectl(options, program, `${major}.${minor}`);
+    const { gitVersion } = (JSON.parse(said) as { clientVersion: { gitVersion: string } }).clientVersion;
+    return new Kubectl(options, program, /\d+\.\d+/.exec(gitVersion)?.[0] ?? gitVersion);
   }
 
   /** Runs kubectl with `args` to its end. */

@@ -1,0 +1,75 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { findBusybox } from './image.ts';
+
+/** Where `.ci/install-peers.sh` puts what no package manager gave. */
+export const peersDirectory: string = process.env['PODWIRE_PEERS'] ?? join(homedir(), '.cache', 'podwire-peers');
+
+/** How each peer is found: a path, or undefined when it is missing. */
+const finders = {
+  kubectl: () => findKubectl(),
+  'kubectl-1.20': () => existing(join(peersDirectory, 'kubectl-1.20')),
+  containerd: () =>
+    isRoot() && findProgram('runc') && findBusybox() && hasCni() ? findProgram('containerd') : undefined,
+  crictl: () => existing(join(peersDirectory, 'crictl')) ?? findProgram('crictl'),
+  critest: () => existing(join(peersDirectory, 'critest')) ?? findProgram('critest'),
+  haproxy: () => findProgram('haproxy'),
+  tmux: () => findProgram('tmux'),
+  'network-namespaces': () => (isRoot() ? findProgram('ip') : undefined),
+} as const satisfies Record<string, () => string | undefined>;
+
+/** A real program that tests run against. `containerd` stands for containerd, runc, CNI, static BusyBox and root. */
+export type PeerName = keyof typeof finders;
+
+/** Path of the peer's program, or undefined. */
+export function findPeer(name: PeerName): string | undefined {
+  return finders[name]();
+}
+
+/** @throws Error that says how to get the peer */
+export function requirePeer(name: PeerName): string {
+  const path = findPeer(name);
+  if (path === undefined) throw new Error(`peer ${name} is missing: run .ci/install-peers.sh as root`);
+  return path;
+}
+
+const CLOUD_SDK = '/usr/lib/google-cloud-sdk/bin';
+
+/** Versions of kubectl such as `1.32` that are at hand beside the default one, oldest first. */
+export function kubectlVersions(): string[] {
+  const versions = [peersDirectory, CLOUD_SDK].flatMap((directory) =>
+    (existsSync(directory) ? readdirSync(directory) : []).flatMap(
+      (name) => /^kubectl[.-](\d+\.\d+)$/.exec(name)?.[1] ?? [],
+    ),
+  );
+  return [...new Set(versions)].sort((one, other) => Number(one.slice(2)) - Number(other.slice(2)));
+}
+
+/** kubectl of one minor version, or the newest at hand from 1.32 on, or the one on PATH. */
+export function findKubectl(version?: string): string | undefined {
+  if (version !== undefined) {
+    return existing(join(peersDirectory, `kubectl-${version}`)) ?? existing(join(CLOUD_SDK, `kubectl.${version}`));
+  }
+  return (
+    existing(join(CLOUD_SDK, 'kubectl.1.32')) ?? findProgram('kubectl') ?? existing(join(peersDirectory, 'kubectl'))
+  );
+}
+
+/** Path of a program on PATH or in the folders of an administrator. */
+export function findProgram(name: string): string | undefined {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
+  return directories.map((directory) => join(directory, name)).find((path) => existsSync(path));
+}
+
+function existing(path: string): string | undefined {
+  return existsSync(path) ? path : undefined;
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+function hasCni(): boolean {
+  return existsSync('/usr/lib/cni/ptp');
+}
