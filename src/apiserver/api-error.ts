@@ -1,4 +1,4 @@
-import { type ErrorCode, ExecPathError, errorTable } from '../common/errors.ts';
+import { type ErrorCode, ExecPathError } from '../common/errors.ts';
 import { type Status, type StatusCause, statusOf } from '../common/status.ts';
 
 /** What a Status says of the object it speaks of; `kind` is the plural of the resource. */
@@ -57,6 +57,12 @@ export function notFound(resource: ResourceName, name: string): ApiError {
 /** For a path that leads nowhere. */
 export function unknownPath(): ApiError {
   return new ApiError('ERR_NOT_FOUND', 'the server could not find the requested resource', {});
+}
+
+/** For a method that the path does not have. */
+export function methodNotAllowed(): ExecPathError {
+  const message = 'the server does not allow this method on the requested resource';
+  return new ExecPathError('ERR_METHOD_NOT_ALLOWED', message, { hop: 'apiserver' });
 }
 
 export function alreadyExists(resource: ResourceName, name: string): ApiError {
@@ -125,9 +131,4 @@ export function invalid(
     kind: type.kind,
     causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
   });
-}
-
-/** The HTTP status of a code of the table. */
-export function httpStatusOf(code: ErrorCode): number {
-  return errorTable[code].http;
 }

@@ -34,8 +34,8 @@ export interface ConnectRequest {
    */
   findLocation(container?: string): Promise<PodLocation>;
   /**
-   * Answers with the Status of `error` instead of an upgrade, with the usual headers, and closes the connection.
-   * Only before any byte has been written; never rejects.
+   * Answers with the Status of `error` instead of an upgrade, with the usual headers, and closes the connection once
+   * the client has had time to read it. Only before any byte has been written; never rejects.
    */
   refuse(error: unknown): Promise<void>;
 }

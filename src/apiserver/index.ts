@@ -1,9 +1,15 @@
 export { apiStatusOf } from './api-error.ts';
 export type { ApiObject } from './api-object.ts';
+export { Authenticator } from './authentication.ts';
 export type * from './connect-request.ts';
+export * from './exec-route.ts';
+export { type ConnectEnd, createExecHandler } from './exec-route.ts';
+export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
+export * from './main.ts';
 export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts';
 export * from './pod-location.ts';
 export { Registry } from './registry.ts';
+export { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 export { allResources } from './resources.ts';
 export type * from './store.ts';
 export * from './user.ts';

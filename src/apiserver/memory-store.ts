@@ -1,5 +1,5 @@
 import { ExecPathError } from '../common/errors.ts';
-import { RevisionHistory } from './revision-history.ts';
+import { RevisionHistory, type RevisionHistoryOptions } from './revision-history.ts';
 import { SortedKeys } from './sorted-keys.ts';
 import type {
   PutOptions,
@@ -19,13 +19,9 @@ export const STORE_QUOTA_BYTES = 512 * 1024 * 1024;
 /** How often keys with a time to live are looked at, in ms: they outlive it by at most this. */
 export const EXPIRY_SWEEP_MS = 10_000;
 
-export interface MemoryStoreOptions {
+export interface MemoryStoreOptions extends RevisionHistoryOptions {
   /** Default {@link STORE_QUOTA_BYTES}. */
   readonly quotaBytes?: number;
-  /** Changes kept for watches and for pages of older revisions; default 10,000. */
-  readonly historyEvents?: number;
-  /** Bytes of values that these changes may hold; default 64 MiB. */
-  readonly historyBytes?: number;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { badRequest, type FieldError, invalidField, requiredField } from './api-error.ts';
-import { type ApiObject, isJsonObject } from './api-object.ts';
+import { type FieldError, invalidField, requiredField } from './api-error.ts';
+import type { ApiObject } from './api-object.ts';
 import { isLabelValue, isQualifiedName } from './label-selector.ts';
 
 const dnsLabel = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
@@ -29,34 +29,6 @@ export function generateName(prefix: string, maxChars: number): string {
   const random = crypto.getRandomValues(new Uint8Array(GENERATED_CHARS));
   const suffix = [...random].map((byte) => suffixAlphabet[byte % suffixAlphabet.length]).join('');
   return prefix.slice(0, maxChars - GENERATED_CHARS) + suffix;
-}
-
-/**
- * Checks that the metadata of what was sent has the types that the rest of the code takes for granted.
- *
- * @throws ExecPathError ERR_BAD_REQUEST
- */
-export function checkMetadataShape(object: unknown): asserts object is ApiObject {
-  if (!isJsonObject(object)) throw badRequest('the body must be a JSON object');
-  const { metadata } = object;
-  if (!isJsonObject(metadata)) throw badRequest('metadata must be an object');
-  for (const field of ['name', 'generateName', 'namespace', 'uid', 'resourceVersion']) {
-    const value = metadata[field];
-    if (value !== undefined && typeof value !== 'string') throw badRequest(`metadata.${field} must be a string`);
-  }
-  for (const field of ['labels', 'annotations']) {
-    const value = metadata[field] ?? {};
-    const isMap = isJsonObject(value) && Object.values(value).every((one) => typeof one === 'string');
-    if (!isMap) throw badRequest(`metadata.${field} must be an object of strings`);
-  }
-  const finalizers = metadata['finalizers'] ?? [];
-  if (!Array.isArray(finalizers) || !finalizers.every((one) => typeof one === 'string')) {
-    throw badRequest('metadata.finalizers must be a list of strings');
-  }
-  const owners = metadata['ownerReferences'] ?? [];
-  if (!Array.isArray(owners) || !owners.every(isJsonObject)) {
-    throw badRequest('metadata.ownerReferences must be a list of objects');
-  }
 }
 
 /** What is wrong with names, labels and annotations. */

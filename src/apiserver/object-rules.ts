@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
-import { type ApiObject, isSameJson } from './api-object.ts';
-import { checkMetadataShape, generateName, metadataErrors } from './object-names.ts';
+import { type ApiObject, isJsonObject, isSameJson } from './api-object.ts';
+import { generateName, metadataErrors } from './object-names.ts';
+import { checkShape, type Shape, withoutNulls } from './object-shape.ts';
+import { metadataShape } from './object-shapes.ts';
 import { apiVersionOf, type Resource } from './resource.ts';
 
 /**
@@ -20,8 +22,8 @@ export function apiTime(at: Date): string {
  *
  * @throws ExecPathError ERR_BAD_REQUEST, ERR_INVALID
  */
-export function prepareNew(resource: Resource, sent: ApiObject): ApiObject {
-  checkShape(resource, sent);
+export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
+  const sent = checkedObject(input, resource);
   if ((sent.metadata.resourceVersion ?? '') !== '') {
     throw badRequest('resourceVersion should not be set on objects to be created');
   }
@@ -56,8 +58,8 @@ export function prepareNew(resource: Resource, sent: ApiObject): ApiObject {
  *
  * @throws ExecPathError ERR_BAD_REQUEST, ERR_CONFLICT for another version or uid, ERR_INVALID
  */
-export function prepareNext(resource: Resource, current: ApiObject, sent: ApiObject, scope: UpdateScope): ApiObject {
-  checkShape(resource, sent);
+export function prepareNext(resource: Resource, current: ApiObject, input: ApiObject, scope: UpdateScope): ApiObject {
+  const sent = checkedObject(input, resource);
   const old = current.metadata;
   const { uid = '', resourceVersion = '', labels, annotations, ownerReferences, finalizers } = sent.metadata;
   if (resourceVersion !== '' && resourceVersion !== old.resourceVersion) throw staleVersion(resource, old.name);
@@ -104,17 +106,30 @@ function bodyOf(
   }
 }
 
-function checkShape(resource: Resource, sent: unknown): asserts sent is ApiObject {
-  checkMetadataShape(sent);
+/**
+ * An object of which every field that is read has its type; null fields are left out.
+ *
+ * @param resource its kind; absent: any, so that metadata alone is checked
+ * @throws ExecPathError ERR_BAD_REQUEST
+ */
+export function checkedObject(input: unknown, resource?: Resource): ApiObject {
+  if (!isJsonObject(input)) throw badRequest('the body must be a JSON object');
+  const sent = withoutNulls(input) as ApiObject;
+  checkShape(sent.metadata ?? 'nothing', metadataShape, 'metadata');
+  if (resource === undefined) return sent;
   const { apiVersion, kind } = sent;
-  if (apiVersion !== undefined && apiVersion !== apiVersionOf(resource)) {
+  const expected = apiVersionOf(resource);
+  if (apiVersion !== undefined && apiVersion !== expected) {
     throw badRequest(
-      `the API version in the data (${apiVersion}) does not match the expected API version (${apiVersionOf(resource)})`,
+      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
     );
   }
   if (kind !== undefined && kind !== resource.kind) {
     throw badRequest(`the kind in the data (${kind}) does not match the expected kind (${resource.kind})`);
   }
+  if (resource.fields === undefined) return sent;
+  for (const [field, shape] of Object.entries(resource.fields)) checkShape(sent[field], shape as Shape, field);
+  return sent;
 }
 
 function throwInvalid(

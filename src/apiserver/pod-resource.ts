@@ -2,10 +2,14 @@ import { pods } from '../kubeapi/index.ts';
 import { duplicateField, type FieldError, forbiddenField, invalidField, requiredField } from './api-error.ts';
 import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
 import { isDnsLabel } from './object-names.ts';
+import { podShape } from './object-shapes.ts';
 import type { Resource } from './resource.ts';
 
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 const DEFAULT_GRACE_SECONDS = 30;
+
+/** The longest grace, in seconds: 68 years. */
+const MAX_GRACE_SECONDS = 2_147_483_647;
 
 const connectVerbs = ['create', 'get'];
 
@@ -14,6 +18,7 @@ export const podResource: Resource = {
   singular: 'pod',
   shortNames: ['po'],
   categories: ['all'],
+  fields: podShape,
   hasStatus: true,
   subresources: [
     { name: 'attach', kind: 'PodAttachOptions', verbs: connectVerbs },
@@ -34,9 +39,13 @@ export const podResource: Resource = {
     'status.nominatedNodeName': textAt(pod, ['status', 'nominatedNodeName']),
   }),
   prepareCreate: withDefaults,
-  validate: (pod) => [...containerErrors(pod, 'containers', true), ...containerErrors(pod, 'initContainers', false)],
+  validate: (pod) => [
+    ...containerErrors(pod, 'containers', true),
+    ...containerErrors(pod, 'initContainers', false),
+    ...graceErrors(pod),
+  ],
   validateUpdate: (next, current) =>
-    isSameJson(fixedSpec(next.spec, current.spec), fixedSpec(current.spec, current.spec))
+    isSameJson(fixedSpec(next['spec'], current['spec']), fixedSpec(current['spec'], current['spec']))
       ? []
       : [
           forbiddenField(
@@ -53,7 +62,7 @@ function graceOf(pod: ApiObject, asked: number | undefined): number {
   const phase = textAt(pod, ['status', 'phase']);
   if (textAt(pod, ['spec', 'nodeName']) === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
   const own = valueAt(pod, ['spec', 'terminationGracePeriodSeconds']);
-  return asked ?? (typeof own === 'number' ? own : DEFAULT_GRACE_SECONDS);
+  return Math.min(asked ?? (typeof own === 'number' ? own : DEFAULT_GRACE_SECONDS), MAX_GRACE_SECONDS);
 }
 
 function withDefaults(pod: ApiObject): ApiObject {
@@ -108,6 +117,13 @@ function qosClassOf(spec: JsonObject): 'Guaranteed' | 'Burstable' | 'BestEffort'
     ({ limit, request }) => limit !== undefined && (request === undefined || isSameJson(limit, request)),
   );
   return isFixed ? 'Guaranteed' : 'Burstable';
+}
+
+function graceErrors(pod: ApiObject): FieldError[] {
+  const grace = valueAt(pod, ['spec', 'terminationGracePeriodSeconds']) ?? 0;
+  const isRight = Number.isInteger(grace) && Number(grace) >= 0 && Number(grace) <= MAX_GRACE_SECONDS;
+  const rule = `must be an integer from 0 to ${MAX_GRACE_SECONDS}`;
+  return isRight ? [] : [invalidField('spec.terminationGracePeriodSeconds', grace, rule)];
 }
 
 function containerErrors(pod: ApiObject, field: string, needsOne: boolean): FieldError[] {

@@ -72,12 +72,18 @@ export class Registry {
     }
   }
 
-  /** @throws ApiError ERR_NOT_FOUND */
-  async get<T = ApiObject>(type: ResourceType<T>, address: ObjectAddress): Promise<T & ApiObject> {
+  /** The object, or undefined when there is none. */
+  async find<T = ApiObject>(type: ResourceType<T>, address: ObjectAddress): Promise<(T & ApiObject) | undefined> {
     const resource = this.#resourceOf(type);
     const { entry } = await this.#store.get(keyOf(resource, address));
-    if (entry === undefined) throw notFound(resource, address.name);
-    return decodeObject(resource, entry) as T & ApiObject;
+    return entry === undefined ? undefined : (decodeObject(resource, entry) as T & ApiObject);
+  }
+
+  /** @throws ApiError ERR_NOT_FOUND */
+  async get<T = ApiObject>(type: ResourceType<T>, address: ObjectAddress): Promise<T & ApiObject> {
+    const found = await this.find(type, address);
+    if (found === undefined) throw notFound(type, address.name);
+    return found;
   }
 
   /**

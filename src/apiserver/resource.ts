@@ -2,14 +2,12 @@ import type { ResourceType } from '../kubeapi/index.ts';
 import type { FieldError } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import type { SelectableFields } from './field-selector.ts';
+import type { Shape } from './object-shape.ts';
 
 /** A subresource as discovery lists it; its route stands elsewhere. */
 export interface Subresource {
   readonly name: string;
   readonly kind: string;
-  /** When the kind is not of the resource's own group. */
-  readonly group?: string;
-  readonly version?: string;
   readonly verbs: readonly string[];
 }
 
@@ -33,6 +31,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly ttlMs?: number;
   /** Fields of field selectors beside `metadata.name` and `metadata.namespace`. */
   readonly selectableFields?: (object: ApiObject) => SelectableFields;
+  /** Types of the fields that are read. */
+  readonly fields?: Shape;
   /** Defaults of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
   readonly validate?: (object: ApiObject) => readonly FieldError[];

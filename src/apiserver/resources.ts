@@ -1,5 +1,7 @@
 import { events, leases, namespaces, nodes, serviceAccounts } from '../kubeapi/index.ts';
+import { requiredField } from './api-error.ts';
 import { type ApiObject, textAt } from './api-object.ts';
+import { eventShape, leaseShape, namespaceShape, nodeShape, serviceAccountShape } from './object-shapes.ts';
 import { podResource } from './pod-resource.ts';
 import type { Resource } from './resource.ts';
 
@@ -17,6 +19,7 @@ export const namespaceResource: Resource = {
   singular: 'namespace',
   shortNames: ['ns'],
   isNamedByLabel: true,
+  fields: namespaceShape,
   hasStatus: true,
   subresources: [statusSubresource('Namespace')],
   selectableFields: (object) => ({ 'status.phase': textAt(object, ['status', 'phase']) }),
@@ -34,6 +37,7 @@ export const nodeResource: Resource = {
   ...nodes,
   singular: 'node',
   shortNames: ['no'],
+  fields: nodeShape,
   hasStatus: true,
   subresources: [statusSubresource('Node')],
   selectableFields: (object) => {
@@ -42,12 +46,13 @@ export const nodeResource: Resource = {
   },
 };
 
-export const leaseResource: Resource = { ...leases, singular: 'lease', createsOnUpdate: true };
+export const leaseResource: Resource = { ...leases, singular: 'lease', fields: leaseShape, createsOnUpdate: true };
 
 export const serviceAccountResource: Resource = {
   ...serviceAccounts,
   singular: 'serviceaccount',
   shortNames: ['sa'],
+  fields: serviceAccountShape,
 };
 
 const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
@@ -58,8 +63,10 @@ export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
     ...events,
     singular: 'event',
     shortNames: ['ev'],
+    fields: eventShape,
     createsOnUpdate: true,
     ttlMs,
+    validate: (event) => (event['involvedObject'] === undefined ? [requiredField('involvedObject')] : []),
     selectableFields: (object) => ({
       ...Object.fromEntries(
         involvedObjectFields.map((field) => [`involvedObject.${field}`, textAt(object, ['involvedObject', field])]),

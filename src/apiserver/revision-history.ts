@@ -7,8 +7,17 @@ export const HISTORY_EVENTS = 10_000;
 /** Bytes of values that the kept changes may hold. */
 export const HISTORY_BYTES = 64 * 1024 * 1024;
 
-/** The revision of a store before its first write: 0 means "any" in a resourceVersion, so it cannot be 0. */
-const FIRST_REVISION = 1;
+export interface RevisionHistoryOptions {
+  /**
+   * The revision before the first write; default 1, for 0 means "any" in a resourceVersion. A store that forgets all
+   * when its process ends begins with the time instead: versions that clients have kept are then too old, never wrong.
+   */
+  readonly firstRevision?: number;
+  /** Changes kept; default {@link HISTORY_EVENTS}. */
+  readonly historyEvents?: number;
+  /** Bytes of values that they may hold; default {@link HISTORY_BYTES}. */
+  readonly historyBytes?: number;
+}
 
 /**
  * The newest changes of a store, one a revision without a gap, and the readers who follow them.
@@ -23,11 +32,12 @@ export class RevisionHistory {
   /** Index in `#events` of the oldest event still held. */
   #oldest = 0;
   #bytes = 0;
-  #revision = FIRST_REVISION;
+  #revision: number;
   #closed = false;
   readonly #waiting = new Set<() => void>();
 
-  constructor(options: { readonly historyEvents?: number; readonly historyBytes?: number } = {}) {
+  constructor(options: RevisionHistoryOptions = {}) {
+    this.#revision = options.firstRevision ?? 1;
     this.#maxEvents = options.historyEvents ?? HISTORY_EVENTS;
     this.#maxBytes = options.historyBytes ?? HISTORY_BYTES;
   }

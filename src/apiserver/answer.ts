@@ -1,0 +1,54 @@
+import type { ServerResponse } from 'node:http';
+import { apiStatusOf, type StatusDetails } from './api-error.ts';
+
+/** A text that says what a person needs to know; kubectl prints it behind `Warning:`. */
+export function addWarning(response: ServerResponse, text: string): void {
+  response.appendHeader('Warning', `299 - ${JSON.stringify(text.replaceAll(/[^\x20-\x7e]/g, '?'))}`);
+}
+
+/** What stands on every answer of the API. */
+export function setCommonHeaders(response: ServerResponse, auditId: string): void {
+  response.setHeader('Audit-Id', auditId);
+  response.setHeader('Cache-Control', 'no-cache, private');
+}
+
+/** Answers with one JSON object. */
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  object: unknown,
+  contentType = 'application/json',
+): void {
+  const body = Buffer.from(`${JSON.stringify(object)}\n`);
+  response.statusCode = status;
+  response.setHeader('Content-Type', contentType);
+  response.setHeader('Content-Length', body.length);
+  response.end(body);
+}
+
+/** Answers with plain text, as the health endpoints do. */
+export function sendText(response: ServerResponse, status: number, text: string): void {
+  response.statusCode = status;
+  response.setHeader('Content-Type', 'text/plain; charset=utf-8');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  response.setHeader('Content-Length', Buffer.byteLength(text));
+  response.end(text);
+}
+
+/**
+ * Answers with the Status of `error`; when an answer has already begun, only the connection's end can tell.
+ *
+ * @returns the HTTP status that says it
+ */
+export function sendError(response: ServerResponse, error: unknown): number {
+  const status = apiStatusOf(error);
+  if (response.headersSent) {
+    response.destroy();
+    return status.code;
+  }
+  const { retryAfterSeconds }: StatusDetails = status.details ?? {};
+  if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', retryAfterSeconds);
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  sendJson(response, status.code, status);
+  return status.code;
+}

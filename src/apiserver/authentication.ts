@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { ExecPathError } from '../common/errors.ts';
+import { isWebSocketUpgrade, offeredProtocols, takeBearerToken } from '../httpstream/index.ts';
+import { replaceHeader } from './request-headers.ts';
+import { anonymousUser, authenticatedUser, type User } from './user.ts';
+
+/** Knows whose a bearer token is. */
+export interface TokenSource {
+  /** Undefined when it knows nothing of the token. */
+  userOf(token: string): User | undefined | Promise<User | undefined>;
+}
+
+export interface AuthenticationOptions {
+  readonly tokens: readonly TokenSource[];
+  /** `--anonymous-auth`: callers without credentials are `system:anonymous`. Wrong credentials are refused all the same. */
+  readonly anonymousAuth: boolean;
+}
+
+/** Finds out who makes a request: client certificate, bearer token, token as a WebSocket subprotocol, or nobody. */
+export class Authenticator {
+  readonly #options: AuthenticationOptions;
+
+  constructor(options: AuthenticationOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes the credentials out of the request: what is passed on no longer holds them.
+   *
+   * @throws ExecPathError ERR_UNAUTHORIZED
+   */
+  async authenticate(request: IncomingMessage): Promise<User> {
+    const token = takeToken(request);
+    const certificate = userOfCertificate(request.socket);
+    if (certificate !== undefined && certificate !== 'untrusted') return certificate;
+    if (token !== undefined) {
+      const user = await this.userOfToken(token);
+      if (user !== undefined) return user;
+    }
+    const saidNothing = token === undefined && certificate === undefined && !request.headers.authorization;
+    if (saidNothing && this.#options.anonymousAuth) return anonymousUser;
+    throw new ExecPathError('ERR_UNAUTHORIZED', 'Unauthorized', { hop: 'apiserver' });
+  }
+
+  /** For token reviews too. */
+  async userOfToken(token: string): Promise<User | undefined> {
+    for (const source of this.#options.tokens) {
+      const user = await source.userOf(token);
+      if (user !== undefined) return user;
+    }
+    return undefined;
+  }
+}
+
+/**
+ * The user of a client certificate: CN is the name, each O a group.
+ *
+ * @returns `untrusted` when there is a certificate that the client CA does not vouch for, or no longer
+ */
+function userOfCertificate(socket: Socket): User | 'untrusted' | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  // Types say it is always there; without a certificate it is an empty object, after the end of the socket null.
+  const certificate = socket.getPeerCertificate() as Partial<ReturnType<TLSSocket['getPeerCertificate']>> | null;
+  if (certificate?.subject === undefined) return undefined;
+  // The handshake checked it; a connection can outlive it.
+  const isOver = Date.parse(certificate.valid_to ?? '') < Date.now();
+  // As Go reads it: of several CNs the last one counts.
+  const name = [certificate.subject.CN].flat().at(-1) ?? '';
+  if (!socket.authorized || isOver || name === '') return 'untrusted';
+  const groups = [certificate.subject.O].flat() as readonly (string | undefined)[];
+  return authenticatedUser(
+    name,
+    groups.filter((group) => group !== undefined),
+  );
+}
+
+/** Removes `Authorization` and the token subprotocol: neither is for the next hop. */
+function takeToken(request: IncomingMessage): string | undefined {
+  const { authorization } = request.headers;
+  if (isWebSocketUpgrade(request)) {
+    const { token, rest } = takeBearerToken(offeredProtocols(request));
+    if (token !== undefined) replaceHeader(request, 'sec-websocket-protocol', rest.join(', '));
+    if (token !== undefined && authorization === undefined) return token;
+  }
+  const [, bearer] = /^bearer +(\S+) *$/i.exec(authorization ?? '') ?? [];
+  if (bearer !== undefined) replaceHeader(request, 'authorization', undefined);
+  return bearer;
+}

@@ -1,0 +1,15 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestInfo } from './request-info.ts';
+import type { User } from './user.ts';
+
+/** One request that has passed authentication and authorization, and its answer. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly info: RequestInfo;
+  readonly query: URLSearchParams;
+  readonly user: User;
+  readonly auditId: string;
+  /** Aborts when the client is gone or the server begins to close. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,108 @@
+import { badRequest } from './api-error.ts';
+import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
+
+/** The most operations in one patch: upstream's limit. */
+const MAX_OPERATIONS = 10_000;
+
+/**
+ * Applies a JSON patch: a list of operations on paths, all or none.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST for an operation that cannot be understood or done, or a `test` that fails
+ * @see RFC 6902
+ */
+export function applyJsonPatch(target: unknown, patch: unknown): unknown {
+  if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations');
+  if (patch.length > MAX_OPERATIONS) throw badRequest(`a JSON patch may have at most ${MAX_OPERATIONS} operations`);
+  return patch.reduce((document: unknown, operation: unknown) => {
+    if (!isJsonObject(operation)) throw badRequest('an operation of a JSON patch must be an object');
+    return applyOperation(document, operation);
+  }, target);
+}
+
+function applyOperation(document: unknown, operation: JsonObject): unknown {
+  const path = pointerOf(operation, 'path');
+  switch (operation['op']) {
+    case 'add':
+      return change(document, path, { kind: 'add', value: valueOf(operation) });
+    case 'remove':
+      return change(document, path, { kind: 'remove' });
+    case 'replace':
+      return change(document, path, { kind: 'replace', value: valueOf(operation) });
+    case 'copy':
+      return change(document, path, { kind: 'add', value: read(document, pointerOf(operation, 'from')) });
+    case 'move': {
+      const from = pointerOf(operation, 'from');
+      if (path.length > from.length && from.every((step, at) => step === path[at])) {
+        throw badRequest('a JSON patch cannot move a value into itself');
+      }
+      const value = read(document, from);
+      return change(change(document, from, { kind: 'remove' }), path, { kind: 'add', value });
+    }
+    case 'test': {
+      if (isSameJson(read(document, path), valueOf(operation))) return document;
+      throw badRequest(`the JSON patch's test of ${JSON.stringify(operation['path'])} failed`);
+    }
+    default:
+      throw badRequest(`${JSON.stringify(operation['op'])} is not an operation of a JSON patch`);
+  }
+}
+
+type Change = { readonly kind: 'add' | 'replace'; readonly value: unknown } | { readonly kind: 'remove' };
+
+function change(document: unknown, path: readonly string[], what: Change): unknown {
+  const [step, ...rest] = path;
+  if (step === undefined) return what.kind === 'remove' ? null : what.value;
+  if (Array.isArray(document)) {
+    const list: unknown[] = document;
+    const at = indexOf(list, step, what.kind === 'add' && rest.length === 0);
+    if (rest.length > 0) return list.with(at, change(list[at], rest, what));
+    if (what.kind === 'add') return list.toSpliced(at, 0, what.value);
+    return what.kind === 'remove' ? list.toSpliced(at, 1) : list.with(at, what.value);
+  }
+  if (!isJsonObject(document)) throw missing(step);
+  if ((rest.length > 0 || what.kind !== 'add') && !Object.hasOwn(document, step)) throw missing(step);
+  const fields = new Map(Object.entries(document));
+  if (rest.length > 0) fields.set(step, change(fields.get(step), rest, what));
+  else if (what.kind === 'remove') fields.delete(step);
+  else fields.set(step, what.value);
+  return Object.fromEntries(fields);
+}
+
+function read(document: unknown, path: readonly string[]): unknown {
+  let value = document;
+  for (const step of path) {
+    if (Array.isArray(value)) value = value[indexOf(value, step, false)];
+    else if (isJsonObject(value) && Object.hasOwn(value, step)) value = value[step];
+    else throw missing(step);
+  }
+  return value;
+}
+
+/** `-` is the place behind the last element. */
+function indexOf(list: readonly unknown[], step: string, mayAppend: boolean): number {
+  if (step === '-' && mayAppend) return list.length;
+  const at = /^(?:0|[1-9]\d{0,8})$/.test(step) ? Number(step) : Number.NaN;
+  if (at < list.length || (mayAppend && at === list.length)) return at;
+  throw missing(step);
+}
+
+/** @see RFC 6901 */
+function pointerOf(operation: JsonObject, field: 'path' | 'from'): readonly string[] {
+  const pointer = operation[field];
+  if (typeof pointer !== 'string' || (pointer !== '' && !pointer.startsWith('/'))) {
+    throw badRequest(`${field} ${JSON.stringify(pointer)} of a JSON patch is not a JSON pointer`);
+  }
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((step) => step.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+function valueOf(operation: JsonObject): unknown {
+  if (Object.hasOwn(operation, 'value')) return operation['value'];
+  throw badRequest(`the operation ${JSON.stringify(operation['op'])} of a JSON patch needs a value`);
+}
+
+function missing(step: string): Error {
+  return badRequest(`the JSON patch names ${JSON.stringify(step)}, which is not there`);
+}

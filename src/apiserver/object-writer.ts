@@ -1,0 +1,152 @@
+import type { IncomingMessage } from 'node:http';
+import { ApiError, badRequest } from './api-error.ts';
+import { type ApiObject, isJsonObject, type JsonObject } from './api-object.ts';
+import type { DeleteOptions } from './deletion.ts';
+import type { Exchange } from './exchange.ts';
+import { applyJsonPatch } from './json-patch.ts';
+import { applyMergePatch } from './merge-patch.ts';
+import { admitFromNode } from './node-admission.ts';
+import type { ObjectAddress } from './object-codec.ts';
+import { checkedObject, type UpdateScope } from './object-rules.ts';
+import type { Registry } from './registry.ts';
+import { type BodyOptions, mediaTypeOf, parseJson, readBody, readObject, unknownMediaType } from './request-body.ts';
+import type { Resource } from './resource.ts';
+import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
+
+/** How a patch is applied, by the media type of the body. */
+const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown) => unknown>> = {
+  'application/json-patch+json': applyJsonPatch,
+  'application/merge-patch+json': applyMergePatch,
+  'application/strategic-merge-patch+json': applyStrategicMergePatch,
+};
+
+/** One write that a request asks for. */
+export interface WriteTarget {
+  readonly resource: Resource;
+  readonly address: ObjectAddress;
+  readonly scope: UpdateScope;
+}
+
+/** Does what POST, PUT, PATCH and DELETE ask for, as the user who asks. */
+export class ObjectWriter {
+  readonly #registry: Registry;
+  readonly #body: BodyOptions;
+
+  constructor(registry: Registry, body: BodyOptions = {}) {
+    this.#registry = registry;
+    this.#body = body;
+  }
+
+  /** @throws ApiError, ExecPathError as the registry, the body and admission do */
+  async create({ request, query, user }: Exchange, resource: Resource, namespace: string): Promise<ApiObject> {
+    const sent = await this.#sentObject(request, namespace);
+    admitFromNode(user, { resource, next: sent });
+    return this.#registry.create(resource, sent, { dryRun: isDryRun(query) });
+  }
+
+  /** @returns `isNew` when the object did not exist and its kind allows that */
+  async replace(
+    { request, query, user }: Exchange,
+    { resource, address, scope }: WriteTarget,
+  ): Promise<{ object: ApiObject; isNew: boolean }> {
+    const sent = await this.#sentObject(request, address.namespace);
+    checkName(sent, address);
+    const dryRun = isDryRun(query);
+    const change = (current: ApiObject): ApiObject => {
+      admitFromNode(user, { resource, next: sent, current, scope });
+      return sent;
+    };
+    try {
+      return { object: await this.#registry.update(resource, address, change, { scope, dryRun }), isNew: false };
+    } catch (error) {
+      const isMissing = error instanceof ApiError && error.code === 'ERR_NOT_FOUND';
+      if (!isMissing || resource.createsOnUpdate !== true) throw error;
+      const { resourceVersion: _, ...metadata } = sent.metadata;
+      admitFromNode(user, { resource, next: sent });
+      return { object: await this.#registry.create(resource, { ...sent, metadata }, { dryRun }), isNew: true };
+    }
+  }
+
+  async patch({ request, query, user }: Exchange, { resource, address, scope }: WriteTarget): Promise<ApiObject> {
+    const type = mediaTypeOf(request);
+    const apply = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined;
+    if (apply === undefined) throw refusedPatchType(type);
+    const patch = parseJson(await readBody(request, this.#body));
+    return this.#registry.update(
+      resource,
+      address,
+      (current) => {
+        // The version takes part only when the patch names one.
+        const { resourceVersion: _, ...metadata } = current.metadata;
+        const next = checkedObject(apply({ ...current, metadata }, patch));
+        checkName(next, address);
+        admitFromNode(user, { resource, next, current, scope });
+        return next;
+      },
+      { scope, dryRun: isDryRun(query) },
+    );
+  }
+
+  /** The query's or, stronger, the body's DeleteOptions. */
+  async deleteOptions({ request, query }: Exchange): Promise<DeleteOptions & { readonly dryRun: boolean }> {
+    const body = (await readObject(request, this.#body)) ?? {};
+    const grace = body['gracePeriodSeconds'] ?? numberOf(query.get('gracePeriodSeconds'), 'gracePeriodSeconds');
+    if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) {
+      throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not an integer`);
+    }
+    const preconditions = body['preconditions'];
+    return {
+      ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
+      ...(isJsonObject(preconditions) ? { preconditions: preconditionsOf(preconditions) } : {}),
+      dryRun: isDryRun(query) || (Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
+    };
+  }
+
+  async #sentObject(request: IncomingMessage, namespace: string): Promise<ApiObject> {
+    const body = await readObject(request, this.#body);
+    if (body === undefined) throw badRequest('the body is empty: an object is needed');
+    const { metadata = {} } = body;
+    const sent = checkedObject({ ...body, metadata });
+    const given = sent.metadata.namespace ?? '';
+    if (given !== '' && given !== namespace) {
+      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+    }
+    return namespace === '' ? sent : { ...sent, metadata: { ...sent.metadata, namespace } };
+  }
+}
+
+function checkName(sent: ApiObject, { name }: ObjectAddress): void {
+  const given = sent.metadata.name ?? '';
+  if (given === name) return;
+  throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
+}
+
+/** @throws ApiError ERR_INVALID for anything but `All` */
+function isDryRun(query: URLSearchParams): boolean {
+  const values = query.getAll('dryRun').filter((value) => value !== '');
+  if (values.every((value) => value === 'All')) return values.length > 0;
+  throw badRequest(`invalid dryRun ${JSON.stringify(values)}: the only value is "All"`);
+}
+
+function preconditionsOf({ uid, resourceVersion }: JsonObject): NonNullable<DeleteOptions['preconditions']> {
+  return {
+    ...(typeof uid === 'string' ? { uid } : {}),
+    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
+  };
+}
+
+function numberOf(text: string | null, name: string): number | undefined {
+  if (text === null || text === '') return undefined;
+  if (/^-?\d{1,9}$/.test(text)) return Number(text);
+  throw badRequest(`${name} ${JSON.stringify(text)} is not an integer`);
+}
+
+function refusedPatchType(type: string): Error {
+  if (type === 'application/apply-patch+yaml') {
+    return unknownMediaType(
+      `${type} (server-side apply is not there: use kubectl apply without --server-side)`,
+      Object.keys(patchTypes),
+    );
+  }
+  return unknownMediaType(type, Object.keys(patchTypes));
+}
