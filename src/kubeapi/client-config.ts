@@ -34,7 +34,10 @@ export interface ClientConfig {
   readonly basic?: { readonly username: string; readonly password: string } | undefined;
   /** Used for what the fields above leave open. */
   readonly exec?: ExecPluginConfig | undefined;
+  /** What its plugin may be told as `spec.cluster.config`. */
   readonly execConfig?: unknown;
+  /** Told to plugins; podwire itself never asks for compression. */
+  readonly disableCompression?: boolean;
   readonly impersonate?: Impersonation;
 }
 
@@ -109,6 +112,7 @@ export function resolveKubeconfig(kubeconfig: Kubeconfig, overrides: ClientOverr
     namespace: overrides.namespace ?? context?.entry.namespace ?? 'default',
     proxyUrl: proxyUrl === undefined ? undefined : parseProxyUrl(proxyUrl, cluster?.file ?? '--proxy-url'),
     execConfig: cluster?.entry.execConfig,
+    disableCompression: cluster?.entry.disableCompression ?? false,
   };
 }
 

@@ -119,7 +119,7 @@ export class KubeClient {
     const limit = this.#limit(`${method} ${path}`, options);
     try {
       const answer = await this.#answer(method, path, { ...options, limit, pooled: false });
-      limit.liftDeadline();
+      limit.stopClock();
       answer.once('close', () => limit.end());
       return answer;
     } catch (cause) {
@@ -144,7 +144,7 @@ export class KubeClient {
     const url = this.transport.url(path, query === undefined ? undefined : searchOf(query));
     const body = bodyOf(options.body);
     for (let attempt = 0, renewed = false; ; attempt += 1) {
-      const identity = await this.transport.headers();
+      const identity = await limit.untimed(this.transport.headers());
       const headers = {
         'User-Agent': this.#options.userAgent ?? `podwire (${platform}/${arch})`,
         Accept: accept,
@@ -152,13 +152,13 @@ export class KubeClient {
         ...identity,
         ...options.headers,
       };
-      const pool = pooled ? await this.#currentPool() : undefined;
+      const pool = pooled ? await limit.untimed(this.#currentPool()) : undefined;
       const answer = await sendCall(this.transport, { method, url, headers, body, limit, pool });
       this.#warn(answer);
       const code = answer.statusCode ?? 0;
       if (code >= 200 && code < 300) return answer;
       const text = await readBody(answer, { maxBytes: this.#maxBytes, limit, hop });
-      if (code === 401 && !renewed && (await this.transport.renew(identity))) {
+      if (code === 401 && !renewed && (await limit.untimed(this.transport.renew(identity)))) {
         renewed = true;
         continue;
       }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { validateHeaderValue } from 'node:http';
 import { ExecPathError, toError } from '../common/errors.ts';
 import type { ClientConfig } from './client-config.ts';
 import type { ExecCredential } from './exec-credential.ts';
@@ -46,10 +47,13 @@ export class Credentials {
   /** @throws ExecPathError ERR_CREDENTIALS when the token cannot be got */
   async headers(): Promise<RequestHeaders> {
     const authorization = await this.#authorization();
-    return {
+    const headers = {
       ...(authorization === undefined ? {} : { Authorization: authorization }),
       ...impersonationHeaders(this.#config.impersonate ?? {}),
     };
+    for (const [name, values] of Object.entries(headers))
+      for (const value of [values].flat()) assertSendable(name, value);
+    return headers;
   }
 
   /** @throws ExecPathError ERR_CERTIFICATE or ERR_CREDENTIALS */
@@ -127,6 +131,16 @@ export class Credentials {
   }
 }
 
+/** Never quotes the value: it is a secret. */
+function assertSendable(name: string, value: string): void {
+  try {
+    validateHeaderValue(name, value);
+  } catch (cause) {
+    const message = `the value for the header ${name} has a line break or another character that no header can carry`;
+    throw new ExecPathError('ERR_CREDENTIALS', message, { cause, hop: 'client' });
+  }
+}
+
 /** `spec.cluster` of a plugin's input, with the CA embedded. */
 async function clusterInfo(config: ClientConfig): Promise<ExecClusterInfo> {
   const ca: PemSource | undefined = config.certificateAuthority;
@@ -137,6 +151,7 @@ async function clusterInfo(config: ClientConfig): Promise<ExecClusterInfo> {
     ...(config.insecureSkipTlsVerify === true ? { 'insecure-skip-tls-verify': true } : {}),
     ...(pem === undefined ? {} : { 'certificate-authority-data': Buffer.from(pem, 'utf8').toString('base64') }),
     ...(config.proxyUrl === undefined ? {} : { 'proxy-url': config.proxyUrl.href }),
+    ...(config.disableCompression === true ? { 'disable-compression': true } : {}),
     ...(config.execConfig === undefined ? {} : { config: config.execConfig }),
   };
 }

@@ -21,13 +21,19 @@ const sentences: Readonly<Record<string, string>> = {
     'its certificate carries the name of our CA, but not its signature: the CA was made anew, fetch the new one',
   CERT_HAS_EXPIRED: 'its certificate has expired: renew it, or set this clock right',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet: set one of the clocks right',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it wants a client certificate: set client-certificate and client-key',
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE:
+    'it refused the TLS handshake: it wants a client certificate, or no cipher suits both',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not trust the CA of our client certificate',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it does not accept our client certificate',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'our client certificate has expired: renew it',
   INVALID_PURPOSE: 'its certificate is not one for servers',
   ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS: use http://, or the port that does',
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it speaks no TLS version that we accept (1.2 or later)',
   ERR_SSL_UNSUPPORTED_PROTOCOL: 'it speaks no TLS version that we accept (1.2 or later)',
 };
 
-/** What went wrong while dialling, in words and with the remedy where there is one. */
+/** What went wrong while dialling or right after it, in words and with the remedy where there is one. */
 export function explainDialError(thrown: unknown): string {
   const error = rootOf(toError(thrown)) as NodeJS.ErrnoException & { reason?: string };
   const code = error.code ?? '';

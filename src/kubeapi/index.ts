@@ -4,6 +4,7 @@ export * from './client.ts';
 export * from './client-config.ts';
 export type * from './container.ts';
 export type { RequestHeaders } from './credentials.ts';
+export { explainDialError } from './dial-error.ts';
 export type * from './event.ts';
 export type { ExecPluginConfig, ExecPluginSurroundings } from './exec-plugin.ts';
 export * from './host-port.ts';

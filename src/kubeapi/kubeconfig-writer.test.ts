@@ -1,31 +1,18 @@
-import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, constants } from 'node:fs';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TLSSocket } from 'node:tls';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Kubectl } from '../../test/support/kubectl.ts';
+import { describeWithPeer } from '../../test/support/peer.ts';
 import { CertificateAuthority, type KeyPair } from '../pki/authority.ts';
 import { KubeClient } from './client.ts';
 import { loadClientConfig } from './client-config.ts';
 import { writeKubeconfig } from './kubeconfig-writer.ts';
 import { createTransport } from './transport.ts';
-
-const run = promisify(execFile);
-const KUBECTL = process.env['KUBECTL'] ?? '/usr/lib/google-cloud-sdk/bin/kubectl.1.32';
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 let folder: string;
 let file: string;
@@ -79,25 +66,23 @@ describe('a written kubeconfig', () => {
     expect(await client.call('GET', '/whoami')).toEqual({ path: '/whoami', user: 'admin', group: 'system:masters' });
     client.close();
   });
+});
 
-  it.skipIf(!process.env['CI'] && !isExecutable(KUBECTL))(
-    'is accepted by real kubectl, which reaches the server',
-    async () => {
-      const flags = ['--kubeconfig', file];
-      const view = await run(KUBECTL, [...flags, 'config', 'view', '--raw', '-o', 'json']);
-      expect(JSON.parse(view.stdout)).toMatchObject({
-        'current-context': 'yes',
-        clusters: [
-          {
-            name: 'yes',
-            cluster: { 'certificate-authority-data': Buffer.from(authority.certificate).toString('base64') },
-          },
-        ],
-        users: [{ user: { token: '22:22' } }],
-        contexts: [{ context: { cluster: 'yes', user: 'yes', namespace: '0644' } }],
-      });
-      const raw = await run(KUBECTL, [...flags, 'get', '--raw', '/whoami'], { env: { HOME: folder } });
-      expect(JSON.parse(raw.stdout)).toEqual({ path: '/whoami', user: 'admin', group: 'system:masters' });
-    },
-  );
+describeWithPeer('kubectl', 'a written kubeconfig and real kubectl', () => {
+  it('is read as it was written, and reaches the server with its certificate', async () => {
+    using kubectl = await Kubectl.create({ kubeconfig: file });
+    expect(JSON.parse(await kubectl.must('config', 'view', '--raw', '-o', 'json'))).toMatchObject({
+      'current-context': 'yes',
+      clusters: [
+        {
+          name: 'yes',
+          cluster: { 'certificate-authority-data': Buffer.from(authority.certificate).toString('base64') },
+        },
+      ],
+      users: [{ user: { token: '22:22' } }],
+      contexts: [{ context: { cluster: 'yes', user: 'yes', namespace: '0644' } }],
+    });
+    const whoami = JSON.parse(await kubectl.must('get', '--raw', '/whoami')) as unknown;
+    expect(whoami).toEqual({ path: '/whoami', user: 'admin', group: 'system:masters' });
+  });
 });

@@ -29,6 +29,8 @@ export interface ListWatchOptions {
 const SHORTEST_WATCH_MS = 1000;
 /** Items of one page of the list. */
 const PAGE_ITEMS = 500;
+/** Items that are held of one list; select fewer by label, field or namespace. */
+const MAX_ITEMS = 200_000;
 
 /**
  * Follows a collection for as long as the signal lets it: list, then watch; a watch that ends or breaks goes on from
@@ -95,6 +97,9 @@ async function listAll<T>(
   for (;;) {
     const page = await client.list(type, { ...pick(options), limit: PAGE_ITEMS, continue: next });
     items.push(...page.items);
+    if (items.length > MAX_ITEMS) {
+      throw new ExecPathError('ERR_API_ANSWER', `there are more than ${MAX_ITEMS} ${type.plural}: select fewer`);
+    }
     next = page.metadata.continue;
     if (next === undefined || next === '') return { items, resourceVersion: page.metadata.resourceVersion ?? '' };
   }

@@ -9,6 +9,7 @@ import { explainDialError } from './dial-error.ts';
 import type { ExecPluginSurroundings } from './exec-plugin.ts';
 import { hostOf, hostPort } from './host-port.ts';
 import { isSecure, proxyFor } from './proxy.ts';
+import { raceAbort } from './race-abort.ts';
 
 /** How long name lookup, TCP, proxy and TLS may take together, in ms. */
 export const DIAL_TIMEOUT_MS = 30_000;
@@ -94,6 +95,14 @@ interface DialPlan extends ConnectOptions {
   readonly proxy: () => URL | undefined;
 }
 
+const HANDSHAKE = 'shaking hands';
+/** Some servers, Node's among them, say no in TLS by hanging up. */
+const HANDSHAKE_HINT = ' in the middle of the TLS handshake: it may not accept our client certificate';
+
+function wasReset(cause: unknown): boolean {
+  return (toError(cause) as NodeJS.ErrnoException).code === 'ECONNRESET';
+}
+
 /** Puts one deadline and the caller's signal over all steps, and words to whatever fails. */
 async function dial(url: URL, plan: DialPlan): Promise<Socket | TLSSocket> {
   const { signal, timeoutMs = DIAL_TIMEOUT_MS, hop } = plan;
@@ -118,12 +127,13 @@ async function dial(url: URL, plan: DialPlan): Promise<Socket | TLSSocket> {
     deadline = setTimeout(() => {
       const message = `${target}${via} did not answer within ${timeoutMs} ms (while ${phase})`;
       control.abort(new ExecPathError('ERR_DIAL_TIMEOUT', message, about));
-    }, timeoutMs);
+    }, timeoutMs).unref();
     const step = { signal: control.signal, highWaterMark: plan.highWaterMark };
     return await dialSteps(url, proxy, { secure, step, onPhase: (next) => (phase = next) });
   } catch (cause) {
     if (cause instanceof ExecPathError) throw cause;
-    const message = `cannot connect to ${target}${via}: ${explainDialError(cause)}`;
+    const words = explainDialError(cause) + (phase === HANDSHAKE && wasReset(cause) ? HANDSHAKE_HINT : '');
+    const message = `cannot connect to ${target}${via}: ${words}`;
     throw new ExecPathError('ERR_DIAL', message, { ...about, cause });
   } finally {
     clearTimeout(deadline);
@@ -156,16 +166,6 @@ async function dialSteps(
     const tunnel = proxy.protocol.startsWith('socks') ? tunnelSocks : tunnelHttp;
     await tunnel(socket, proxy, url, step);
   }
-  onPhase('shaking hands');
+  onPhase(HANDSHAKE);
   return secure.target === undefined ? socket : dialTls(socket, secure.target, step);
-}
-
-/** A plugin that is still running goes on for the next caller; this one stops waiting. */
-function raceAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let onAbort = (): void => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(toError(signal.reason));
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
 }

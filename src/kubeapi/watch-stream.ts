@@ -33,7 +33,7 @@ export async function* readWatch<T>(
       silence = setTimeout(() => {
         const message = `the watch of ${path} was silent for ${silenceMs} ms`;
         answer.destroy(new ExecPathError('ERR_API_TIMEOUT', message, { hop }));
-      }, silenceMs);
+      }, silenceMs).unref();
       const next = await chunks.next();
       clearTimeout(silence);
       if (next.done === true) return;

@@ -1,8 +1,8 @@
 import type { DocumentOptions, ParseOptions, SchemaOptions, Tags } from 'yaml';
 import { ExecPathError, toError } from '../common/errors.ts';
 
-/** The longest YAML or JSON text that is read, in bytes. Upstream stores no object above 1.5 MiB. */
-export const MAX_YAML_BYTES = 16 * 1024 * 1024;
+/** The longest YAML or JSON text that is read, in characters. Upstream stores no object above 1.5 MiB. */
+export const MAX_YAML_CHARS = 16 * 1024 * 1024;
 
 /**
  * What kubectl's parser understands: YAML 1.1 (`yes` is true, `0644` is octal), but dates and `22:22` stay text.
@@ -27,8 +27,8 @@ export async function parseYaml(
   source: string,
   code: 'ERR_MANIFEST' | 'ERR_KUBECONFIG' = 'ERR_MANIFEST',
 ): Promise<unknown[]> {
-  if (text.length > MAX_YAML_BYTES) {
-    throw new ExecPathError(code, `${source} is longer than ${MAX_YAML_BYTES} bytes`);
+  if (text.length > MAX_YAML_CHARS) {
+    throw new ExecPathError(code, `${source} is longer than ${MAX_YAML_CHARS} characters`);
   }
   const { parseAllDocuments } = await import('yaml');
   const documents = parseAllDocuments(text, dialect);

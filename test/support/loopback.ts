@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+
+/** Servers on loopback that a test owns. `close` drops their connections and does whatever else was deferred. */
+export class Loopback implements AsyncDisposable {
+  readonly #cleanups: (() => unknown)[] = [];
+
+  /** Runs at `close`, last in, first out. */
+  defer(cleanup: () => unknown): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  /** @returns the port that the system chose */
+  async listen(server: Server): Promise<number> {
+    const sockets = new Set<Socket>();
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.defer(async () => {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
+    });
+    return (server.address() as AddressInfo).port;
+  }
+
+  /** A TLS server that offers h2 and http/1.1. */
+  async listenTls(options: TlsOptions): Promise<TlsPeer> {
+    const server = createServer({ ALPNProtocols: ['h2', 'http/1.1'], ...options });
+    const port = await this.listen(server);
+    return {
+      port,
+      next: async () => {
+        const [socket] = (await once(server, 'secureConnection')) as [TLSSocket];
+        socket.on('error', () => {});
+        return socket;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const cleanup of this.#cleanups.splice(0).toReversed()) await cleanup();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+export interface TlsPeer {
+  readonly port: number;
+  /** The server's side of the next connection. */
+  next(): Promise<TLSSocket>;
+}
