@@ -30,7 +30,9 @@ export async function clusterCertificates(folder: string, hosts: CertificateHost
   const [apiserver, apiserverKubeletClient, kubelet, kubeletClient, admin] = await Promise.all([
     issue('apiserver', {
       commonName: 'kube-apiserver',
-      hosts: [...new Set([...loopback, 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', ...hosts.apiserver])],
+      hosts: [
+        ...new Set([...loopback, 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', ...hosts.apiserver]),
+      ],
       usages: ['server'],
     }),
     issue('apiserver-kubelet-client', {
@@ -51,5 +53,13 @@ export async function clusterCertificates(folder: string, hosts: CertificateHost
     }),
     issue('admin', { commonName: 'podwire-admin', organizations: ['system:masters'], usages: ['client'] }),
   ]);
-  return { caFile: certificateFile, ca: authority.certificate, apiserver, apiserverKubeletClient, kubelet, kubeletClient, admin };
+  return {
+    caFile: certificateFile,
+    ca: authority.certificate,
+    apiserver,
+    apiserverKubeletClient,
+    kubelet,
+    kubeletClient,
+    admin,
+  };
 }

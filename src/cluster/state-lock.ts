@@ -20,11 +20,16 @@ export async function lockState(folder: string): Promise<() => Promise<void>> {
     } catch (thrown) {
       const cause = toError(thrown) as NodeJS.ErrnoException;
       if (cause.code !== 'EEXIST') {
-        throw new ExecPathError('ERR_STATE_IN_USE', `the state folder ${folder} cannot be used: ${cause.message}`, { cause });
+        throw new ExecPathError('ERR_STATE_IN_USE', `the state folder ${folder} cannot be used: ${cause.message}`, {
+          cause,
+        });
       }
       const holder = Number(await readFile(path, 'utf8').catch(() => ''));
       if (holder > 0 && isAlive(holder)) {
-        throw new ExecPathError('ERR_STATE_IN_USE', `process ${holder} already runs with the state folder ${folder}; stop it or choose another --state-dir`);
+        throw new ExecPathError(
+          'ERR_STATE_IN_USE',
+          `process ${holder} already runs with the state folder ${folder}; stop it or choose another --state-dir`,
+        );
       }
       await rm(path, { force: true });
     }

@@ -36,7 +36,11 @@ export class PodReporter {
   /** Takes the newest picture; one that comes while another is being written waits and is replaced by newer ones. */
   report(seen: readonly NodePod[]): void {
     this.#next = seen;
-    this.#running ??= this.#drain();
+    if (this.#running !== undefined) return;
+    this.#running = this.#drain().finally(() => {
+      this.#running = undefined;
+      if (this.#next !== undefined && !this.#signal.aborted) this.report(this.#next);
+    });
   }
 
   async settled(): Promise<void> {
@@ -52,7 +56,6 @@ export class PodReporter {
         await Promise.all(steps.slice(at, at + MAX_PARALLEL).map((step) => this.#attempt(step)));
       }
     }
-    this.#running = undefined;
   }
 
   async #attempt(step: () => Promise<void>): Promise<void> {

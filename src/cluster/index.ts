@@ -1,0 +1,2 @@
+export { DEMO_POD } from './demo-pod.ts';
+export { type Cluster, type ClusterOptions, NODE_NAME, startCluster } from './up.ts';

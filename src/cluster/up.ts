@@ -1,0 +1,224 @@
+import { join } from 'node:path';
+import { createExecHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
+import { ExecPathError, toError } from '../common/errors.ts';
+import { createTransport, KubeClient, listWatch, type Pod, pods, writeKubeconfig } from '../kubeapi/index.ts';
+import { type RunningKubelet, startKubelet } from '../kubelet/index.ts';
+import { ReloadingTls, renewRegularly } from '../pki/index.ts';
+import { HOST_IMAGE, startRuntime } from '../runtime/index.ts';
+import { type ClusterCertificates, clusterCertificates } from './certificates.ts';
+import { DEMO_POD, demoPod } from './demo-pod.ts';
+import { nodeAccess } from './node-access.ts';
+import { lockState } from './state-lock.ts';
+
+/** The node's name when none is given. */
+export const NODE_NAME = 'podwire';
+
+/** How long `up` waits for its demo pod, in ms: a pull into a real runtime may be part of it. */
+export const READY_TIMEOUT_MS = 120_000;
+
+export interface ClusterOptions {
+  /** `--state-dir`: certificates, kubeconfig, runtime state. 0700. */
+  readonly stateDir: string;
+  /** `--bind-address` of the apiserver; default 127.0.0.1. */
+  readonly bindAddress?: string;
+  /** `--secure-port`; default 6443; 0 for any free one. */
+  readonly securePort?: number;
+  /** `--container-runtime-endpoint`: a real runtime in place of our own. */
+  readonly containerRuntimeEndpoint?: string;
+  /** `--demo-image`; default the host image of our runtime. A real runtime needs one that it has or can pull. */
+  readonly demoImage?: string;
+  readonly nodeName?: string;
+  readonly version: string;
+  /** Told of what goes wrong in the background. */
+  readonly onProblem?: (message: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Cluster extends AsyncDisposable {
+  /** `https://host:port` */
+  readonly server: string;
+  readonly kubeconfig: string;
+  readonly kubeletUrl: string;
+  readonly containerRuntimeEndpoint: string;
+  /** Ends sessions, pods and servers; leaves no process and no socket. Twice is once. */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts all four hops in this process and runs the demo pod. Resolves when the first exec can come.
+ *
+ * The hops meet on the wire: https between apiserver and kubelet, a unix socket and loopback to the runtime.
+ *
+ * @throws ExecPathError ERR_STATE_IN_USE, ERR_LISTEN, ERR_CERTIFICATE, ERR_NOT_READY
+ */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const closers: (() => unknown)[] = [];
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    return await start(options, closers, closeAll);
+  } catch (thrown) {
+    await closeAll();
+    throw thrown;
+  }
+}
+
+async function start(
+  options: ClusterOptions,
+  closers: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<Cluster> {
+  const { stateDir, nodeName = NODE_NAME, bindAddress = '127.0.0.1', onProblem = () => {} } = options;
+  closers.push(await lockState(stateDir));
+  const issue = (): Promise<ClusterCertificates> =>
+    clusterCertificates(join(stateDir, 'pki'), { nodeName, apiserver: [bindAddress] });
+  const certificates = await issue();
+  const renewal = renewRegularly(issue, { onError: ({ message }) => onProblem(message) });
+  closers.push(() => renewal[Symbol.dispose]());
+
+  const containerRuntimeEndpoint = options.containerRuntimeEndpoint ?? (await ownRuntime(stateDir, closers));
+  const apiserver = await startApiserver({
+    bindAddress,
+    ...(options.securePort === undefined ? {} : { securePort: options.securePort }),
+    tlsCertFile: certificates.apiserver.certificateFile,
+    tlsPrivateKeyFile: certificates.apiserver.keyFile,
+    clientCaFile: certificates.caFile,
+    kubeletPreferredAddressTypes: ['InternalIP'],
+    onConnect: createExecHandler(
+      kubeletDialer({
+        clientCertificateFile: certificates.apiserverKubeletClient.certificateFile,
+        clientKeyFile: certificates.apiserverKubeletClient.keyFile,
+        certificateAuthorityFile: certificates.caFile,
+      }),
+    ),
+    onProblem: ({ message }) => onProblem(message),
+    shutdownGraceMs: 0,
+  });
+  closers.push(() => apiserver.close());
+  const { url = '', port = 0 } = apiserver.address ?? {};
+  const server = isWildcard(bindAddress) ? `https://127.0.0.1:${port}` : url;
+
+  const kubelet = await ownKubelet(options, { server, nodeName, certificates, containerRuntimeEndpoint, closers });
+  const kubeconfig = join(stateDir, 'kubeconfig');
+  const { certificate: clientCertificate, key: clientKey } = certificates.admin;
+  await writeKubeconfig(kubeconfig, {
+    name: 'podwire',
+    server,
+    certificateAuthority: certificates.ca,
+    clientCertificate,
+    clientKey,
+  });
+  const admin = clientOf(server, certificates.ca, certificates.admin);
+  closers.push(() => admin.close());
+  await kubelet.registered;
+  await runDemoPod(admin, demoPod(options.demoImage ?? HOST_IMAGE, nodeName), options.signal);
+  // The demo pod goes with the cluster, also out of a runtime that stays.
+  closers.push(() => removeDemoPod(admin, onProblem));
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => (closing ??= closeAll());
+  return { server, kubeconfig, kubeletUrl: kubelet.url, containerRuntimeEndpoint, close, [Symbol.asyncDispose]: close };
+}
+
+async function ownRuntime(stateDir: string, closers: (() => unknown)[]): Promise<string> {
+  const runtime = await startRuntime({ stateDir: join(stateDir, 'runtime') });
+  closers.push(() => runtime.close());
+  return runtime.endpoints[0] ?? '';
+}
+
+interface KubeletSurroundings {
+  readonly server: string;
+  readonly nodeName: string;
+  readonly certificates: ClusterCertificates;
+  readonly containerRuntimeEndpoint: string;
+  readonly closers: (() => unknown)[];
+}
+
+async function ownKubelet(options: ClusterOptions, surroundings: KubeletSurroundings): Promise<RunningKubelet> {
+  const { server, nodeName, certificates, containerRuntimeEndpoint, closers } = surroundings;
+  const { onProblem = () => {} } = options;
+  const tls = await ReloadingTls.load({
+    certificateFile: certificates.kubelet.certificateFile,
+    keyFile: certificates.kubelet.keyFile,
+    caFile: certificates.caFile,
+  });
+  closers.push(() => tls.close());
+  const client = clientOf(server, certificates.ca, certificates.kubeletClient);
+  closers.push(() => client.close());
+  const kubelet = await startKubelet({
+    containerRuntimeEndpoint,
+    rootDir: join(options.stateDir, 'kubelet'),
+    nodeName,
+    nodeAddress: '127.0.0.1',
+    port: 0,
+    tls,
+    ...nodeAccess(),
+    apiserver: client,
+    version: options.version,
+    onError: onProblem,
+  });
+  closers.push(() => kubelet.close(0));
+  return kubelet;
+}
+
+function clientOf(
+  server: string,
+  ca: string,
+  pair: { readonly certificate: string; readonly key: string },
+): KubeClient {
+  const transport = createTransport({
+    server: new URL(server),
+    certificateAuthority: { pem: ca },
+    clientCertificate: { pem: pair.certificate },
+    clientKey: { pem: pair.key },
+  });
+  return new KubeClient(transport);
+}
+
+async function runDemoPod(client: KubeClient, pod: Pod, signal: AbortSignal | undefined): Promise<void> {
+  await client.create(pods, pod, { namespace: DEMO_POD.namespace });
+  const deadline = AbortSignal.timeout(READY_TIMEOUT_MS);
+  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+  const watch = listWatch(client, pods, {
+    namespace: DEMO_POD.namespace,
+    fieldSelector: `metadata.name=${DEMO_POD.name}`,
+    signal: stop,
+  });
+  let last: Pod = pod;
+  for await (const event of watch) {
+    const seen = event.type === 'SYNC' ? event.items[0] : event.object;
+    if (seen === undefined) continue;
+    last = seen;
+    if (seen.status?.containerStatuses?.every(({ ready }) => ready) === true) return;
+  }
+  if (signal?.aborted) throw new ExecPathError('ERR_ABORTED', 'stopped before the demo pod was running');
+  const state = last.status?.containerStatuses?.[0]?.state?.waiting;
+  const why = state === undefined ? 'the kubelet reports nothing of it' : `${state.reason}: ${state.message ?? ''}`;
+  throw new ExecPathError('ERR_NOT_READY', `the demo pod is not running after ${READY_TIMEOUT_MS / 1000} s: ${why}`, {
+    hop: 'kubelet',
+  });
+}
+
+/** How long the demo pod may take to end when the cluster stops, in ms. */
+const REMOVE_TIMEOUT_MS = 10_000;
+
+async function removeDemoPod(client: KubeClient, onProblem: (message: string) => void): Promise<void> {
+  try {
+    await client.delete(pods, DEMO_POD.name, { namespace: DEMO_POD.namespace });
+    const watch = listWatch(client, pods, {
+      namespace: DEMO_POD.namespace,
+      fieldSelector: `metadata.name=${DEMO_POD.name}`,
+      signal: AbortSignal.timeout(REMOVE_TIMEOUT_MS),
+    });
+    for await (const event of watch) {
+      if ((event.type === 'SYNC' && event.items.length === 0) || event.type === 'DELETED') return;
+    }
+    onProblem(`the demo pod did not end within ${REMOVE_TIMEOUT_MS / 1000} s`);
+  } catch (thrown) {
+    onProblem(`the demo pod could not be removed: ${toError(thrown).message}`);
+  }
+}
+
+function isWildcard(address: string): boolean {
+  return address === '0.0.0.0' || address === '::';
+}
