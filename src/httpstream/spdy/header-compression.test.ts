@@ -89,11 +89,11 @@ describe('header compression', () => {
   it('gotcha 11: carries a random value of 900 KiB', async () => {
     const value = Buffer.from(Array.from({ length: 460_800 }, () => Math.floor(Math.random() * 256))).toString('hex');
     const inflater = new HeaderInflater();
-    expect(inflated(inflater, new HeaderDeflater().deflate(encodeHeaderBlock({ a: value }))).a).toBe(value);
+    expect(inflated(inflater, new HeaderDeflater().deflate(encodeHeaderBlock({ a: value })))['a']).toBe(value);
     const zlib = createDeflate({ dictionary: Buffer.from(dictionary), level: 9, flush: constants.Z_SYNC_FLUSH });
     const block = await oneBlock(zlib, encodeHeaderBlock({ a: value }));
     expect(block.length).toBeGreaterThan(64 * 1024);
-    expect(inflated(new HeaderInflater(), block).a).toBe(value);
+    expect(inflated(new HeaderInflater(), block)['a']).toBe(value);
     zlib.close();
   });
 

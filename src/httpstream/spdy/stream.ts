@@ -101,10 +101,16 @@ export class SpdyStream extends Duplex {
     });
   }
 
+  /** Everybody who reads comes through here; `_read` is too early to see what was taken. */
+  override read(size?: number): unknown {
+    const bytes: unknown = super.read(size);
+    this.#account();
+    return bytes;
+  }
+
   override _read(): void {
     this.#wanted = true;
     this.#drain();
-    this.#account();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
