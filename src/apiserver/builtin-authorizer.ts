@@ -41,7 +41,7 @@ function rulesOf(user: User): {
   const isAuthenticated = user.groups.includes(AUTHENTICATED_GROUP);
   return {
     resourceRules: isAuthenticated ? selfReviews : [],
-    nonResourceRules: [{ verbs: ['get', 'head'], nonResourceURLs: isAuthenticated ? discoveryPaths : publicPaths }],
+    nonResourceRules: [{ verbs: ['get'], nonResourceURLs: isAuthenticated ? discoveryPaths : publicPaths }],
   };
 }
 
