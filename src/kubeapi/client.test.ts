@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
@@ -151,6 +152,18 @@ describe('a KubeClient', () => {
     const error = await failureOf(client.get(pods, 'x'));
     expect(error).toMatchObject({ code: 'ERR_DIAL', hop: 'apiserver' });
     expect(error.message).toContain(`127.0.0.1:${port}: connection refused`);
+  });
+
+  it('tells who listens of each call, without its credentials', async () => {
+    const traces: unknown[] = [];
+    const note = (trace: unknown): void => void traces.push(trace);
+    subscribe('exec:kubeapi:call', note);
+    loopback.defer(() => unsubscribe('exec:kubeapi:call', note));
+    const { client, port } = await api([json(pod('web'), 200, { 'Audit-Id': 'a1' })], { config: { token: 'secret' } });
+    await client.get(pods, 'web');
+    const url = `http://127.0.0.1:${port}/api/v1/namespaces/default/pods/web`;
+    expect(traces).toMatchObject([{ method: 'GET', url, httpStatus: 200, auditId: 'a1', error: undefined }]);
+    expect(JSON.stringify(traces)).not.toContain('secret');
   });
 
   it('leaves the reading of a stream to the caller', async () => {

@@ -1,6 +1,7 @@
 import { type Agent, type IncomingMessage, request } from 'node:http';
 import { ExecPathError, type Hop } from '../common/errors.ts';
 import type { CallLimit } from './call-limit.ts';
+import { publishCall } from './call-trace.ts';
 import type { RequestHeaders } from './credentials.ts';
 import { hostOf, portOf } from './host-port.ts';
 import type { Transport } from './transport.ts';
@@ -21,16 +22,28 @@ export interface HttpCall {
  * @throws what the transport threw, or the limit's reason, or ERR_CONNECTION_LOST
  */
 export async function sendCall(transport: Transport, call: HttpCall): Promise<IncomingMessage> {
+  const startedAt = performance.now();
+  try {
+    const answer = await sendAgainIfStale(transport, call);
+    const auditId = answer.headers['audit-id'];
+    publishCall(call, startedAt, { httpStatus: answer.statusCode, auditId: [auditId].flat()[0] });
+    return answer;
+  } catch (thrown) {
+    const error = call.limit.errorOf(thrown);
+    publishCall(call, startedAt, { error });
+    throw error;
+  }
+}
+
+/** The server closed an idle connection just as we took it. Only what changes nothing may be said twice. */
+async function sendAgainIfStale(transport: Transport, call: HttpCall): Promise<IncomingMessage> {
   try {
     return await sendOnce(transport, call);
   } catch (thrown) {
-    // The server closed an idle connection just as we took it. Only what changes nothing may be said twice.
     const { code, reused } = thrown as { code?: string; reused?: boolean };
-    const stale = reused === true && (code === 'ECONNRESET' || code === 'EPIPE');
-    if (!stale || call.method !== 'GET' || call.limit.signal.aborted) throw call.limit.errorOf(thrown);
-    return await sendOnce(transport, { ...call, pool: undefined }).catch((again: unknown) => {
-      throw call.limit.errorOf(again);
-    });
+    const isStale = reused === true && (code === 'ECONNRESET' || code === 'EPIPE');
+    if (!isStale || call.method !== 'GET' || call.limit.signal.aborted) throw thrown;
+    return sendOnce(transport, { ...call, pool: undefined });
   }
 }
 

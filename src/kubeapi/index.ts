@@ -1,7 +1,8 @@
 export * from './api-error.ts';
 export * from './call-options.ts';
+export type { ApiCallTrace } from './call-trace.ts';
 export * from './client.ts';
-export * from './client-config.ts';
+export type * from './client-config.ts';
 export type * from './container.ts';
 export type { RequestHeaders } from './credentials.ts';
 export { explainDialError } from './dial-error.ts';
@@ -10,7 +11,7 @@ export type { ExecPluginConfig, ExecPluginSurroundings } from './exec-plugin.ts'
 export * from './host-port.ts';
 export { ageOf, humanDuration } from './human-duration.ts';
 export type { Impersonation } from './impersonation.ts';
-export { inClusterConfig } from './in-cluster.ts';
+export { inClusterKubeconfig } from './in-cluster.ts';
 export * from './kubeconfig.ts';
 export * from './kubeconfig-writer.ts';
 export * from './lease.ts';
@@ -28,6 +29,7 @@ export type * from './pod-status.ts';
 export * from './pod-summary.ts';
 export * from './pod-table.ts';
 export * from './quantity.ts';
+export * from './resolve-kubeconfig.ts';
 export * from './resource-type.ts';
 export type * from './service-account.ts';
 export * from './table.ts';

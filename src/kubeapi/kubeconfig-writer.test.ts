@@ -10,8 +10,8 @@ import { Kubectl } from '../../test/support/kubectl.ts';
 import { describeWithPeer } from '../../test/support/peer.ts';
 import { CertificateAuthority, type KeyPair } from '../pki/authority.ts';
 import { KubeClient } from './client.ts';
-import { loadClientConfig } from './client-config.ts';
 import { writeKubeconfig } from './kubeconfig-writer.ts';
+import { loadClientConfig } from './resolve-kubeconfig.ts';
 import { createTransport } from './transport.ts';
 
 let folder: string;

@@ -3,10 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExecPathError } from '../common/errors.ts';
-import { type ClientOverrides, loadClientConfig, resolveKubeconfig } from './client-config.ts';
-import { inClusterConfig } from './in-cluster.ts';
+import type { ClientOverrides } from './client-config.ts';
+import { inClusterKubeconfig } from './in-cluster.ts';
 import { loadKubeconfig } from './kubeconfig.ts';
 import { parseKubeconfig } from './kubeconfig-file.ts';
+import { loadClientConfig, resolveKubeconfig } from './resolve-kubeconfig.ts';
 
 let folder: string;
 beforeAll(async () => {
@@ -87,17 +88,20 @@ users: [{name: u, user: {token: t}}]`,
   it('uses the service account inside a pod', async () => {
     const account = join(folder, 'account');
     const env = { KUBERNETES_SERVICE_HOST: 'fd00::1', KUBERNETES_SERVICE_PORT: '443' };
-    expect(await inClusterConfig(env, account)).toBeUndefined();
+    expect(await inClusterKubeconfig(env, account)).toBeUndefined();
     await mkdir(account);
     await writeFile(join(account, 'token'), 't');
     await writeFile(join(account, 'namespace'), 'mine');
-    expect(await inClusterConfig(env, account)).toMatchObject({
+    expect(await inClusterKubeconfig({}, account)).toBeUndefined();
+    const found = await inClusterKubeconfig(env, account);
+    if (found === undefined) throw new Error('the service account was not found');
+    expect(resolveKubeconfig(found, { as: 'bob' })).toMatchObject({
       server: new URL('https://[fd00::1]'),
       namespace: 'mine',
       tokenFile: join(account, 'token'),
       certificateAuthority: { file: join(account, 'ca.crt') },
+      impersonate: { user: 'bob' },
     });
-    expect(await inClusterConfig({}, account)).toBeUndefined();
   });
 });
 
@@ -237,7 +241,7 @@ describe('one kubeconfig', () => {
     [
       'a proxy of another scheme',
       config('{server: "https://h", proxy-url: "ftp://p"}'),
-      'proxy-url "ftp://p" is not http://, https:// or socks5://',
+      'proxy-url is not a URL that begins with http://, https:// or socks5://',
     ],
     [
       'a cluster that is not there',
@@ -250,6 +254,8 @@ describe('one kubeconfig', () => {
       `there is no context "y": in ${file} there is "x"`,
       { context: 'y' },
     ],
+    ['a cluster by flag that is not there', config(server), 'there is no cluster "c": in', { cluster: 'c' }],
+    ['a context without cluster', config(server, '{}', '{user: x}'), `${file}: context "x" names no cluster`],
     ['a user by flag that is not there', config(server), 'there is no user "y":', { user: 'y' }],
     [
       'no current context',
@@ -268,6 +274,8 @@ describe('one kubeconfig', () => {
 
   it('never quotes a secret of the wrong shape', async () => {
     expect(await message(resolve(config(server, '{token: [hunter2]}')))).not.toContain('hunter2');
+    const proxied = config('{server: "https://h", proxy-url: "ftp://me:hunter2@p"}');
+    expect(await message(resolve(proxied))).not.toContain('hunter2');
   });
 });
 
