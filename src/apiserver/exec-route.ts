@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { StreamOptions } from '../common/channels.ts';
 import { ExecPathError } from '../common/errors.ts';
 import { spdyOffer } from '../common/subprotocols.ts';
-import { dialSpdy, proxyUpgrade } from '../httpstream/index.ts';
+import { type DialedSpdy, dialSpdy, type HopLimits, proxyUpgrade } from '../httpstream/index.ts';
 import { isUpgrade, needsTranslation, translateStreams } from '../remotecommand/index.ts';
 import type { ConnectHandler, ConnectRequest } from './connect-request.ts';
 import type { PodLocation } from './pod-location.ts';
@@ -30,6 +30,7 @@ const spentHeaders = ['authorization', 'cookie', 'x-remote-user', 'x-remote-grou
 export function createExecHandler(
   dialKubelet: DialKubelet,
   onEnd: (end: ConnectEnd) => void = () => {},
+  limits: HopLimits = {},
 ): ConnectHandler {
   return async (connect) => {
     const location = await connect.findLocation();
@@ -43,10 +44,18 @@ export function createExecHandler(
     const headers = { Host: location.authority, 'Audit-ID': auditId };
     const upgrade = { request, socket, head };
     if (needsTranslation(request) && !location.nodeDeclaresWebSocketPassThrough) {
-      const outcome = await translateStreams(upgrade, streams, async (gone) => {
+      const dial = async (gone: AbortSignal): Promise<DialedSpdy> => {
         const upstream = await dialKubelet(location, AbortSignal.any([gone, signal]));
-        return await dialSpdy(upstream, { path, headers: Object.entries(headers), protocols: spdyOffer });
-      });
+        return await dialSpdy(upstream, {
+          path,
+          headers: Object.entries(headers),
+          protocols: spdyOffer,
+          ...(limits.upgradeTimeoutMs === undefined ? {} : { timeoutMs: limits.upgradeTimeoutMs }),
+          session: limits,
+          signal: gone,
+        });
+      };
+      const outcome = await translateStreams(upgrade, streams, dial, limits);
       const told = outcome?.kind === 'exited' ? `exited ${outcome.code}` : `failed: ${outcome?.message ?? 'refused'}`;
       onEnd({ connect, how: `translated, ${told}` });
       return;
@@ -55,7 +64,7 @@ export function createExecHandler(
     const result = await proxyUpgrade(
       upgrade,
       { connect: (gone) => dialKubelet(location, gone), path, headers, dropHeaders },
-      { refuse: (_socket, error) => void connect.refuse(error), signal },
+      { refuse: (_socket, error) => void connect.refuse(error), limits, signal },
     );
     if (result.kind === 'refused') onEnd({ connect, how: `refused: ${result.error.message}` });
     else onEnd({ connect, how: `ended by ${result.endedBy}`, ...result });

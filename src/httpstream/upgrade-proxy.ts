@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExecPathError, toError, UpgradeError } from '../common/errors.ts';
+import type { HopLimits } from './hop-limits.ts';
 import { lingerAndDestroy } from './linger.ts';
 import { type RelayResult, relay } from './relay.ts';
 import { requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS } from './upgrade.ts';
@@ -19,8 +20,7 @@ export interface UpgradeTarget {
 export interface UpgradeProxyOptions {
   /** Tells the client of a failure of this hop, in the form that its clients know, and closes the socket. */
   readonly refuse: (socket: Duplex, error: ExecPathError) => void;
-  readonly timeoutMs?: number;
-  readonly lingerMs?: number;
+  readonly limits?: Pick<HopLimits, 'upgradeTimeoutMs' | 'lingerMs'>;
   readonly signal?: AbortSignal;
 }
 
@@ -44,6 +44,7 @@ export async function proxyUpgrade(
   target: UpgradeTarget,
   options: UpgradeProxyOptions,
 ): Promise<UpgradeProxyResult> {
+  const { limits = {} } = options;
   const gone = new AbortController();
   const leave = (): void => gone.abort();
   socket.once('close', leave).on('error', () => {});
@@ -59,13 +60,13 @@ export async function proxyUpgrade(
         path: target.path,
         headers: forwardedHeaders(request, target),
       },
-      { timeoutMs: options.timeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone.signal },
+      { timeoutMs: limits.upgradeTimeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone.signal },
     );
     const lines = answer.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
     socket.removeListener('close', leave);
     const relayOptions = {
-      ...(options.lingerMs === undefined ? {} : { lingerMs: options.lingerMs }),
+      ...(limits.lingerMs === undefined ? {} : { lingerMs: limits.lingerMs }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
     };
     return {

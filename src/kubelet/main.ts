@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { CriClient } from '../cri/index.ts';
-import type { Listener, TlsSource } from '../httpstream/index.ts';
+import type { HopLimits, Listener, TlsSource } from '../httpstream/index.ts';
 import type { KubeClient, Node } from '../kubeapi/index.ts';
 import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
@@ -47,6 +47,8 @@ export interface KubeletOptions {
   readonly onSession?: (session: SessionReport) => void;
   readonly onError?: (message: string) => void;
   readonly syncPeriodMs?: number;
+  /** Deadlines of sessions. */
+  readonly sessionLimits?: HopLimits;
 }
 
 export interface RunningKubelet {
@@ -89,7 +91,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     tls: options.tls,
     cri,
     view: new RuntimeView(cri),
-    starter: new StreamingUrlStarter(cri),
+    starter: new StreamingUrlStarter(cri, options.sessionLimits),
     loop,
     authenticate: options.authenticate,
     authorize: options.authorize,

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { spdyOffer } from '../common/subprotocols.ts';
 import type { CriClient } from '../cri/index.ts';
-import { dialSpdy, proxyUpgrade, refuseUpgrade } from '../httpstream/index.ts';
+import { type DialedSpdy, dialSpdy, type HopLimits, proxyUpgrade, refuseUpgrade } from '../httpstream/index.ts';
 import { needsTranslation, translateStreams } from '../remotecommand/index.ts';
 import type { CommandRequest, CommandStarter, RunningCommand, SessionEnd, Upgrade } from './running-command.ts';
 
@@ -20,10 +20,12 @@ const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
  */
 export class StreamingUrlStarter implements CommandStarter {
   readonly #cri: CriClient;
+  readonly #limits: HopLimits;
   #speaksV5: Promise<boolean> | undefined;
 
-  constructor(cri: CriClient) {
+  constructor(cri: CriClient, limits: HopLimits = {}) {
     this.#cri = cri;
+    this.#limits = limits;
   }
 
   async prepare(request: CommandRequest): Promise<RunningCommand> {
@@ -32,7 +34,8 @@ export class StreamingUrlStarter implements CommandStarter {
       this.#cri.runtime.exec({ containerId, cmd: [...argv], ...streams }, { signal }),
       this.#runtimeSpeaksV5(),
     ]);
-    return { serve: (upgrade) => serveAt(streamingUrl(url), upgrade, request, speaksV5) };
+    const target = { url: streamingUrl(url), speaksV5, limits: this.#limits };
+    return { serve: (upgrade) => serveAt(target, upgrade, request) };
   }
 
   /** Asked once; a failed question is asked again by the next session. */
@@ -58,21 +61,37 @@ function streamingUrl(text: string): URL {
   return url;
 }
 
-async function serveAt(url: URL, upgrade: Upgrade, request: CommandRequest, speaksV5: boolean): Promise<SessionEnd> {
+/** The streaming server, and how a session with it is kept. */
+interface StreamingTarget {
+  readonly url: URL;
+  readonly speaksV5: boolean;
+  readonly limits: HopLimits;
+}
+
+async function serveAt(target: StreamingTarget, upgrade: Upgrade, request: CommandRequest): Promise<SessionEnd> {
+  const { url, limits } = target;
   const path = url.pathname + url.search;
   const headers = { Host: url.host, 'Audit-ID': request.sessionId };
-  if (needsTranslation(upgrade.request) && !speaksV5) {
-    const outcome = await translateStreams(upgrade, request.streams, async (signal) => {
+  if (needsTranslation(upgrade.request) && !target.speaksV5) {
+    const dial = async (signal: AbortSignal): Promise<DialedSpdy> => {
       const socket = await dialStreaming(url, AbortSignal.any([signal, request.signal]));
-      return await dialSpdy(socket, { path, headers: Object.entries(headers), protocols: spdyOffer });
-    });
+      return await dialSpdy(socket, {
+        path,
+        headers: Object.entries(headers),
+        protocols: spdyOffer,
+        ...(limits.upgradeTimeoutMs === undefined ? {} : { timeoutMs: limits.upgradeTimeoutMs }),
+        session: limits,
+        signal,
+      });
+    };
+    const outcome = await translateStreams(upgrade, request.streams, dial, limits);
     if (outcome === undefined) return { how: 'refused' };
     return { how: outcome.kind === 'exited' ? `exited ${outcome.code}` : `failed: ${outcome.message}` };
   }
   const result = await proxyUpgrade(
     upgrade,
     { connect: (signal) => dialStreaming(url, signal), path, headers, dropHeaders: ['authorization', 'cookie'] },
-    { refuse: (socket, error) => refuseUpgrade(socket, 500, error.message), signal: request.signal },
+    { refuse: (socket, error) => refuseUpgrade(socket, 500, error.message), limits, signal: request.signal },
   );
   return result.kind === 'refused'
     ? { how: `refused: ${result.error.message}` }
