@@ -4,6 +4,7 @@ import { type AnsweringApi, answeringApi, somePod as pod, watchLines } from '../
 import { failureOf } from '../../test/support/failure.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { pods } from './resource-type.ts';
+import { MAX_EVENT_BYTES, readWatch } from './watch-stream.ts';
 
 const loopback = new Loopback();
 afterEach(() => loopback.close());
@@ -73,5 +74,21 @@ describe('a watch', () => {
     await watch.next();
     control.abort();
     expect(await failureOf(watch.next())).toMatchObject({ code: 'ERR_ABORTED' });
+  });
+
+  it('ends when nothing comes for too long, and when a line has no end', async () => {
+    const { client } = await api([
+      (_ask, answer) => void answer.writeHead(200).flushHeaders(),
+      (_ask, answer) => void answer.write(Buffer.alloc(MAX_EVENT_BYTES + 1, 'x')),
+    ]);
+    const options = { path: '/pods', hop: 'apiserver', silenceMs: 20 } as const;
+    const silent = await client.stream('GET', '/pods');
+    expect(await failureOf(readWatch(silent, options).next())).toMatchObject({
+      code: 'ERR_API_TIMEOUT',
+      message: 'the watch of /pods was silent for 20 ms',
+    });
+    const endless = readWatch(await client.stream('GET', '/pods'), { ...options, silenceMs: 10_000 });
+    const error = await failureOf(endless.next());
+    expect(error.message).toBe(`the watch of /pods sent a line longer than ${MAX_EVENT_BYTES} bytes`);
   });
 });
