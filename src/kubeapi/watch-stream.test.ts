@@ -78,7 +78,7 @@ describe('a watch', () => {
 
   it('ends when nothing comes for too long, and when a line has no end', async () => {
     const { client } = await api([
-      (_ask, answer) => void answer.writeHead(200).flushHeaders(),
+      (_ask, answer) => answer.writeHead(200).flushHeaders(),
       (_ask, answer) => void answer.write(Buffer.alloc(MAX_EVENT_BYTES + 1, 'x')),
     ]);
     const options = { path: '/pods', hop: 'apiserver', silenceMs: 20 } as const;
