@@ -244,8 +244,11 @@ export class Container {
     const finishedAt = nowNs();
     await process.kill();
     const [isTaken] = await Promise.all([endsWithin(hub.ended, DRAIN_MS), process.drained(DRAIN_MS)]);
-    if (!isTaken) hub.cutOff();
-    await hub.ended;
+    if (!isTaken) {
+      hub.cutOff();
+      // The log gets the rest now; a disk that takes nothing does not keep the container from having ended.
+      await endsWithin(hub.ended, DRAIN_MS);
+    }
     const reason = code === 0 ? 'Completed' : 'Error';
     this.#phase = { name: 'exited', startedAt, finishedAt, exitCode: code, reason, message: '' };
   }

@@ -13,11 +13,13 @@ let directory: string;
 let runtime: Runtime;
 let server: CriServer;
 let client: CriClient;
+let marker: string;
 let attempt = 0;
 
 beforeEach(async () => {
   directory = mkdtempSync(join(tmpdir(), 'podwire-runtime-'));
   runtime = await createRuntime({ stateDir: join(directory, 'state'), streamingUrl: () => 'http://127.0.0.1:1/' });
+  marker = (JSON.parse(readFileSync(join(directory, 'state/runtime.json'), 'utf8')) as { marker: string }).marker;
   server = await serveCri(runtime.handlers, { socketPath: join(directory, 'cri.sock') });
   client = new CriClient(join(directory, 'cri.sock'));
 });
@@ -30,15 +32,8 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-/** Processes that carry the mark of any runtime and are not ours by inheritance. */
-const ours = (): number[] => listPids().filter((pid) => readEnvironment(pid).includes(`PODWIRE_SESSION=${mark()}`));
-const mark = (): string => {
-  try {
-    return (JSON.parse(readFileSync(join(directory, 'state/runtime.json'), 'utf8')) as { marker: string }).marker;
-  } catch {
-    return 'podwire-';
-  }
-};
+/** Processes that carry the mark of this test's runtime. */
+const ours = (): number[] => listPids().filter((pid) => readEnvironment(pid).includes(`PODWIRE_SESSION=${marker}/`));
 
 async function sandbox(): Promise<string> {
   attempt += 1;

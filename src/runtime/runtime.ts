@@ -149,7 +149,9 @@ function portForwardTicket(
 ): PortForwardTicket | undefined {
   if (request === undefined) return undefined;
   const dial = async (port: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Socket> => {
-    state.sandboxes.get(request.podSandboxId);
+    if (!state.sandboxes.get(request.podSandboxId).isReady) {
+      throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
+    }
     signal?.throwIfAborted();
     try {
       return await dialHost('127.0.0.1', port, signal);

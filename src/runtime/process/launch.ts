@@ -34,31 +34,38 @@ export interface Streams {
 
 /** Starts a program on pipes; a stream that is not wanted is `/dev/null`. */
 export async function launchOnPipes(launch: Launch, streams: Streams, pool: FifoPool): Promise<Launched> {
-  const pipes: Pipe[] = [];
-  const keep = async (pipe: Promise<Pipe>): Promise<Pipe> => {
-    pipes.push(await pipe);
-    return pipe;
+  const childs: number[] = [];
+  const ours: (PipeInput | OutputStream)[] = [];
+  const open = async <Stream extends PipeInput | OutputStream>(
+    made: Promise<Pipe>,
+    wrap: (fd: number) => Stream,
+  ): Promise<{ readonly stream: Stream; readonly childs: number }> => {
+    const pipe = await made;
+    childs.push(pipe.childs);
+    const stream = wrap(pipe.ours);
+    ours.push(stream);
+    return { stream, childs: pipe.childs };
   };
+  const output = (fd: number): OutputStream => new OutputStream(fd, 'pipe');
+  const input = (fd: number): PipeInput => new PipeInput(fd, streams.stdin === 'held');
   try {
-    const stdin = streams.stdin ? await keep(pool.toChild(launch.user)) : undefined;
-    const stdout = streams.stdout ? await keep(pool.fromChild(launch.user)) : undefined;
-    const stderr = streams.stderr ? await keep(pool.fromChild(launch.user)) : undefined;
+    const stdin = streams.stdin ? await open(pool.toChild(launch.user), input) : undefined;
+    const stdout = streams.stdout ? await open(pool.fromChild(launch.user), output) : undefined;
+    const stderr = streams.stderr ? await open(pool.fromChild(launch.user), output) : undefined;
     const stdio = [stdin?.childs ?? 'ignore', stdout?.childs ?? 'ignore', stderr?.childs ?? 'ignore'] as const;
     const child = await spawnChild({ ...launch, stdio, newSession: true });
-    for (const pipe of pipes) closeSync(pipe.childs);
     return {
       child,
-      ...(stdin && { stdin: new PipeInput(stdin.ours, streams.stdin === 'held') }),
-      ...(stdout && { stdout: new OutputStream(stdout.ours, 'pipe') }),
-      ...(stderr && { stderr: new OutputStream(stderr.ours, 'pipe') }),
+      ...(stdin && { stdin: stdin.stream }),
+      ...(stdout && { stdout: stdout.stream }),
+      ...(stderr && { stderr: stderr.stream }),
       resize: () => {},
     };
   } catch (thrown) {
-    for (const pipe of pipes) {
-      closeSync(pipe.ours);
-      closeSync(pipe.childs);
-    }
+    for (const stream of ours) stream.destroy();
     throw thrown;
+  } finally {
+    for (const fd of childs) closeSync(fd);
   }
 }
 
@@ -70,39 +77,36 @@ export async function launchOnTerminal(
   setsid: string,
 ): Promise<Launched> {
   const { master, slave } = openTerminal(pty, size, launch.user);
+  coverDescriptor(master);
   // Held until all output is read: while a slave is open the master has no hang-up, which libuv would take for the end.
   let isSlaveOpen = true;
   const closeSlave = (): void => {
     if (isSlaveOpen) closeSync(slave);
     isSlaveOpen = false;
   };
-  coverDescriptor(master);
-  let child: Child;
-  try {
-    child = await spawnChild({
-      ...launch,
-      file: setsid,
-      argv: ['setsid', '-c', ...launch.argv],
-      stdio: [slave, slave, slave],
-      newSession: false,
-    });
-  } catch (thrown) {
-    closeSlave();
-    uncoverDescriptor(master);
-    closeSync(master);
-    throw thrown;
-  }
-  const stdin = new TerminalInput(master);
   let isMasterOpen = true;
+  const stdin = new TerminalInput(master);
   const stdout = new OutputStream(master, 'terminal', () => {
     isMasterOpen = false;
     stdin.abandon();
     uncoverDescriptor(master);
     closeSlave();
   });
-  void child.exited.then(() => stdout.lookOn(closeSlave));
-  const resize = ({ width, height }: TerminalSize): void => {
-    if (isMasterOpen && width > 0 && height > 0) pty.resize(master, width, height, 0, 0);
-  };
-  return { child, stdin, stdout, resize };
+  try {
+    const child = await spawnChild({
+      ...launch,
+      file: setsid,
+      argv: ['setsid', '-c', ...launch.argv],
+      stdio: [slave, slave, slave],
+      newSession: false,
+    });
+    void child.exited.then(() => stdout.lookOn(closeSlave));
+    const resize = ({ width, height }: TerminalSize): void => {
+      if (isMasterOpen && width > 0 && height > 0) pty.resize(master, width, height, 0, 0);
+    };
+    return { child, stdin, stdout, resize };
+  } catch (thrown) {
+    stdout.destroy();
+    throw thrown;
+  }
 }

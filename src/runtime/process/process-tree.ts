@@ -18,6 +18,12 @@ const FIRST_LOOK_MS = 2;
 const LONGEST_LOOK_MS = 50;
 /** Younger than this, in ticks, a tree can only hold pids given out since its first process: they have not come round. */
 const YOUNG_TICKS = 200;
+/** How often an empty look is repeated because somebody ended meanwhile. */
+const MAX_LOOKS = 4;
+/** A program is loaded, and its environment can be read, well within this time, in ms. */
+const EXECVE_MS = 3;
+/** Parent of all kernel threads, which have no environment. */
+const KERNEL_THREADS = 2;
 /** Processes looked at before others get a turn of the event loop. */
 const LOOK_AT_ONCE = 64;
 
@@ -52,20 +58,40 @@ export class ProcessTree {
 
   /** The processes that live now, the first one included. Costs one small file per process on the machine at most. */
   async members(): Promise<number[]> {
+    let look = await this.#look();
+    // Whoever forked and ended while we looked may have a child that was not there yet when we began.
+    for (let looks = 1; look.found.length === 0 && look.haveVanished && looks < MAX_LOOKS; looks += 1) {
+      look = await this.#look();
+    }
+    return look.found;
+  }
+
+  async #look(): Promise<{ readonly found: number[]; readonly haveVanished: boolean }> {
     const entries: ProcessEntry[] = [];
+    let haveVanished = false;
     let looked = 0;
     for (const pid of this.#candidates()) {
       if (++looked % LOOK_AT_ONCE === 0) await new Promise(setImmediate);
       const entry = readProcess(pid);
-      if (entry === undefined || entry.isZombie || pid === process.pid) continue;
-      if (entry.startTicks >= this.#startTicks) entries.push(entry);
+      if (entry === undefined) haveVanished = true;
+      else if (!entry.isZombie && pid !== process.pid && entry.startTicks >= this.#startTicks) entries.push(entry);
     }
-    const found = new Set(entries.filter((entry) => this.#isMember(entry)).map((entry) => entry.pid));
+    const found = new Set<number>();
+    const undecided: ProcessEntry[] = [];
+    for (const entry of entries) {
+      const belongs = this.#belongs(entry);
+      if (belongs === undefined) undecided.push(entry);
+      else if (belongs) found.add(entry.pid);
+    }
+    if (undecided.length > 0) {
+      await delay(EXECVE_MS);
+      for (const entry of undecided) if (this.#belongs(entry) === true) found.add(entry.pid);
+    }
     for (let before = -1; before !== found.size; ) {
       before = found.size;
       for (const entry of entries) if (found.has(entry.parent) || found.has(entry.session)) found.add(entry.pid);
     }
-    return [...found];
+    return { found: [...found], haveVanished };
   }
 
   /** Sends `signal` to each of `pids`; those that are gone by now do not matter. */
@@ -85,11 +111,20 @@ export class ProcessTree {
    * @returns as {@link kill}
    */
   async hangUp(graceMs: number): Promise<number[]> {
-    const members = await this.members();
-    if (members.length === 0) return [];
-    this.signal('SIGHUP', members);
-    this.signal('SIGCONT', members);
-    return (await this.#empty(graceMs)) ? [] : this.kill();
+    const deadline = performance.now() + graceMs;
+    const told = new Set<number>();
+    for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+      const members = await this.members();
+      if (members.length === 0) return [];
+      // Those who were forked while we looked have not heard it yet.
+      const untold = members.filter((pid) => !told.has(pid));
+      this.signal('SIGHUP', untold);
+      this.signal('SIGCONT', untold);
+      for (const pid of untold) told.add(pid);
+      const remaining = deadline - performance.now();
+      if (remaining <= 0) return this.kill();
+      await delay(Math.min(wait, remaining));
+    }
   }
 
   /**
@@ -100,10 +135,7 @@ export class ProcessTree {
   async kill(): Promise<number[]> {
     const deadline = performance.now() + KILL_DEADLINE_MS;
     let left = await this.members();
-    if (left.length === 0) return [];
-    // A process in the middle of execve(2) shows no environment for a moment, so one empty look is not enough.
-    let emptyLooks = 0;
-    for (let wait = FIRST_LOOK_MS; emptyLooks < 2; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+    for (let wait = FIRST_LOOK_MS; left.length > 0; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
       if (performance.now() > deadline) {
         leftBehind.publish({ marker: this.#marker, pids: left });
         return left;
@@ -111,20 +143,8 @@ export class ProcessTree {
       this.signal('SIGKILL', left);
       await delay(wait);
       left = await this.members();
-      emptyLooks = left.length === 0 ? emptyLooks + 1 : 0;
     }
     return [];
-  }
-
-  /** Waits until nothing is left, for `withinMs` at most. */
-  async #empty(withinMs: number): Promise<boolean> {
-    const deadline = performance.now() + withinMs;
-    for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
-      if ((await this.members()).length === 0) return true;
-      const remaining = deadline - performance.now();
-      if (remaining <= 0) return false;
-      await delay(Math.min(wait, remaining));
-    }
   }
 
   #candidates(): number[] {
@@ -138,12 +158,15 @@ export class ProcessTree {
     return pids.filter(since);
   }
 
-  #isMember(entry: ProcessEntry): boolean {
-    if (this.#root === undefined) return this.#isMarked(readEnvironment(entry.pid));
-    if (this.#rootEndedTicks === undefined) {
-      if (entry.pid === this.#root || entry.session === this.#root) return true;
-    } else if (entry.session === this.#root && entry.startTicks < this.#rootEndedTicks) return true;
-    return this.#isMarked(readEnvironment(entry.pid));
+  /** @returns undefined for a process without environment: it may be in the middle of execve(2) */
+  #belongs(entry: ProcessEntry): boolean | undefined {
+    if (this.#root !== undefined) {
+      if (this.#rootEndedTicks === undefined) {
+        if (entry.pid === this.#root || entry.session === this.#root) return true;
+      } else if (entry.session === this.#root && entry.startTicks < this.#rootEndedTicks) return true;
+    }
+    const environment = readEnvironment(entry.pid);
+    return environment.length === 0 && entry.parent !== KERNEL_THREADS ? undefined : this.#isMarked(environment);
   }
 
   #isMarked(environment: Buffer): boolean {

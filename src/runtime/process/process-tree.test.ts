@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { describe, expect, it } from 'vitest';
+import { listPids, readEnvironment, readProcess } from './process-table.ts';
+import { killMarked } from './process-tree.ts';
+import { startProcess } from './start-process.ts';
+
+const RUNS = Number(process.env['PODWIRE_TREE_RUNS'] ?? 20);
+const PATH = process.env['PATH'] ?? '';
+
+const alive = (marker: string): number[] =>
+  listPids().filter((pid) => readEnvironment(pid).includes(`=${marker}`) && readProcess(pid)?.isZombie === false);
+
+const start = (script: string, marker: string) =>
+  startProcess({
+    argv: ['sh', '-c', script],
+    env: { PATH },
+    cwd: '/tmp',
+    stdin: false,
+    stdout: true,
+    stderr: false,
+    marker,
+  });
+
+describe('a process tree', () => {
+  it('finds a daemon at the very moment its session ends, though it is just being loaded', async () => {
+    for (let i = 0; i < RUNS; i += 1) {
+      const marker = `tree-${process.pid}-${i}`;
+      const running = await start('(setsid env sleep 1000 >/dev/null 2>&1 &)', marker);
+      await running.exited;
+      await running.hangUp(2000);
+      expect(alive(marker)).toEqual([]);
+      await running[Symbol.asyncDispose]();
+    }
+  });
+
+  it('kills faster than a chain of processes can fork and leave', async () => {
+    const marker = `chain-${process.pid}`;
+    const link =
+      'trap "" HUP; echo up; i=0; while [ $i -lt 500 ]; do setsid sleep 0.01 & i=$((i+1)); done; exec sleep 1000';
+    const running = await start(link, marker);
+    await once(running.stdout!, 'data');
+    await running.kill();
+    expect(alive(marker)).toEqual([]);
+    await running[Symbol.asyncDispose]();
+  });
+
+  it('takes everything below a marker, and nothing whose marker only begins alike', async () => {
+    const marker = `kin-${process.pid}`;
+    const all = await Promise.all(
+      [marker, `${marker}/1`, `${marker}/1/2`, `${marker}0`].map((own) => start('exec sleep 1000', own)),
+    );
+    await killMarked(marker);
+    const codes = await Promise.all(all.slice(0, 3).map((running) => running.exited));
+    expect(codes.map(({ signal }) => signal)).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL']);
+    expect(await all[3]!.members()).toEqual([all[3]!.pid]);
+    await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
+  });
+});
