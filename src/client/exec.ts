@@ -1,205 +1,53 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable, Writable } from 'node:stream';
-import type { StreamOptions } from '../common/channels.ts';
-import { ExecPathError, type Hop, toError, UpgradeError } from '../common/errors.ts';
-import { failed, type Outcome } from '../common/outcome.ts';
-import { spdyOffer, subprotocols } from '../common/subprotocols.ts';
-import type { TerminalSize } from '../common/terminal-size.ts';
-import { type ConnectionLimits, dialSpdy, openChannels, type RawHeaders } from '../httpstream/index.ts';
-import type { Transport } from '../kubeapi/index.ts';
-import { channelStreamSet, openStreamSet, type RemoteCommand, runRemoteCommand } from '../remotecommand/index.ts';
-import { type ExecTarget, execLocation } from './exec-location.ts';
-
-/** How sessions are asked for: `auto` is WebSocket v5, and SPDY when the server refuses that. */
-export type TransportPreference = 'auto' | 'websocket' | 'spdy';
-
-export interface ExecOptions extends ExecTarget, ConnectionLimits {
-  /** How the server is reached and who asks. */
-  readonly transport: Transport;
-  /** What `transport` leads to; default `apiserver`. */
-  readonly server?: 'apiserver' | 'kubelet';
-  /** argv; no shell is involved. */
-  readonly command: readonly string[];
-  /** Default false. */
-  readonly stdin?: boolean;
-  /** Default true. */
-  readonly stdout?: boolean;
-  /** Default true without a terminal; a terminal has none. */
-  readonly stderr?: boolean;
-  /** Default false. */
-  readonly tty?: boolean;
-  /** Of the terminal at the start. */
-  readonly size?: TerminalSize;
-  /** Default `auto`. */
-  readonly preference?: TransportPreference;
-  /** Gives up, at any time: `exec` rejects, or `completed` fails with ERR_ABORTED. */
-  readonly signal?: AbortSignal;
-  /** For dialing and for the upgrade's answer, each; default 30 s. */
-  readonly timeoutMs?: number;
-  /** Sent with the upgrade request, such as `User-Agent`. */
-  readonly headers?: RawHeaders;
-}
-
-/** One running command. */
-export interface ExecSession {
-  /** `end()` is the command's EOF. */
-  readonly stdin: Writable | undefined;
-  /** Must be read or resumed: unread output stops the command. */
-  readonly stdout: Readable | undefined;
-  readonly stderr: Readable | undefined;
-  /** Without a terminal it does nothing. */
-  resize(size: TerminalSize): void;
-  /** Gives up at once. */
-  abort(cause?: Error): void;
-  /** The one outcome: exited with a code, or failed at a hop. Settles once, never rejects, after the last byte of output. */
-  readonly completed: Promise<Outcome>;
-  /** Settles when the connection is gone; never rejects. */
-  readonly closed: Promise<void>;
-  /** The negotiated stream protocol. */
-  readonly protocol: string;
-  /** The `Audit-ID` of the session, at every hop that keeps it. */
-  readonly sessionId: string;
-}
+import { arch, platform } from 'node:process';
+import { chooseContainer, findPod } from './container-choice.ts';
+import type { ExecOptions } from './exec-options.ts';
+import { type ExecSession, startSession } from './exec-session.ts';
+import { openSession } from './open-session.ts';
+import { openServer } from './server.ts';
 
 /**
  * Runs a command in a container.
  *
- * WebSocket v5 first; SPDY exactly when upstream falls back: any HTTP answer that is no proper 101. A server that
- * cannot be reached, or an error after the 101, is not tried again.
+ * Resolves when the streams are open; from then on `completed` tells everything. Rejects when it does not come so far:
+ * the kubeconfig, the pod, the way there, permission. Whether a command had begun is then known only for errors that
+ * came before the upgrade.
  *
- * @throws ExecPathError that names the hop: ERR_DIAL, ERR_UPGRADE_REFUSED and others before the session exists
+ * @example
+ * const session = await exec({ pod: 'web', command: ['id'] });
+ * session.stdout?.pipe(process.stdout);
+ * session.stderr?.pipe(process.stderr);
+ * const outcome = await session.completed;
+ *
+ * @throws ApiStatusError what a server refused; UpgradeError an answer without a Status
+ * @throws ExecPathError ERR_KUBECONFIG, ERR_CREDENTIALS, ERR_CERTIFICATE, ERR_DIAL, ERR_DIAL_TIMEOUT, ERR_ABORTED,
+ *   ERR_BAD_REQUEST, ERR_STREAM_TIMEOUT, ERR_STREAM_REFUSED; each with its `hop`
  */
 export async function exec(options: ExecOptions): Promise<ExecSession> {
-  const tty = options.tty === true;
-  const streams: StreamOptions = {
-    stdin: options.stdin === true,
-    stdout: options.stdout !== false,
-    stderr: !tty && options.stderr !== false,
-    tty,
-  };
-  const sessionId = randomUUID();
-  const { preference = 'auto' } = options;
-  if (preference === 'spdy') return await overSpdy(options, streams, sessionId);
-  try {
-    return await overWebSocket(options, streams, sessionId);
-  } catch (thrown) {
-    const refused = thrown instanceof UpgradeError && thrown.httpStatus > 0;
-    if (!refused || preference === 'websocket') throw explained(thrown, options);
-    return await overSpdy(options, streams, sessionId);
+  const { pod, signal, size } = options;
+  const api = await openServer(options);
+  const namespace = options.namespace ?? api.namespace;
+  let container = options.container ?? '';
+  if (container === '') {
+    const choice = chooseContainer(await findPod(api, { namespace, pod }, { signal }));
+    container = choice.container;
+    if (choice.notice !== undefined) options.onNotice?.(choice.notice);
   }
-}
-
-async function overWebSocket(options: ExecOptions, streams: StreamOptions, sessionId: string): Promise<ExecSession> {
-  const { socket, path, host, headers } = await dial(options, streams, sessionId);
-  const session = await openChannels(socket, {
-    ...limitsOf(options),
-    path,
-    host,
-    headers,
-    protocols: [subprotocols.v5],
-    ...waiting(options),
-  });
-  return sessionOf(runRemoteCommand(channelStreamSet(session, streams)), session.protocol, sessionId, options);
-}
-
-async function overSpdy(options: ExecOptions, streams: StreamOptions, sessionId: string): Promise<ExecSession> {
-  try {
-    const { socket, path, host, headers } = await dial(options, streams, sessionId);
-    const { session, protocol } = await dialSpdy(socket, {
-      path,
-      headers: [['Host', host], ...headers],
-      protocols: spdyOffer,
-      session: limitsOf(options),
-      ...waiting(options),
-    });
-    const set = await openStreamSet(
-      session,
-      protocol,
-      streams,
-      options.signal === undefined ? {} : { signal: options.signal },
-    );
-    return sessionOf(runRemoteCommand(set), protocol, sessionId, options);
-  } catch (thrown) {
-    throw explained(thrown, options);
-  }
-}
-
-async function dial(
-  options: ExecOptions,
-  streams: StreamOptions,
-  sessionId: string,
-): Promise<{ socket: Awaited<ReturnType<Transport['connect']>>; path: string; host: string; headers: RawHeaders }> {
-  const { transport, server = 'apiserver' } = options;
-  const location = execLocation(server, options, options.command, streams);
-  const url = transport.url(location.path, location.query);
-  const identity = await transport.headers();
-  const socket = await transport.connect(url, { ...waiting(options), highWaterMark: SOCKET_BUFFER_BYTES });
-  const credentials = Object.entries(identity).flatMap(([name, value]) =>
-    [value].flat().map((single): [string, string] => [name, String(single)]),
+  const { command, stdin = false, stdout = true, stderr = true, tty = false } = options;
+  const sessionId = options.sessionId ?? randomUUID();
+  const set = await openSession(
+    api,
+    { namespace, pod, container, command, stdin, stdout, stderr, tty },
+    {
+      transport: options.transport ?? 'auto',
+      sessionId,
+      userAgent: options.userAgent ?? `podwire (${platform}/${arch})`,
+      signal,
+      dialTimeoutMs: options.dialTimeoutMs,
+      upgradeTimeoutMs: options.upgradeTimeoutMs,
+      pingIntervalMs: options.pingIntervalMs,
+      keepaliveTimeoutMs: options.keepaliveTimeoutMs,
+    },
   );
-  return {
-    socket,
-    path: url.pathname + url.search,
-    host: url.host,
-    headers: [...credentials, ['Audit-ID', sessionId], ...(options.headers ?? [])],
-  };
-}
-
-/** Bulk output comes in few large reads. */
-const SOCKET_BUFFER_BYTES = 1024 * 1024;
-
-function waiting({ signal, timeoutMs }: ExecOptions): { signal?: AbortSignal; timeoutMs?: number } {
-  return { ...(signal === undefined ? {} : { signal }), ...(timeoutMs === undefined ? {} : { timeoutMs }) };
-}
-
-function limitsOf({ pingIntervalMs, keepaliveTimeoutMs, idleTimeoutMs }: ExecOptions): ConnectionLimits {
-  return {
-    ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
-    ...(keepaliveTimeoutMs === undefined ? {} : { keepaliveTimeoutMs }),
-    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
-  };
-}
-
-function sessionOf(command: RemoteCommand, protocol: string, sessionId: string, options: ExecOptions): ExecSession {
-  const { signal, size } = options;
-  const giveUp = (): void =>
-    command.abort(new ExecPathError('ERR_ABORTED', 'the session was given up', { hop: 'client' }));
-  signal?.addEventListener('abort', giveUp, { once: true });
-  if (signal?.aborted) giveUp();
-  void command.closed.then(() => signal?.removeEventListener('abort', giveUp));
-  if (size !== undefined) command.resize(size);
-  return {
-    stdin: command.stdin,
-    stdout: command.stdout,
-    stderr: command.stderr,
-    resize: command.resize,
-    abort: command.abort,
-    completed: command.completed.then((outcome) => placed(outcome, hopOf(options))),
-    closed: command.closed,
-    protocol,
-    sessionId,
-  };
-}
-
-function hopOf({ server = 'apiserver' }: ExecOptions): Hop {
-  return server;
-}
-
-/** A loss is noticed here and happened between here and the server, or beyond it: the server is the hop to look at. */
-function placed(outcome: Outcome, hop: Hop): Outcome {
-  return outcome.kind === 'failed' && outcome.hop === undefined
-    ? failed(outcome.error, outcome.code === 'ERR_ABORTED' ? 'client' : hop)
-    : outcome;
-}
-
-/** Gives a failure its hop and a refusal the message of its Status, as kubectl shows it. */
-function explained(thrown: unknown, options: ExecOptions): Error {
-  const error = toError(thrown);
-  if (error instanceof UpgradeError && error.hop === undefined) {
-    return new UpgradeError(error.code, error.message, error, { cause: error.cause, hop: hopOf(options) });
-  }
-  if (error instanceof ExecPathError && error.hop === undefined) {
-    return new ExecPathError(error.code, error.message, { cause: error, hop: hopOf(options) });
-  }
-  return error;
+  return startSession(set, { api, sessionId, container, size: tty ? size : undefined, signal });
 }

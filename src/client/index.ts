@@ -1,4 +1,13 @@
+export type { ErrorCode, Hop } from '../common/errors.ts';
+export { ExecPathError, UpgradeError } from '../common/errors.ts';
 export type { Outcome } from '../common/outcome.ts';
 export type { TerminalSize } from '../common/terminal-size.ts';
-export { type ExecOptions, type ExecSession, exec, type TransportPreference } from './exec.ts';
-export { type ExecTarget, execLocation } from './exec-location.ts';
+export { type ContainerChoice, chooseContainer, findPod, type PodName } from './container-choice.ts';
+export { exec } from './exec.ts';
+export type { ExecOptions, ServerOptions, SessionDeadlines } from './exec-options.ts';
+export { type ExecRequest, execUrl } from './exec-request.ts';
+export type { ExecSession } from './exec-session.ts';
+export { hopOfMessage, startFailureCode } from './failing-hop.ts';
+export { openServer } from './server.ts';
+export { SESSION_CHANNEL, type SessionRecord } from './session-trace.ts';
+export { mayFallBack, type TransportPreference } from './transport-choice.ts';
