@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders } from 'node:http';
 import { request as httpsRequest, type RequestOptions } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { type Apiserver, type ApiserverOptions, startApiserver } from '../../src/apiserver/index.ts';
 import { CertificateAuthority, type CertificateRequest, type KeyPair, writePair } from '../../src/pki/index.ts';
 
@@ -92,6 +94,9 @@ export class ApiWorld implements AsyncDisposable {
     path: string,
     { method = 'GET', body, headers = {}, token = testTokens.admin, pair }: ApiCall = {},
   ): Promise<ApiAnswer> {
+    const bytes = body === undefined || Buffer.isBuffer(body) || typeof body === 'string' ? body : JSON.stringify(body);
+    const length =
+      bytes === undefined || 'Transfer-Encoding' in headers ? {} : { 'Content-Length': Buffer.byteLength(bytes) };
     const options: RequestOptions = {
       method,
       host: '127.0.0.1',
@@ -102,6 +107,7 @@ export class ApiWorld implements AsyncDisposable {
       headers: {
         ...(token === '' || pair !== undefined ? {} : { Authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        ...length,
         ...headers,
       },
       ...(pair === undefined ? {} : { cert: pair.certificate, key: pair.key }),
@@ -117,9 +123,18 @@ export class ApiWorld implements AsyncDisposable {
         });
       });
       request.on('error', reject);
-      if (body === undefined) request.end();
-      else request.end(typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body));
+      request.end(bytes);
     });
+  }
+
+  /** A TLS connection of an own client, for bytes that no HTTP client would send. */
+  async connect(pair?: KeyPair): Promise<TLSSocket> {
+    const trust = { ca: this.authority.certificate };
+    const identity = pair === undefined ? {} : { cert: pair.certificate, key: pair.key };
+    const socket = connectTls({ host: '127.0.0.1', port: this.port, ...trust, ...identity });
+    socket.on('error', () => {});
+    await once(socket, 'secureConnect');
+    return socket;
   }
 
   /** Writes a kubeconfig for a token or a client certificate. @returns its path */

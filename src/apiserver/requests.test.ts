@@ -1,0 +1,462 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { once } from 'node:events';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { ApiWorld, testTokens } from '../../test/support/api-world.ts';
+import { nodes, pods } from '../kubeapi/index.ts';
+import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
+
+/** What stands at a path of keys and indexes. */
+function valueAt(json: unknown, path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((value, key) => (value as Record<string | number, unknown> | undefined)?.[key], json);
+}
+
+let world: ApiWorld;
+
+beforeAll(async () => {
+  world = await ApiWorld.start({ requestTimeoutMs: 500 });
+});
+
+afterAll(async () => {
+  await world[Symbol.asyncDispose]();
+});
+
+const podsPath = '/api/v1/namespaces/default/pods';
+const tableAccept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
+
+const web = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'web', labels: { app: 'web' } },
+  spec: { nodeName: 'n1', containers: [{ name: 'main', image: 'busybox:1' }] },
+};
+
+beforeEach(async () => {
+  for (const { metadata } of (await world.server.registry.list(pods)).items) {
+    const address = { namespace: metadata.namespace ?? '', name: metadata.name };
+    await world.server.registry.delete(pods, address, { gracePeriodSeconds: 0 });
+  }
+});
+
+describe('every answer', () => {
+  it('bears the caller’s audit id when it is sane, and a new one else', async () => {
+    const own = await world.call('/version', { headers: { 'Audit-ID': 'session-1.a_b' } });
+    expect(own.headers['audit-id']).toBe('session-1.a_b');
+    for (const insane of ['a b', '-x', 'x'.repeat(65), 'a,b', '']) {
+      const { headers } = await world.call('/version', { headers: { 'Audit-ID': insane } });
+      expect(headers['audit-id']).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+    }
+  });
+
+  it('is not cached, and an error is not sniffed', async () => {
+    const fine = await world.call('/version');
+    expect(fine.headers).toMatchObject({ 'cache-control': 'no-cache, private', 'content-type': 'application/json' });
+    const error = await world.call('/nope');
+    expect(error.headers).toMatchObject({
+      'cache-control': 'no-cache, private',
+      'content-type': 'application/json',
+      'x-content-type-options': 'nosniff',
+      'audit-id': expect.any(String) as string,
+    });
+  });
+
+  it('is told to whoever listens on the diagnostics channel', async () => {
+    const records: RequestRecord[] = [];
+    const listen = (message: unknown): void => void records.push(message as RequestRecord);
+    subscribe(REQUEST_CHANNEL, listen);
+    await world.call('/version?x=1', { headers: { 'Audit-ID': 'told' }, token: testTokens.bob });
+    unsubscribe(REQUEST_CHANNEL, listen);
+    expect(records).toEqual([
+      {
+        auditId: 'told',
+        method: 'GET',
+        uri: '/version?x=1',
+        user: 'bob',
+        status: 200,
+        durationMs: expect.any(Number) as number,
+      },
+    ]);
+  });
+});
+
+describe('a request that cannot be served', () => {
+  it.each([
+    ['GET', '/nope', 404, 'the server could not find the requested resource'],
+    ['GET', '/api/v1/widgets', 404, 'the server could not find the requested resource'],
+    ['GET', '/apis/apps/v1/deployments', 404, 'the server could not find the requested resource'],
+    ['GET', '/api/v1/namespaces/default/nodes/n1', 404, 'the server could not find the requested resource'],
+    ['GET', '/api/v1/pods/web', 404, 'the server could not find the requested resource'],
+    ['GET', `${podsPath}/web/unknown`, 404, 'the server could not find the requested resource'],
+    ['GET', `${podsPath}/web`, 404, 'pods "web" not found'],
+    ['GET', '/apis/coordination.k8s.io/v1/namespaces/a/leases/b', 404, 'leases.coordination.k8s.io "b" not found'],
+    ['POST', '/version', 405, 'the server does not allow this method on the requested resource'],
+    ['POST', '/api/v1/pods', 405, 'the server does not allow this method on the requested resource'],
+    ['POST', `${podsPath}/web`, 405, 'the server does not allow this method on the requested resource'],
+    ['DELETE', `${podsPath}/web/status`, 405, 'the server does not allow this method on the requested resource'],
+    ['OPTIONS', podsPath, 405, 'the server does not allow this method on the requested resource'],
+    [
+      'GET',
+      '/apis/authentication.k8s.io/v1/selfsubjectreviews',
+      405,
+      'the server does not allow this method on the requested resource',
+    ],
+    ['GET', `${podsPath}/web/log`, 501, 'podwire cannot read the logs of a pod yet'],
+    ['GET', `${podsPath}?fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
+    ['GET', `${podsPath}?watch=1&fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
+    ['GET', `${podsPath}?limit=x`, 400, 'limit "x" is not a number from 0 to 2147483'],
+    ['GET', '/api/v1/namespaces/a%2fb/pods', 400, '"a/b" cannot be a name in a path'],
+  ])('%s %s is answered with %i', async (method, path, code, message) => {
+    const { status, json } = await world.call(path, { method });
+    expect(json).toMatchObject({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', message, code });
+    expect(status).toBe(code);
+  });
+
+  it.each([
+    ['is not JSON', '{', {}, 400],
+    ['is a list', '[]', {}, 400],
+    ['is empty', '', {}, 400],
+    ['nests too deep', '{"a":'.repeat(101) + '1' + '}'.repeat(101), {}, 400],
+    ['has a field of another type', { ...web, metadata: { name: 5 } }, {}, 400],
+    ['has broken containers', { ...web, spec: { containers: [{ name: 'a', image: 1 }] } }, {}, 400],
+    ['is another kind', { ...web, kind: 'Node' }, {}, 400],
+    ['lies in another namespace', { ...web, metadata: { name: 'web', namespace: 'other' } }, {}, 400],
+    ['breaks a rule of its fields', { ...web, spec: { containers: [] } }, {}, 422],
+    ['is too large', Buffer.alloc(3 * 1024 * 1024 + 1, 32), {}, 413],
+    [
+      'is too large and comes in chunks',
+      Buffer.alloc(3 * 1024 * 1024 + 1, 32),
+      { 'Transfer-Encoding': 'chunked' },
+      413,
+    ],
+    ['is YAML', 'kind: Pod', { 'Content-Type': 'application/yaml' }, 415],
+    ['is compressed', 'x', { 'Content-Encoding': 'gzip' }, 415],
+    ['is not UTF-8', Buffer.from([0x22, 0xff, 0x22]), {}, 400],
+  ])('with a body that %s', async (_title, body, headers, code) => {
+    const { status, json } = await world.call(podsPath, {
+      method: 'POST',
+      body,
+      headers: { 'Content-Type': 'application/json', ...headers },
+    });
+    expect(json).toMatchObject({ kind: 'Status', status: 'Failure', code });
+    expect(status).toBe(code);
+    expect((await world.server.registry.list(pods)).items).toEqual([]);
+  });
+
+  it('with a protobuf body of a stored kind is told to send JSON', async () => {
+    const typeMeta = Buffer.from('\n\x09\n\x02v1\x12\x03Pod', 'latin1');
+    const body = Buffer.concat([Buffer.from('6b387300', 'hex'), typeMeta]);
+    const headers = { 'Content-Type': 'application/vnd.kubernetes.protobuf' };
+    const { status, json } = await world.call(podsPath, { method: 'POST', body, headers });
+    expect(status).toBe(415);
+    expect(json).toMatchObject({
+      reason: 'UnsupportedMediaType',
+      message: expect.stringContaining('podwire reads "Pod" from JSON alone') as string,
+    });
+  });
+
+  it('with an Accept that cannot be met', async () => {
+    expect(await world.call(podsPath, { headers: { Accept: 'text/html' } })).toMatchObject({ status: 406 });
+  });
+
+  it('whose body does not come in time', async () => {
+    const socket = await world.connect();
+    socket.write(
+      `POST ${podsPath} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${testTokens.admin}\r\nContent-Length: 10\r\n\r\n{`,
+    );
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    expect(chunk.toString()).toMatch(/^HTTP\/1.1 504 Gateway Timeout\r\n[^]*Connection: close/);
+    await once(socket, 'close');
+  });
+});
+
+describe('objects over HTTP', () => {
+  it('are created, read, listed, patched, replaced and deleted', async () => {
+    const created = await world.call(podsPath, { method: 'POST', body: web });
+    expect(created.status).toBe(201);
+    expect(created.json).toMatchObject({ kind: 'Pod', metadata: { name: 'web', namespace: 'default' } });
+    expect((await world.call(podsPath, { method: 'POST', body: web })).json).toMatchObject({
+      reason: 'AlreadyExists',
+      message: 'pods "web" already exists',
+      details: { name: 'web', kind: 'pods' },
+      code: 409,
+    });
+    expect((await world.call(`${podsPath}/web`)).json).toEqual(created.json);
+
+    const { json: list } = await world.call(`${podsPath}?labelSelector=app%3Dweb`);
+    expect(list).toMatchObject({ kind: 'PodList', apiVersion: 'v1', items: [{ metadata: { name: 'web' } }] });
+    expect(valueAt(list, ['items']) as object[]).not.toEqual([expect.objectContaining({ kind: 'Pod' })]);
+
+    const merge = { 'Content-Type': 'application/merge-patch+json' };
+    const labelled = await world.call(`${podsPath}/web`, {
+      method: 'PATCH',
+      headers: merge,
+      body: { metadata: { labels: { tier: 'front' } } },
+    });
+    expect(labelled.json).toMatchObject({ metadata: { labels: { app: 'web', tier: 'front' } } });
+
+    const strategic = { 'Content-Type': 'application/strategic-merge-patch+json' };
+    const status = { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] };
+    const uid = valueAt(created.json, ['metadata', 'uid']);
+    const reported = await world.call(`${podsPath}/web/status`, {
+      method: 'PATCH',
+      headers: strategic,
+      body: { metadata: { uid }, status },
+    });
+    expect(reported.json).toMatchObject({ status: { phase: 'Running', qosClass: 'BestEffort' } });
+    const other = await world.call(`${podsPath}/web/status`, {
+      method: 'PATCH',
+      headers: strategic,
+      body: { metadata: { uid: 'another' }, status },
+    });
+    expect(other).toMatchObject({ status: 409, json: { reason: 'Conflict' } });
+
+    const stale = await world.call(`${podsPath}/web`, { method: 'PUT', body: created.json });
+    expect(stale).toMatchObject({ status: 409, json: { reason: 'Conflict' } });
+    const renamed = await world.call(`${podsPath}/web`, { method: 'PUT', body: { ...web, metadata: { name: 'x' } } });
+    expect(renamed.json).toMatchObject({
+      message: 'the name of the object (x) does not match the name on the URL (web)',
+    });
+
+    const marked = await world.call(`${podsPath}/web`, { method: 'DELETE', body: { propagationPolicy: 'Background' } });
+    expect(marked.json).toMatchObject({ kind: 'Pod', metadata: { deletionGracePeriodSeconds: 30 } });
+    const gone = await world.call(`${podsPath}/web`, {
+      method: 'DELETE',
+      body: { gracePeriodSeconds: 0, preconditions: { uid } },
+    });
+    expect(gone).toMatchObject({ status: 200, json: { kind: 'Pod' } });
+    expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 404 });
+  });
+
+  it('are put as new only where their kind allows it', async () => {
+    const leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases';
+    const lease = { metadata: { name: 'n9' }, spec: { holderIdentity: 'n9' } };
+    expect(await world.call(`${leases}/n9`, { method: 'PUT', body: lease })).toMatchObject({ status: 201 });
+    expect(await world.call(`${leases}/n9`, { method: 'PUT', body: lease })).toMatchObject({ status: 200 });
+    expect(await world.call(`${leases}/n9`, { method: 'DELETE' })).toMatchObject({
+      json: {
+        kind: 'Status',
+        status: 'Success',
+        details: { name: 'n9', group: 'coordination.k8s.io', kind: 'leases' },
+      },
+    });
+    expect(await world.call(`${podsPath}/web`, { method: 'PUT', body: web })).toMatchObject({ status: 404 });
+  });
+
+  it('refuse server-side apply with a sentence', async () => {
+    const headers = { 'Content-Type': 'application/apply-patch+yaml' };
+    const { status, json } = await world.call(`${podsPath}/web`, { method: 'PATCH', headers, body: web });
+    expect(status).toBe(415);
+    expect(json).toMatchObject({ message: expect.stringContaining('server-side apply is not there') as string });
+  });
+
+  it('change nothing in a dry run', async () => {
+    expect(await world.call(`${podsPath}?dryRun=All`, { method: 'POST', body: web })).toMatchObject({ status: 201 });
+    expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 404 });
+    expect(await world.call(`${podsPath}?dryRun=Some`, { method: 'POST', body: web })).toMatchObject({ status: 400 });
+  });
+
+  it('are deleted as a collection by selector', async () => {
+    await world.call(podsPath, { method: 'POST', body: { ...web, spec: { containers: web.spec.containers } } });
+    const other = { ...web, metadata: { name: 'other' } };
+    await world.call(podsPath, { method: 'POST', body: other });
+    const gone = await world.call(`${podsPath}?labelSelector=app%3Dweb`, { method: 'DELETE' });
+    expect(gone.json).toMatchObject({ kind: 'PodList', items: [{ metadata: { name: 'web' } }] });
+    expect((await world.server.registry.list(pods)).items).toMatchObject([{ metadata: { name: 'other' } }]);
+  });
+
+  it('come as Tables with what a row is asked to hold', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const { json } = await world.call(podsPath, { headers: { Accept: tableAccept } });
+    expect(json).toMatchObject({
+      kind: 'Table',
+      apiVersion: 'meta.k8s.io/v1',
+      columnDefinitions: [{ name: 'Name', format: 'name', priority: 0 }, {}, {}, {}, {}, { priority: 1 }, {}, {}, {}],
+      rows: [
+        {
+          cells: ['web', '0/1', 'Pending', '0', /s$/, '<none>', 'n1', '<none>', '<none>'].map(
+            (cell) => (cell instanceof RegExp ? expect.stringMatching(cell) : cell) as unknown,
+          ),
+          object: { kind: 'PartialObjectMetadata', metadata: { name: 'web' } },
+        },
+      ],
+    });
+    const whole = await world.call(`${podsPath}/web?includeObject=Object`, { headers: { Accept: tableAccept } });
+    expect(whole.json).toMatchObject({ rows: [{ object: { kind: 'Pod', spec: {} } }] });
+    const none = await world.call(`${podsPath}?includeObject=None`, { headers: { Accept: tableAccept } });
+    expect(valueAt(none.json, ['rows', '0', 'object'])).toBeUndefined();
+  });
+
+  it('that are as bad as can be leave the lists readable', async () => {
+    await world.call('/api/v1/nodes', {
+      method: 'POST',
+      body: { metadata: { name: 'n1' }, spec: null, status: { addresses: null } },
+    });
+    await world.call('/api/v1/namespaces/default/events', {
+      method: 'POST',
+      body: { metadata: { name: 'e' }, involvedObject: {} },
+    });
+    for (const plural of ['nodes', 'namespaces/default/events', 'namespaces', 'serviceaccounts']) {
+      expect(await world.call(`/api/v1/${plural}`, { headers: { Accept: tableAccept } })).toMatchObject({
+        status: 200,
+      });
+    }
+    await world.server.registry.delete(nodes, { namespace: '', name: 'n1' });
+  });
+});
+
+describe('reviews', () => {
+  const review = (group: string, plural: string, body: unknown, token: string = testTokens.bob) =>
+    world.call(`/apis/${group}.k8s.io/v1/${plural}`, { method: 'POST', body, token });
+
+  it('say who one is', async () => {
+    expect(await review('authentication', 'selfsubjectreviews', {})).toMatchObject({
+      status: 201,
+      json: {
+        kind: 'SelfSubjectReview',
+        status: { userInfo: { username: 'bob', uid: '2', groups: ['dev', 'ops', 'system:authenticated'] } },
+      },
+    });
+  });
+
+  it('say what one may do', async () => {
+    const spec = {
+      resourceAttributes: { verb: 'create', resource: 'pods', subresource: 'exec', namespace: 'default' },
+    };
+    const mine = await review('authorization', 'selfsubjectaccessreviews', { spec });
+    expect(mine.json).toMatchObject({ status: { allowed: false }, spec });
+    const admin = await review('authorization', 'selfsubjectaccessreviews', { spec }, testTokens.admin);
+    expect(admin.json).toMatchObject({ status: { allowed: true } });
+    const path = await review('authorization', 'selfsubjectaccessreviews', {
+      spec: { nonResourceAttributes: { verb: 'get', path: '/api' } },
+    });
+    expect(path.json).toMatchObject({ status: { allowed: true } });
+    expect(await review('authorization', 'selfsubjectaccessreviews', { spec: {} })).toMatchObject({ status: 400 });
+  });
+
+  it('let a kubelet ask whose a token is and what that one may do', async () => {
+    const known = await review('authentication', 'tokenreviews', { spec: { token: testTokens.bob } }, testTokens.node1);
+    expect(known.json).toMatchObject({
+      status: { authenticated: true, user: { username: 'bob', groups: ['dev', 'ops', 'system:authenticated'] } },
+    });
+    expect(known.text).not.toContain(testTokens.bob);
+    const unknown = await review('authentication', 'tokenreviews', { spec: { token: 'x' } }, testTokens.node1);
+    expect(valueAt(unknown.json, ['status'])).toEqual({});
+    const resourceAttributes = { verb: 'create', resource: 'nodes', subresource: 'proxy', name: 'n1' };
+    const ask = (user: string, groups: string[]) =>
+      review('authorization', 'subjectaccessreviews', { spec: { user, groups, resourceAttributes } }, testTokens.node1);
+    expect((await ask('kubelet-client', ['system:masters'])).json).toMatchObject({ status: { allowed: true } });
+    expect((await ask('bob', ['dev'])).json).toMatchObject({ status: { allowed: false } });
+    expect(await review('authentication', 'tokenreviews', { spec: { token: 'x' } })).toMatchObject({ status: 403 });
+  });
+});
+
+describe('impersonation', () => {
+  it('acts as somebody else for those who may', async () => {
+    const as = {
+      'Impersonate-User': 'carol',
+      'Impersonate-Group': ['a', 'b, c'],
+      'Impersonate-Extra-scopes%2fx': ['1', '2'],
+    };
+    const { json } = await world.call('/apis/authentication.k8s.io/v1/selfsubjectreviews', {
+      method: 'POST',
+      body: {},
+      headers: as,
+    });
+    expect(json).toMatchObject({
+      status: {
+        userInfo: {
+          username: 'carol',
+          groups: ['a', 'b, c', 'system:authenticated'],
+          extra: { 'scopes/x': ['1', '2'] },
+        },
+      },
+    });
+    expect(await world.call(podsPath, { headers: { 'Impersonate-User': 'carol' } })).toMatchObject({
+      status: 403,
+      json: {
+        message:
+          'pods is forbidden: User "carol" cannot list resource "pods" in API group "" in the namespace "default"',
+      },
+    });
+  });
+
+  it('is refused to others, and without a user', async () => {
+    const asAdmin = { 'Impersonate-User': 'x', 'Impersonate-Group': 'system:masters' };
+    expect(await world.call(podsPath, { headers: asAdmin, token: testTokens.bob })).toMatchObject({
+      status: 403,
+      json: {
+        message:
+          'users "x" is forbidden: User "bob" cannot impersonate resource "users" in API group "" at the cluster scope',
+      },
+    });
+    expect(await world.call(podsPath, { headers: { 'Impersonate-Group': 'g' } })).toMatchObject({ status: 400 });
+    expect(await world.call(podsPath, { headers: { 'Impersonate-User': 'x', 'Impersonate-Foo': 'g' } })).toMatchObject({
+      status: 400,
+    });
+  });
+});
+
+describe('discovery', () => {
+  const aggregated = (v: string): string => `application/json;g=apidiscovery.k8s.io;v=${v};as=APIGroupDiscoveryList`;
+
+  it.each(['v2', 'v2beta1'])('comes in one document as %s', async (v) => {
+    const core = await world.call('/api', { headers: { Accept: aggregated(v) } });
+    expect(core.headers['content-type']).toBe(aggregated(v));
+    expect(core.json).toMatchObject({
+      kind: 'APIGroupDiscoveryList',
+      apiVersion: `apidiscovery.k8s.io/${v}`,
+      items: [{ versions: [{ version: 'v1', freshness: 'Current' }] }],
+    });
+    const resources = valueAt(core.json, ['items', '0', 'versions', '0', 'resources']) as { resource: string }[];
+    expect(resources.find(({ resource }) => resource === 'pods')).toMatchObject({
+      scope: 'Namespaced',
+      singularResource: 'pod',
+      shortNames: ['po'],
+      responseKind: { group: '', version: 'v1', kind: 'Pod' },
+    });
+    const groups = await world.call('/apis', { headers: { Accept: aggregated(v) } });
+    expect(groups.json).toMatchObject({
+      items: ['authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io'].map((name) => ({
+        metadata: { name },
+      })),
+    });
+  });
+
+  it('comes piece by piece for older clients', async () => {
+    expect((await world.call('/api')).json).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
+    expect((await world.call('/apis')).json).toMatchObject({
+      kind: 'APIGroupList',
+      groups: [{}, {}, { name: 'coordination.k8s.io', preferredVersion: { groupVersion: 'coordination.k8s.io/v1' } }],
+    });
+    expect((await world.call('/apis/coordination.k8s.io')).json).toMatchObject({ kind: 'APIGroup' });
+    const { json } = await world.call('/api/v1');
+    expect(json).toMatchObject({ kind: 'APIResourceList', groupVersion: 'v1' });
+    const names = (valueAt(json, ['resources']) as { name: string }[]).map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['pods', 'pods/exec', 'pods/status', 'nodes', 'namespaces']));
+    expect(await world.call('/apis/apps/v1')).toMatchObject({ status: 404 });
+  });
+
+  it('has an OpenAPI document that leaves validation to the server', async () => {
+    const { json } = await world.call('/openapi/v3');
+    const url = valueAt(json, ['paths', 'api/v1', 'serverRelativeURL']);
+    expect(url).toMatch(/^\/openapi\/v3\/api\/v1\?hash=[0-9a-f]{32}$/);
+    const document = await world.call(url as string);
+    expect(valueAt(document.json, ['paths', '/api/v1/pods/{name}', 'patch'])).toMatchObject({
+      parameters: [{ name: 'fieldValidation', in: 'query' }],
+      'x-kubernetes-group-version-kind': { group: '', version: 'v1', kind: 'Pod' },
+    });
+    expect(await world.call('/openapi/v3/api/v9')).toMatchObject({ status: 404 });
+    expect(await world.call('/openapi/v2')).toMatchObject({ status: 404 });
+  });
+
+  it('and health are there', async () => {
+    for (const path of ['/healthz', '/livez', '/readyz', '/healthz/ping', '/readyz/']) {
+      expect(await world.call(path)).toMatchObject({ status: 200, text: 'ok' });
+    }
+    expect((await world.call('/livez?verbose')).text).toBe('[+]ping ok\nlivez check passed\n');
+    expect((await world.call('/version')).json).toMatchObject({ major: '1', minor: '32' });
+    expect((await world.call('/')).json).toMatchObject({
+      paths: expect.arrayContaining(['/api/v1', '/version']) as string[],
+    });
+    expect(await world.call('/healthz', { method: 'HEAD' })).toMatchObject({ status: 200, text: '' });
+  });
+});
