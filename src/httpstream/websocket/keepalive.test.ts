@@ -11,12 +11,15 @@ const lostBySilence = { kind: 'lost', error: { code: 'ERR_KEEPALIVE_TIMEOUT' } }
 const LIMIT_MS = 60;
 const quiet = (): Promise<'alive'> => delay(3 * LIMIT_MS, 'alive' as const);
 
+const question = 'podwire: do you wait for my Close?';
+const announcement = 'podwire: I wait for your Close';
+
 describe('keepalive of a client', () => {
-  it('sends empty PINGs and counts a server that answers none as lost', async () => {
+  it('sends PINGs into silence and counts a server that answers none as lost', async () => {
     const [near, far] = duplexPair();
     const session = clientSession(near, { pingIntervalMs: 10, keepaliveTimeoutMs: LIMIT_MS });
     const peer = new RawWebSocket(far, 'server');
-    expect(await peer.next()).toMatchObject({ opcode: 9, masked: true, payload: Buffer.alloc(0) });
+    expect(await peer.next()).toMatchObject({ opcode: 9, masked: true, payload: Buffer.from(question) });
     expect(await session.closed).toMatchObject(lostBySilence);
     expect((await peer.nextOf(8)).payload.readUInt16BE(0)).toBe(1001);
   });
@@ -28,6 +31,34 @@ describe('keepalive of a client', () => {
     const output = setInterval(() => peer.send('\x01x'), 10);
     session.channel(1).resume();
     expect(await Promise.race([session.closed, quiet()])).toBe('alive');
+    clearInterval(output);
+    session.destroy();
+  });
+
+  it('gotcha 51: sends no PING while data comes or lies unread, for the server may have closed behind it', async () => {
+    const [near, far] = duplexPair();
+    const session = clientSession(near, { pingIntervalMs: 20, readAheadBytes: 0 });
+    const peer = new RawWebSocket(far, 'server');
+    const output = setInterval(() => peer.send('\x01x'), 4);
+    await quiet();
+    clearInterval(output);
+    peer.send(Buffer.alloc(200 * 1024, 1));
+    await quiet();
+    expect(peer.frames).toEqual([]);
+    session.channel(1).resume();
+    expect((await peer.next()).opcode).toBe(9);
+    session.destroy();
+  });
+
+  it('pings a server that waits for its Close at any time', async () => {
+    const [near, far] = duplexPair();
+    const session = clientSession(near, { pingIntervalMs: 10 });
+    const peer = new RawWebSocket(far, 'server');
+    expect((await peer.next()).payload.toString()).toBe(question);
+    peer.send(announcement, 0x8a);
+    const output = setInterval(() => peer.send('\x01x'), 2);
+    for (let i = 0; i < 3; i += 1) await peer.nextOf(9);
+    expect(await peer.nextOf(9)).toMatchObject({ payload: Buffer.alloc(0) });
     clearInterval(output);
     session.destroy();
   });
@@ -78,6 +109,18 @@ describe('keepalive of a server', () => {
       peer.send(payload, 0x89);
       expect(await peer.next()).toMatchObject({ opcode: 10, masked: false, payload: Buffer.from(payload) });
     }
+    session.destroy();
+  });
+
+  it('tells a client of ours once that it waits for its Close', async () => {
+    const [near, far] = duplexPair();
+    const session = serverSession(far);
+    const peer = new RawWebSocket(near, 'client');
+    for (let i = 0; i < 2; i += 1) peer.send(question, 0x89);
+    peer.send('last', 0x89);
+    const pongs: string[] = [];
+    while (pongs.at(-1) !== 'last') pongs.push((await peer.next()).payload.toString());
+    expect(pongs).toEqual([question, announcement, question, 'last']);
     session.destroy();
   });
 

@@ -13,6 +13,10 @@ export const KEEPALIVE_TIMEOUT_MS = 60_000;
  */
 export const HEARTBEAT_INTERVAL_MS = 5000;
 
+/** What our clients' PINGs carry, and what our servers say once in return: "PINGs are safe, I wait for your Close". */
+const WHO_WAITS = 'podwire: do you wait for my Close?';
+const I_WAIT = 'podwire: I wait for your Close';
+
 export interface KeepaliveOptions {
   /** Clients only. Default {@link PING_INTERVAL_MS}; 0: none, and then silence proves nothing. */
   readonly pingIntervalMs?: number;
@@ -23,8 +27,8 @@ export interface KeepaliveOptions {
 }
 
 export interface KeepaliveActions {
-  readonly ping: () => void;
-  readonly pong: () => void;
+  readonly ping: (payload: Uint8Array) => void;
+  readonly pong: (payload: Uint8Array) => void;
   readonly lost: (error: ExecPathError) => void;
 }
 
@@ -41,6 +45,11 @@ export interface KeepaliveActions {
  * PING, and client-go's deadline is moved by any PONG: so its sessions outlive a process that never reads. The writes
  * also fail soon after the client has vanished, which a socket that is not read would not tell.
  *
+ * A PING can do harm: Go's servers close the socket right behind their Close frame, and a PING that arrives then makes
+ * the kernel answer RST, which throws away what the client has not read yet. So a client sends PINGs only into silence:
+ * while data comes, or lies unread, they would prove nothing anyway. Our own servers wait for the client's Close; they
+ * say so in a PONG once they have seen a PING of ours, and from then on are pinged always, as their rule above needs.
+ *
  * Owns: its timers, until `stop()`.
  */
 export class Keepalive {
@@ -49,9 +58,14 @@ export class Keepalive {
   readonly #actions: KeepaliveActions;
   readonly #deadline: Deadline;
   #timer: NodeJS.Timeout | undefined;
+  #afterReading: NodeJS.Immediate | undefined;
   #pings = 0;
   #notReading = false;
   #blocked = false;
+  /** Client: data came, or reading had stopped, since the last beat. */
+  #busy = false;
+  /** Client: the server waits for our Close. Server: it has said so. */
+  #waits = false;
 
   constructor(role: 'client' | 'server', options: KeepaliveOptions, actions: KeepaliveActions) {
     this.#role = role;
@@ -71,7 +85,11 @@ export class Keepalive {
     const { pingIntervalMs } = this.#options;
     if (this.#role === 'server' || pingIntervalMs === 0) return;
     this.#deadline.start();
-    this.#timer = setInterval(() => this.#beat(this.#actions.ping), pingIntervalMs).unref();
+    // Timers run before sockets are read: after a delay of our own the silence would be no silence.
+    const beat = (): void => {
+      this.#afterReading = setImmediate(() => this.#ping());
+    };
+    this.#timer = setInterval(beat, pingIntervalMs).unref();
   }
 
   /** Bytes of any kind came from the peer. */
@@ -79,21 +97,35 @@ export class Keepalive {
     this.#deadline.touch();
   }
 
-  receivedPing(): void {
-    if (this.#role === 'client' || this.#pings === 2) return;
+  /** A piece of a data message came. */
+  receivedData(): void {
+    this.#busy = true;
+  }
+
+  /** Call it once the PING is answered. */
+  receivedPing(payload: Uint8Array): void {
+    if (this.#role === 'client') return;
     this.#pings += 1;
     if (this.#pings === 2) this.#deadline.start();
+    if (this.#waits || Buffer.from(payload).toString() !== WHO_WAITS) return;
+    this.#waits = true;
+    this.#actions.pong(Buffer.from(I_WAIT));
+  }
+
+  receivedPong(payload: Uint8Array): void {
+    if (this.#role === 'client' && Buffer.from(payload).toString() === I_WAIT) this.#waits = true;
   }
 
   /** Whether the socket is being read; true at first. */
   reading(reading: boolean): void {
     this.#notReading = !reading;
+    this.#busy ||= !reading;
     this.#deadline.hold(this.#notReading || this.#blocked);
     const { heartbeatIntervalMs } = this.#options;
     if (reading || this.#role === 'client' || heartbeatIntervalMs === 0 || this.#timer !== undefined) return;
     // Once started it stays: reading stops and goes on many times a second with a reader that is only slow.
     this.#timer = setInterval(() => {
-      if (this.#notReading) this.#beat(this.#actions.pong);
+      if (this.#notReading) this.#beat(this.#actions.pong, '');
     }, heartbeatIntervalMs).unref();
   }
 
@@ -105,11 +137,18 @@ export class Keepalive {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearImmediate(this.#afterReading);
     this.#deadline.stop();
   }
 
+  #ping(): void {
+    if (this.#waits) this.#beat(this.#actions.ping, '');
+    else if (!this.#busy) this.#beat(this.#actions.ping, WHO_WAITS);
+    this.#busy = this.#notReading;
+  }
+
   /** Behind blocked writes one more frame proves nothing, and they would pile up. */
-  #beat(send: () => void): void {
-    if (!this.#blocked) send();
+  #beat(send: (payload: Uint8Array) => void, text: string): void {
+    if (!this.#blocked) send(Buffer.from(text));
   }
 }

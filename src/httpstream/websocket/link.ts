@@ -15,7 +15,7 @@ import { FrameWriter } from './writer.ts';
 /** A socket that broke a rule is read and discarded for so long, in ms, so that the peer can read the Close frame. */
 const FAILURE_LINGER_MS = 1000;
 
-/** Idle hosts are found by TCP when no ping does it; first probe after so many ms. */
+/** TCP's own first probe after so many ms of silence. */
 const TCP_KEEPALIVE_MS = 30_000;
 
 const frames = channel('exec:websocket:frame');
@@ -95,8 +95,8 @@ export class WebSocketLink {
       },
     });
     this.#keepalive = new Keepalive(role, options, {
-      ping: () => this.#writer.send(opcodes.ping, Buffer.alloc(0)),
-      pong: () => this.#writer.send(opcodes.pong, Buffer.alloc(0)),
+      ping: (payload) => this.#writer.send(opcodes.ping, payload),
+      pong: (payload) => this.#writer.sendPong(payload),
       lost: (error) => this.fail(error),
     });
     this.#idle = new Deadline(idleTimeoutMs, () => {
@@ -226,13 +226,16 @@ export class WebSocketLink {
     switch (event.kind) {
       case 'data':
         this.#idle.touch();
+        this.#keepalive.receivedData();
         this.#receiver.receive(event);
         return;
       case 'ping':
-        this.#keepalive.receivedPing();
-        if (!this.#saidClose) this.#writer.sendPong(event.payload);
+        if (this.#saidClose) return;
+        this.#writer.sendPong(event.payload);
+        this.#keepalive.receivedPing(event.payload);
         return;
       case 'pong':
+        this.#keepalive.receivedPong(event.payload);
         return;
       case 'close':
         this.#receivedClose(event.code, event.text);
