@@ -54,7 +54,7 @@ export interface Cluster extends AsyncDisposable {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const closers: (() => unknown)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).toReversed()) await close();
   };
   try {
     return await start(options, closers, closeAll);

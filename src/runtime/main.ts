@@ -37,7 +37,7 @@ export async function startRuntime(options: StartRuntimeOptions): Promise<Runnin
   });
   const closers: (() => Promise<void>)[] = [() => runtime.close()];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).reverse()) await close();
+    for (const close of closers.splice(0).toReversed()) await close();
   };
   try {
     const streams = await serveStreams(runtime, options.streaming);

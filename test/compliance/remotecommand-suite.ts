@@ -174,15 +174,15 @@ export function remoteCommandCompliance(transport: Transport, except: Exceptions
 
     behaviour('passes terminal sizes on', async () => {
       const tty = { stdin: true, stdout: true, stderr: false, tty: true };
-      await using pair = await startPair(transport, tty, async ({ onResize, stdout }) => {
+      await using pair = await startPair(transport, tty, async (session) => {
         const sizes: string[] = [];
         await new Promise<void>((resolve) => {
-          onResize(({ width, height }) => {
+          session.onResize(({ width, height }) => {
             sizes.push(`${width}x${height}`);
             if (sizes.length === 2) resolve();
           });
         });
-        stdout?.write(sizes.join(' '));
+        session.stdout?.write(sizes.join(' '));
         return exited(0);
       });
       const command = await pair.open(tty);
