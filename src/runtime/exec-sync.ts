@@ -11,7 +11,12 @@ const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 /** How long output is waited for that a background child holds open after the command has ended, in ms. */
 const DRAIN_MS = 2_000;
 
-/** ExecSync: runs a command to its end and answers with its output. @see cri.md 4.4 */
+/**
+ * ExecSync: runs a command to its end and answers with its output. What it leaves running in the background is the
+ * container's from then on, as a postStart hook may want it, and ends with it; at a timeout everything is killed.
+ *
+ * @see cri.md 4.4
+ */
 export function execSyncCall(state: RuntimeState): Pick<RuntimeServiceHandlers, 'execSync'> {
   return {
     execSync: async ({ containerId, cmd, timeout }, { signal }) => {

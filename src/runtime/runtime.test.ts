@@ -49,6 +49,8 @@ interface More {
   stdinOnce?: boolean;
   stopSignal?: Signal;
   workingDir?: string;
+  linux?: { securityContext: { runAsUser?: { value: bigint }; supplementalGroups?: bigint[]; runAsUsername?: string } };
+  mounts?: { containerPath: string; hostPath: string }[];
 }
 
 async function create(podSandboxId: string, command: string[], more: More = {}): Promise<string> {
@@ -260,6 +262,28 @@ describe('containers', () => {
     await expect(make({ linux: { securityContext: { runAsGroup: { value: 1n } } } })).rejects.toThrow(
       'InvalidArgument',
     );
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('run as their user, in a directory that is theirs; execs too', async () => {
+    const securityContext = { runAsUser: { value: 12_345n }, supplementalGroups: [7n] };
+    const containerId = await running(['sh', '-c', 'touch mine; id -u; id -G; sleep 1000'], {
+      linux: { securityContext },
+    });
+    await waitForLog('main', 'stdout F 0 7');
+    expect(log()[0]).toBe('stdout F 12345');
+    const { stdout } = await client.runtime.execSync({ containerId, cmd: ['stat', '-c', '%u', 'mine'] });
+    expect(Buffer.from(stdout).toString()).toBe('12345\n');
+    expect((await status(containerId)).user!.linux).toMatchObject({ uid: 12_345n, gid: 0n, supplementalGroups: [7n] });
+    const unknown = { securityContext: { runAsUsername: 'no-such-user' } };
+    await expect(running(['true'], { linux: unknown })).rejects.toThrow('no user "no-such-user" in /etc/passwd');
+  });
+
+  it('say which mounts were asked for and not made', async () => {
+    const mounts = [{ containerPath: '/data', hostPath: '/tmp' }];
+    const containerId = await create(await sandbox(), ['true'], { mounts });
+    const { status, info } = await client.runtime.containerStatus({ containerId, verbose: true });
+    expect(status!.mounts.map(({ containerPath }) => containerPath)).toEqual(['/data']);
+    expect(JSON.parse(info['info']!)).toMatchObject({ isolation: 'none', mountsNotMade: ['/data'] });
   });
 
   it('log again to a new file after the old one was renamed', async () => {
