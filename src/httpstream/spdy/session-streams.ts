@@ -68,7 +68,7 @@ export class SessionStreams {
 
   gotSynStream(id: number, headers: SpdyHeaders, fin: boolean): void {
     const { outbox, onStream, timeoutMs } = this.#options;
-    const refusal = this.#table.refusalOf(id, headers);
+    const refusal = this.#table.admit(id, headers);
     if (refusal !== undefined) {
       outbox.rstStream(id, refusal);
       return;

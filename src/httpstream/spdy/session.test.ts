@@ -1,5 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { duplexPair } from '../../../test/support/duplex-pair.ts';
 import { readAll } from '../../../test/support/read-all.ts';
@@ -240,18 +242,31 @@ describe('a stream’s halves', () => {
     expect(near.errored).toBeNull();
   });
 
-  it('swallow writes after a reset, and stop a writer once the reader has seen the end', async () => {
+  it('swallow writes after a reset while there is something to read, and are destroyed at its end', async () => {
     await using pair = new SpdyPair();
     const [near, far] = await pair.open();
-    near.write('before');
-    await once(far, 'readable');
+    await new Promise((resolve) => far.write('unread', resolve));
     far.destroy();
-    await once(near, 'readable');
-    await new Promise((resolve) => near.write('into the void', resolve));
+    await pair.client.ping();
+    expect(near.resetByPeer).toBe(true);
+    await new Promise<void>((resolve, reject) => near.write('gone', (error) => (error ? reject(error) : resolve())));
     const closed = once(near, 'close');
-    near.resume();
+    expect((await readAll(near)).toString()).toBe('unread');
     await closed;
-    expect(near.destroyed).toBe(true);
+    expect(near.errored).toBeNull();
+  });
+
+  it.each(['reset', 'connection'] as const)('stop an endless writer that nobody reads beside: %s', async (what) => {
+    await using pair = new SpdyPair();
+    const [near, far] = await pair.open();
+    far.resume();
+    const endless = new Readable({ read: () => setImmediate(() => endless.push(Buffer.alloc(1000))) });
+    const piping = pipeline(endless, near);
+    await once(far, 'data');
+    if (what === 'reset') far.destroy();
+    else pair.server.destroy();
+    await expect(piping).rejects.toMatchObject({ code: 'ERR_STREAM_PREMATURE_CLOSE' });
+    expect(endless.destroyed).toBe(true);
   });
 
   it('ignore what arrives for a stream that is gone', async () => {

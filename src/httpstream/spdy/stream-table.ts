@@ -64,8 +64,12 @@ export class StreamTable {
     this.#streams.set(stream.id, stream);
   }
 
-  /** The RST_STREAM status with which a SYN_STREAM of the peer must be answered, or undefined when it is in order. */
-  refusalOf(id: number, headers: SpdyHeaders): number | undefined {
+  /**
+   * Checks a SYN_STREAM of the peer and uses up its id.
+   *
+   * @returns the RST_STREAM status with which it must be answered, or undefined when it is in order
+   */
+  admit(id: number, headers: SpdyHeaders): number | undefined {
     if (id > MAX_STREAM_ID || id <= this.#lastPeerId || (id & 1) !== this.#peerParity)
       return resetStatus.PROTOCOL_ERROR;
     this.#lastPeerId = id;
@@ -74,7 +78,7 @@ export class StreamTable {
     return undefined;
   }
 
-  /** A stream of the peer that {@link refusalOf} has found in order. */
+  /** A stream of the peer that {@link admit} let in. */
   addRemote(stream: SpdyStream): void {
     const chars = charsOf(stream.headers);
     this.#peerHeaderChars += chars;

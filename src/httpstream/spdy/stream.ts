@@ -27,8 +27,8 @@ const READER_BUFFER_BYTES = 16 * 1024;
  * comes first, then a plain 'end'. So does Kubernetes, where a reset is the ordinary end of a session. What it was is
  * told by {@link resetByPeer} and by the session's `closed`.
  *
- * After anything but a FIN, writes succeed and go nowhere until the readable side has been read to its end; then the
- * stream is destroyed, so that whatever is piped into it stops.
+ * After anything but a FIN, writes succeed and go nowhere until the readable side has been read to its end; then, or at
+ * the next write when nobody reads at all, the stream is destroyed, so that whatever is piped into it stops.
  *
  * @see wire.md 1.6
  */
@@ -144,8 +144,18 @@ export class SpdyStream extends Duplex {
 
   #send(chunks: readonly Uint8Array[], done: Done): void {
     const filled = chunks.filter((chunk) => chunk.length > 0);
-    if (filled.length === 0 || !mayWrite(this.#state)) done();
-    else this.#host.sendData(this.id, filled, () => done());
+    if (mayWrite(this.#state) && filled.length > 0) {
+      this.#host.sendData(this.id, filled, () => done());
+      return;
+    }
+    if (!mayWrite(this.#state) && this.#hasNoReader()) this.destroy();
+    done();
+  }
+
+  /** Nothing is left to read and nobody has asked for it. */
+  #hasNoReader(): boolean {
+    const held = this.readableLength + this.#waiting.length;
+    return held === 0 && this.readableFlowing === null && this.listenerCount('readable') === 0;
   }
 
   #giveUp(): void {
