@@ -8,6 +8,10 @@ const COPY_BYTES = 2048;
 /** Random bytes drawn at a time; one call for each mask would cost more than the masking of a small frame. */
 const MASK_POOL_BYTES = 8192;
 
+/** One for all connections: each mask is used once. */
+const maskPool = Buffer.alloc(MASK_POOL_BYTES);
+let maskOffset = MASK_POOL_BYTES;
+
 /** One frame: all of it in a buffer of its own, or a header and the caller's payload behind it. */
 export type EncodedFrame = [whole: Uint8Array] | [header: Uint8Array, payload: Uint8Array];
 
@@ -19,8 +23,6 @@ export type EncodedFrame = [whole: Uint8Array] | [header: Uint8Array, payload: U
  */
 export class FrameEncoder {
   readonly #masked: boolean;
-  readonly #masks = Buffer.alloc(MASK_POOL_BYTES);
-  #maskOffset = MASK_POOL_BYTES;
 
   constructor(options: { /** Clients mask. */ readonly masked: boolean }) {
     this.#masked = options.masked;
@@ -42,7 +44,7 @@ export class FrameEncoder {
     if (!whole) return [frame, payload];
     frame.set(payload, headerBytes + prefixBytes);
     if (this.#masked) {
-      const mask = this.#nextMask();
+      const mask = nextMask();
       frame.set(mask, headerBytes - 4);
       applyMask(frame.subarray(headerBytes), mask, 0);
     }
@@ -61,16 +63,16 @@ export class FrameEncoder {
       frame.writeUInt32BE(length % 2 ** 32, 6);
     }
   }
+}
 
-  #nextMask(): Uint8Array {
-    if (this.#maskOffset === MASK_POOL_BYTES) {
-      randomFillSync(this.#masks);
-      this.#maskOffset = 0;
-    }
-    const mask = this.#masks.subarray(this.#maskOffset, this.#maskOffset + 4);
-    this.#maskOffset += 4;
-    return mask;
+/** 4 random bytes that were not used before; a view that is valid until the next call. */
+function nextMask(): Uint8Array {
+  if (maskOffset === MASK_POOL_BYTES) {
+    randomFillSync(maskPool);
+    maskOffset = 0;
   }
+  maskOffset += 4;
+  return maskPool.subarray(maskOffset - 4, maskOffset);
 }
 
 /**
