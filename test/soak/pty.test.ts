@@ -2,8 +2,13 @@
 // number of processes in each test, 300 by default.
 import { readdirSync } from 'node:fs';
 import type { Readable } from 'node:stream';
-import { describe, expect, it } from 'vitest';
-import { type ProcessSpec, type RunningProcess, startProcess } from '../../src/runtime/process/index.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import {
+  type ProcessSpec,
+  type RunningProcess,
+  sharedFifoPool,
+  startProcess,
+} from '../../src/runtime/process/index.ts';
 
 const RUNS = Number(process.env['PODWIRE_SOAK_RUNS'] ?? 300);
 const AT_ONCE = 30;
@@ -23,6 +28,9 @@ async function bytesOf(stream: Readable | undefined): Promise<number> {
 }
 
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
+
+// A test worker is killed, so the pool does not see its end.
+afterAll(() => sharedFifoPool().close());
 
 describe.each<[string, Partial<ProcessSpec>, 'script' | undefined]>([
   ['pipes', {}, undefined],

@@ -107,7 +107,7 @@ export class FifoPool {
 
 let shared: FifoPool | undefined;
 
-/** The pool of this process; its directory goes when the process ends. */
+/** The pool of this process; its directory goes when the process ends by itself, not when it is killed. */
 export function sharedFifoPool(): FifoPool {
   if (shared === undefined) {
     const pool = new FifoPool();

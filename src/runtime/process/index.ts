@@ -5,7 +5,7 @@ export {
   type ProcessUser,
   resolveInside,
 } from './command-lookup.ts';
-export { FifoPool } from './fifo-pool.ts';
+export { FifoPool, sharedFifoPool } from './fifo-pool.ts';
 export { processStart } from './process-table.ts';
 export { killMarked, SESSION_VARIABLE } from './process-tree.ts';
 export type { ProcessExit } from './spawn-child.ts';

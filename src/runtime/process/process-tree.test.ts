@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { sharedFifoPool } from './fifo-pool.ts';
 import { listPids, readEnvironment, readProcess } from './process-table.ts';
 import { killMarked } from './process-tree.ts';
 import { startProcess } from './start-process.ts';
@@ -20,6 +21,9 @@ const start = (script: string, marker: string) =>
     stderr: false,
     marker,
   });
+
+// A test worker is killed, so the pool does not see its end.
+afterAll(() => sharedFifoPool().close());
 
 describe('a process tree', () => {
   it('finds a daemon at the very moment its session ends, though it is just being loaded', async () => {

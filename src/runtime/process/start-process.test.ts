@@ -3,7 +3,8 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { sharedFifoPool } from './fifo-pool.ts';
 import { listPids, readEnvironment, readProcess } from './process-table.ts';
 import { type ProcessSpec, type RunningProcess, type StartOptions, startProcess as start } from './start-process.ts';
 
@@ -65,6 +66,9 @@ const marked = (marker: string): number[] =>
   listPids().filter((pid) => readEnvironment(pid).includes(`=${marker}\0`) && readProcess(pid)?.isZombie === false);
 
 const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+
+// A test worker is killed, so the pool does not see its end.
+afterAll(() => sharedFifoPool().close());
 
 describe('a process on pipes', () => {
   it('gives stdout, stderr and the exit code, each apart', async () => {
