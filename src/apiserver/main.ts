@@ -55,7 +55,7 @@ export interface ApiserverOptions {
   readonly eventTtlMs?: number;
   /** `--min-request-timeout`: how long a watch lasts that names no time, at least; default 30 min. */
   readonly minRequestTimeoutMs?: number;
-  /** `--request-timeout`, of which a body may take all; default 30 s. */
+  /** `--request-timeout`, of which the head may take all and the body too; default 30 s. */
   readonly requestTimeoutMs?: number;
   /** `--max-requests-inflight`; default 400, watches and sessions not counted. */
   readonly maxRequestsInFlight?: number;
@@ -107,6 +107,7 @@ export async function startApiserver(options: ApiserverOptions = {}): Promise<Ap
       host,
       port,
       ...(source === undefined ? {} : { tls: source }),
+      ...(options.requestTimeoutMs === undefined ? {} : { headersTimeoutMs: options.requestTimeoutMs }),
       onRequest: (request, response) => chain.onRequest(request, response),
       onUpgrade: (request, socket, head) => chain.onUpgrade(request, socket as Socket, head),
     });

@@ -7,6 +7,8 @@ import type { ConnectionLimits } from './connection.ts';
  * for its two ends to find out. A hop that translates is such an end itself, and uses the others too.
  */
 export interface HopLimits extends ConnectionLimits {
+  /** How long a client may take to send the head of its request. Default HEADERS_TIMEOUT_MS. */
+  readonly headersTimeoutMs?: number;
   /** How long the next hop may take to answer the upgrade. Default UPGRADE_ANSWER_TIMEOUT_MS. */
   readonly upgradeTimeoutMs?: number;
   /** How long the other side may still take what is on its way, after one has ended. Default RELAY_LINGER_MS. */

@@ -9,8 +9,11 @@ import { ExecPathError, toError } from '../common/errors.ts';
 /** How much a TLS socket may hold for a slow reader or writer, in bytes: large enough that relays seldom pause. */
 const SOCKET_BUFFER_BYTES = 1024 * 1024;
 
-/** How long a client may take to send its request's headers, in ms. */
-const HEADERS_TIMEOUT_MS = 30_000;
+/** Default of `headersTimeoutMs`. */
+export const HEADERS_TIMEOUT_MS = 30_000;
+
+/** Connections are looked over for late headers this often at least, in ms; a connection may live so much longer. */
+const HEADERS_CHECK_INTERVAL_MS = 5_000;
 
 /** How long an idle connection is kept for a next request, in ms: the kubelet's value. */
 const KEEP_ALIVE_TIMEOUT_MS = 90_000;
@@ -36,6 +39,8 @@ export interface ListenOptions {
   readonly port?: number;
   /** Without it: plain HTTP, for loopback only. */
   readonly tls?: TlsSource;
+  /** How long a client may take from its connection to the end of its request's headers, in ms; 30 s. */
+  readonly headersTimeoutMs?: number;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
   /** Owns the socket. Also called for upgrades by POST. */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
@@ -58,7 +63,7 @@ export interface Listener {
  * @throws ExecPathError ERR_LISTEN
  */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host = '127.0.0.1', port = 0, tls } = options;
+  const { host = '127.0.0.1', port = 0, tls, headersTimeoutMs = HEADERS_TIMEOUT_MS } = options;
   const sockets = new Set<Duplex>();
   const settings = {
     highWaterMark: SOCKET_BUFFER_BYTES,
@@ -66,7 +71,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     keepAlive: true,
     keepAliveInitialDelay: 30_000,
     maxHeaderSize: MAX_HEADER_BYTES,
-    headersTimeout: HEADERS_TIMEOUT_MS,
+    headersTimeout: headersTimeoutMs,
+    connectionsCheckingInterval: Math.min(headersTimeoutMs / 4, HEADERS_CHECK_INTERVAL_MS),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: 0,
   };

@@ -89,6 +89,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     host: options.host ?? '127.0.0.1',
     port: options.port ?? 10_250,
     tls: options.tls,
+    headersTimeoutMs: options.sessionLimits?.headersTimeoutMs,
     cri,
     view: new RuntimeView(cri),
     starter: new StreamingUrlStarter(cri, options.sessionLimits),

@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly host: string;
   readonly port: number;
   readonly tls: TlsSource | undefined;
+  /** Default HEADERS_TIMEOUT_MS. */
+  readonly headersTimeoutMs?: number | undefined;
   readonly cri: CriClient;
   readonly view: RuntimeView;
   readonly starter: CommandStarter;
@@ -46,6 +48,7 @@ export function serveKubelet(options: ServerOptions): Promise<Listener> {
     host: options.host,
     port: options.port,
     ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.headersTimeoutMs === undefined ? {} : { headersTimeoutMs: options.headersTimeoutMs }),
     onRequest: (request, response) => void server.request(request, response),
     onUpgrade: (request, socket, head) => void server.upgrade(request, socket, head),
   });

@@ -16,6 +16,8 @@ export interface StreamingServerOptions extends ConnectionLimits {
   readonly tls?: TlsSource;
   /** How long a client may take to open its streams; 30 s. */
   readonly streamTimeoutMs?: number;
+  /** How long a client may take to send the head of its request; 30 s. */
+  readonly headersTimeoutMs?: number;
   /** After the client left: from hang-up to kill; 5 s. */
   readonly hangUpGraceMs?: number;
   /** After the command ended: for output of what it left behind; 2 s. */
@@ -40,6 +42,7 @@ export function serveStreams(runtime: Runtime, options: StreamingServerOptions =
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
+    ...(options.headersTimeoutMs === undefined ? {} : { headersTimeoutMs: options.headersTimeoutMs }),
     onRequest: (request, response) => {
       request.resume();
       const { status, text } = requestAnswer(runtime, request);
