@@ -6,6 +6,7 @@ import type { ExecClient } from '../support/exec-client.ts';
 import { ExecRelay } from '../support/exec-relay.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { describeWithPeer, requirePeer } from '../support/peer.ts';
+import { containerdDoes, streamingServerDoes } from './containerd-exceptions.ts';
 import { type Exceptions, type ExecTarget, execInterop } from './exec-suite.ts';
 import { terminalInterop } from './terminal-suite.ts';
 
@@ -35,19 +36,6 @@ async function target(makeClient: (host: Host) => ExecClient | Promise<ExecClien
     },
   };
 }
-
-/** What containerd 1.6 does, whoever asks. */
-const containerdDoes: Exceptions = {
-  'leaves no process behind when the client is killed': 'containerd lets the command run on when its client is gone',
-};
-
-/** What its streaming server does; ctr brings pipes of its own. */
-const streamingServerDoes: Exceptions = {
-  ...containerdDoes,
-  'ends with the command, though nobody read its stdin':
-    'containerd never tells the end of 9 to 17 of 100 such commands',
-  'ends, though a background child keeps the output open': 'containerd waits until nobody holds the output any more',
-};
 
 const NO_EMPTY_STDIN = 'ctr passes the end of its stdin on only after a first byte';
 const ctrDoes: Exceptions = {
