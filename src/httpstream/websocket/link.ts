@@ -10,13 +10,11 @@ import { FrameDecoder } from './decoder.ts';
 import { closePayload } from './encoder.ts';
 import { closeCodes, closeCodeText, type DataPiece, type FrameEvent, type MessageOpcode, opcodes } from './frame.ts';
 import { Keepalive, type KeepaliveOptions } from './keepalive.ts';
+import { setTcpOptions } from './tcp-options.ts';
 import { FrameWriter } from './writer.ts';
 
 /** A socket that broke a rule is read and discarded for so long, in ms, so that the peer can read the Close frame. */
 const FAILURE_LINGER_MS = 1000;
-
-/** TCP's own first probe after so many ms of silence. */
-const TCP_KEEPALIVE_MS = 30_000;
 
 const frames = channel('exec:websocket:frame');
 
@@ -183,10 +181,7 @@ export class WebSocketLink {
 
   #attach(head: Uint8Array | undefined): void {
     const socket = this.#socket;
-    if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true);
-    if ('setKeepAlive' in socket && typeof socket.setKeepAlive === 'function') {
-      socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
-    }
+    setTcpOptions(socket);
     // A late error of a socket that nobody needs any more must not end the process.
     socket.on('error', (error: Error) => {
       this.#socketError ??= error;
@@ -285,10 +280,13 @@ export class WebSocketLink {
     this.#settle(reason);
     this.#receiver.ended(reason);
     this.#writer.release();
-    void lingerAndDestroy(
-      this.#socket,
-      reason.kind === 'lost' ? { quietMs: FAILURE_LINGER_MS, maxMs: FAILURE_LINGER_MS } : {},
-    );
+    this.#linger(reason.kind === 'lost' ? FAILURE_LINGER_MS : CLOSE_LINGER_MS);
+  }
+
+  /** Lets the peer read our Close; a peer that goes on sending does not prolong this. */
+  #linger(ms: number): void {
+    const cap = setTimeout(() => this.#socket.destroy(), ms).unref();
+    void lingerAndDestroy(this.#socket, { quietMs: ms, maxMs: ms }).then(() => clearTimeout(cap));
   }
 
   #sayClose(code: number, text = '', flushed?: () => void): void {

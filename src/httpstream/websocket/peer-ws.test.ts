@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { describe, expect, it } from 'vitest';
@@ -59,6 +60,66 @@ describe('our server and the client of ws', () => {
     expect(messages.map(String)).toEqual(['\x01', '\x01hi\n', '\x03{"metadata":{},"status":"Success"}']);
     expect(await ours.closed).toEqual({ kind: 'clean', by: 'local' });
   });
+
+  it('takes fragments and answers PINGs between them', async () => {
+    const { server, session } = await ourServer([subprotocols.v4]);
+    await using _ = server;
+    const peer = new WebSocket(`ws://127.0.0.1:${server.port}/`, subprotocols.v4, { perMessageDeflate: false });
+    await once(peer, 'open');
+    const pong = once(peer, 'pong');
+    peer.send(Buffer.from('\0frag'), { fin: false });
+    peer.ping('between');
+    peer.send(Buffer.from('ments'), { fin: true });
+    expect(String((await pong)[0])).toBe('between');
+    const stdin = (await session).channel(0);
+    let got = '';
+    while (got.length < 9) got += String((await once(stdin, 'data'))[0]);
+    expect(got).toBe('fragments');
+    peer.close();
+    expect(await (await session).closed).toEqual({ kind: 'clean', by: 'remote' });
+  });
+
+  it('carries 8 MiB each way over base64', async () => {
+    const { server, session } = await ourServer([subprotocols.v4Base64]);
+    await using _ = server;
+    const peer = new WebSocket(`ws://127.0.0.1:${server.port}/`, subprotocols.v4Base64, { perMessageDeflate: false });
+    await once(peer, 'open');
+    const hash = createHash('sha256');
+    let bytes = 0;
+    const done = once(peer, 'close');
+    peer.on('message', (data: Buffer, isBinary: boolean) => {
+      expect(isBinary).toBe(false);
+      expect(data[0]).toBe(0x31);
+      const payload = Buffer.from(data.subarray(1).toString('latin1'), 'base64');
+      bytes += payload.length;
+      hash.update(payload);
+    });
+    const stdin = randomBytes(8 * 1024 * 1024);
+    // One message of 11 million characters: nothing may depend on its size.
+    peer.send(`0${stdin.toString('base64')}`);
+    const ours = await session;
+    ours.channel(0).on('data', (chunk: Buffer) => {
+      if (!ours.channel(1).write(chunk)) {
+        ours.channel(0).pause();
+        ours.channel(1).once('drain', () => ours.channel(0).resume());
+      }
+      heard += chunk.length;
+      if (heard === stdin.length) void ours.close();
+    });
+    let heard = 0;
+    expect((await done)[0]).toBe(1000);
+    expect(bytes).toBe(stdin.length);
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(stdin).digest('hex'));
+  });
+
+  it('notices a client that is terminated', async () => {
+    const { server, session } = await ourServer([subprotocols.v5]);
+    await using _ = server;
+    const peer = new WebSocket(`ws://127.0.0.1:${server.port}/`, subprotocols.v5, { perMessageDeflate: false });
+    await once(peer, 'open');
+    peer.terminate();
+    expect(await (await session).closed).toMatchObject({ kind: 'lost', error: { code: 'ERR_CONNECTION_LOST' } });
+  });
 });
 
 describe('our client and the server of ws', () => {
@@ -88,5 +149,41 @@ describe('our client and the server of ws', () => {
     expect((await readAll(session.channel(1))).toString()).toBe('hi\n');
     expect((await readAll(session.channel(3))).toString()).toBe('');
     expect(await session.closed).toEqual({ kind: 'clean', by: 'remote' });
+  });
+
+  it('takes fragments and PINGs of ws, and its empty Close for a loss', async () => {
+    const { server, peer } = await theirServer(subprotocols.v5);
+    await using _ = server;
+    const session = await openChannels(await server.connect(), {
+      path: '/',
+      host: 'podwire.test',
+      protocols: [subprotocols.v5],
+      pingIntervalMs: 5,
+    });
+    const theirs = await peer;
+    await once(theirs, 'ping');
+    const pong = once(theirs, 'pong');
+    theirs.send(Buffer.from('\x01frag'), { fin: false });
+    theirs.ping('between');
+    theirs.send(Buffer.from('ments'), { fin: true });
+    expect(String((await pong)[0])).toBe('between');
+    let got = '';
+    while (got.length < 9) got += String((await once(session.channel(1), 'data'))[0]);
+    expect(got).toBe('fragments');
+    theirs.close();
+    expect(await session.closed).toMatchObject({ kind: 'lost', error: { message: expect.stringContaining('1005') } });
+  });
+
+  it('says goodbye to ws with 1000', async () => {
+    const { server, peer } = await theirServer(subprotocols.v4);
+    await using _ = server;
+    const session = await openChannels(await server.connect(), {
+      path: '/',
+      host: 'podwire.test',
+      protocols: [subprotocols.v4],
+    });
+    const closed = once(await peer, 'close');
+    await session.close();
+    expect((await closed)[0]).toBe(1000);
   });
 });

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import { duplexPair } from '../../../test/support/duplex-pair.ts';
-import { RawWebSocket } from '../../../test/support/raw-websocket.ts';
+import { RawWebSocket, rawFrame } from '../../../test/support/raw-websocket.ts';
 import { readAll } from '../../../test/support/read-all.ts';
 import { clientSession, SessionPair, serverSession, tcpPair } from '../../../test/support/websocket-pair.ts';
 import { subprotocols } from '../../common/subprotocols.ts';
@@ -283,5 +283,17 @@ describe('ChannelSession', () => {
     peer.socket.write(Buffer.from('82ff000000000200000200000000', 'hex'));
     expect(await session.closed).toMatchObject({ kind: 'lost', error: { code: 'ERR_MESSAGE_TOO_LONG' } });
     expect((await peer.nextOf(8)).payload.readUInt16BE(0)).toBe(1009);
+  });
+
+  it('does not keep the socket of a peer that broke a rule and goes on sending', async () => {
+    const [near, far] = await tcpPair();
+    const session = serverSession(far);
+    near.on('error', () => {});
+    near.write(rawFrame(0x83, '', Buffer.alloc(4)));
+    const flood = setInterval(() => near.write(Buffer.alloc(1000)), 50);
+    expect(await session.closed).toMatchObject({ kind: 'lost', error: { code: 'ERR_WEBSOCKET_FRAME' } });
+    await new Promise((resolve) => far.on('close', resolve));
+    clearInterval(flood);
+    near.destroy();
   });
 });
