@@ -55,6 +55,8 @@ export interface ApiserverOptions {
   readonly eventTtlMs?: number;
   /** `--min-request-timeout`: how long a watch lasts that names no time, at least; default 30 min. */
   readonly minRequestTimeoutMs?: number;
+  /** podwire's own: how long a watcher may leave what was sent unread before it is dropped; default 60 s. */
+  readonly watchStallMs?: number;
   /** `--request-timeout`, of which the head may take all and the body too; default 30 s. */
   readonly requestTimeoutMs?: number;
   /** `--max-requests-inflight`; default 400, watches and sessions not counted. */
@@ -144,12 +146,15 @@ function validate(options: ApiserverOptions): void {
 }
 
 function chainOptionsOf(registry: Registry, options: ApiserverOptions): RequestChainOptions {
-  const { tokenAuthFile, onProblem = () => {}, requestTimeoutMs, minRequestTimeoutMs } = options;
+  const { tokenAuthFile, onProblem = () => {}, requestTimeoutMs, minRequestTimeoutMs, watchStallMs } = options;
   const tokens = tokenAuthFile === undefined ? [] : [new TokenFile(tokenAuthFile, onProblem)];
   const authenticator = new Authenticator({ tokens, anonymousAuth: options.anonymousAuth ?? false });
   const authorizer = authorizerOf(registry, options);
   const body = requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs };
-  const watch = minRequestTimeoutMs === undefined ? {} : { minWatchMs: minRequestTimeoutMs };
+  const watch = {
+    ...(minRequestTimeoutMs === undefined ? {} : { minWatchMs: minRequestTimeoutMs }),
+    ...(watchStallMs === undefined ? {} : { stallMs: watchStallMs }),
+  };
   return {
     authenticator,
     authorizer,

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { ExecPathError } from '../common/errors.ts';
 import { refuseUpgrade } from '../httpstream/index.ts';
 import { sendError, setCommonHeaders } from './answer.ts';
-import { apiStatusOf, badRequest } from './api-error.ts';
+import { apiStatusOf, badRequest, methodNotAllowed } from './api-error.ts';
 import { type ConnectInfo, isConnect } from './authorization.ts';
 import type { ConnectHandler, ConnectRequest } from './connect-request.ts';
 import { InFlight } from './in-flight.ts';
@@ -79,6 +79,7 @@ export class RequestChain {
     const { info, query, user } = await passFilters(request, this.#options);
     trace.user = user.name;
     if (isConnect(info)) {
+      refuseMethod(request);
       // Refused for the same reasons as an upgrade, before it is said that one is missing.
       refuseDryRun(query);
       await this.#find(info, query);
@@ -111,6 +112,7 @@ export class RequestChain {
     const { info, query, user } = await passFilters(request, this.#options);
     trace.user = user.name;
     if (!isConnect(info)) throw badRequest('the path is none that takes upgrades');
+    refuseMethod(request);
     checkOrigin(request, this.#options.allowedOrigins);
     refuseDryRun(query);
     if (this.#closing.signal.aborted) throw stopping();
@@ -170,6 +172,11 @@ function refuse(socket: Socket, error: unknown, { auditId }: RequestTrace): void
     ['Cache-Control', 'no-cache, private'],
     ['X-Content-Type-Options', 'nosniff'],
   ]);
+}
+
+/** Streaming subresources are asked for by GET, or by POST from clients of SPDY. */
+function refuseMethod({ method }: IncomingMessage): void {
+  if (method !== 'GET' && method !== 'POST') throw methodNotAllowed();
 }
 
 function refuseDryRun(query: URLSearchParams): void {
