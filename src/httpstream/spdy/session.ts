@@ -1,8 +1,9 @@
 import type { Duplex } from 'node:stream';
-import { ExecPathError, ProtocolError, toError } from '../../common/errors.ts';
+import { ExecPathError, ProtocolError } from '../../common/errors.ts';
 import { CLOSE_LINGER_MS, type CloseReason, type Connection } from '../connection.ts';
 import { lingerAndDestroy } from '../linger.ts';
 import { FrameDecoder } from './decoder.ts';
+import { connectionLost, frameFailure, reasonOfGoAway, tookNothing } from './endings.ts';
 import { type Frame, goAwayStatus } from './frame.ts';
 import { IdleTimer } from './idle-timer.ts';
 import { Keepalive } from './keepalive.ts';
@@ -118,7 +119,7 @@ export class SpdySession implements Connection {
         cause: signal.reason,
       });
     }
-    if (this.#phase !== 'open') throw connectionOver('no stream can be opened on it');
+    if (this.#phase !== 'open') throw connectionLost('is over: no stream can be opened on it');
     if (!this.#outbox.isOpen) {
       throw new ExecPathError('ERR_STREAM_REFUSED', 'a server opens no stream before it has heard from the client');
     }
@@ -186,9 +187,7 @@ export class SpdySession implements Connection {
         if (this.#isOver) return;
       }
     } catch (thrown) {
-      const cause = toError(thrown);
-      const error =
-        cause instanceof ExecPathError ? cause : new ExecPathError('ERR_INTERNAL', cause.message, { cause });
+      const error = frameFailure(thrown);
       const status = error instanceof ProtocolError ? goAwayStatus.PROTOCOL_ERROR : goAwayStatus.INTERNAL_ERROR;
       this.#leave({ kind: 'lost', error }, status);
     }
@@ -214,7 +213,8 @@ export class SpdySession implements Connection {
         if (this.#keepalive.received(frame.id)) this.#outbox.echo(frame.id);
         return;
       case 'GOAWAY':
-        this.#gotGoAway(frame.status);
+        // It is the last frame of its direction: nothing is read after it.
+        this.#leave(reasonOfGoAway(frame.status), goAwayStatus.OK);
         return;
       // Nobody in the field acts on these.
       case 'HEADERS':
@@ -223,34 +223,18 @@ export class SpdySession implements Connection {
     }
   }
 
-  /** It is the last frame of its direction: nothing is read after it. */
-  #gotGoAway(status: number): void {
-    const message = `the peer ended the connection with GOAWAY status ${status}`;
-    this.#leave(
-      status === goAwayStatus.OK
-        ? { kind: 'clean', by: 'remote' }
-        : { kind: 'lost', error: new ExecPathError('ERR_CONNECTION_LOST', message) },
-      goAwayStatus.OK,
-    );
-  }
-
   #active(): void {
     this.#idle.touch();
     this.#options.onActivity?.();
   }
 
   readonly #onEnd = (): void => {
-    const where = this.#decoder.idle ? 'without a GOAWAY' : 'in the middle of a frame';
-    this.#lose(new ExecPathError('ERR_CONNECTION_LOST', `the connection ended ${where}`));
+    this.#lose(connectionLost(`ended ${this.#decoder.idle ? 'without a GOAWAY' : 'in the middle of a frame'}`));
   };
 
-  readonly #onError = (cause: Error): void => {
-    this.#lose(new ExecPathError('ERR_CONNECTION_LOST', `the connection was lost: ${cause.message}`, { cause }));
-  };
+  readonly #onError = (cause: Error): void => this.#lose(connectionLost(`was lost: ${cause.message}`, cause));
 
-  readonly #onClose = (): void => {
-    this.#lose(new ExecPathError('ERR_CONNECTION_LOST', 'the connection was closed without a GOAWAY'));
-  };
+  readonly #onClose = (): void => this.#lose(connectionLost('was closed without a GOAWAY'));
 
   async #closeGracefully(): Promise<void> {
     if (this.#phase === 'open') {
@@ -293,20 +277,11 @@ export class SpdySession implements Connection {
 
   /** Ends everything but the socket. */
   #stop(reason: CloseReason): void {
-    const error = reason.kind === 'lost' ? reason.error : connectionOver('it was closed');
+    const error = reason.kind === 'lost' ? reason.error : connectionLost('was closed');
     this.#idle.stop();
     this.#gate.release();
     this.#keepalive.stop(error);
     this.#streams.end(error);
     this.#socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
   }
-}
-
-function connectionOver(what: string): ExecPathError {
-  return new ExecPathError('ERR_CONNECTION_LOST', `the connection is over: ${what}`);
-}
-
-function tookNothing(): ExecPathError {
-  const message = 'the peer did not take the end of what was sent to it before the connection closed';
-  return new ExecPathError('ERR_CONNECTION_LOST', message);
 }
