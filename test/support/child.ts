@@ -99,6 +99,7 @@ export class BackgroundChild implements AsyncDisposable {
   readonly #name: string;
   readonly #watchers = new Set<() => void>();
   #log = '';
+  #isOver = false;
   /** Settles when the process is gone, never rejects. */
   readonly exited: Promise<{ exitCode: number | null; signal: NodeJS.Signals | null }>;
 
@@ -113,7 +114,11 @@ export class BackgroundChild implements AsyncDisposable {
       this.#append(String(error));
       return { exitCode: null, signal: null };
     });
-    void this.exited.then(() => this.#append(''));
+    // After `exit`, and after the last of its output.
+    this.#child.once('close', () => {
+      this.#isOver = true;
+      this.#append('');
+    });
   }
 
   get pid(): number {
@@ -123,10 +128,6 @@ export class BackgroundChild implements AsyncDisposable {
   /** The last MiB of stdout and stderr, in order of arrival. */
   get log(): string {
     return this.#log;
-  }
-
-  get #ended(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined;
   }
 
   /**
@@ -139,7 +140,7 @@ export class BackgroundChild implements AsyncDisposable {
     const look = (): void => {
       const match = pattern.exec(this.#log);
       if (match !== null) resolve(match);
-      else if (this.#ended) reject(new Error(`${this.#name} ended before ${pattern}: ${this.#log}`));
+      else if (this.#isOver) reject(new Error(`${this.#name} ended before ${pattern}: ${this.#log}`));
     };
     const guard = setTimeout(() => {
       reject(new Error(`${this.#name} did not print ${pattern} within ${deadlineMs} ms: ${this.#log}`));
