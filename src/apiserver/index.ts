@@ -2,7 +2,6 @@ export { apiStatusOf } from './api-error.ts';
 export type { ApiObject } from './api-object.ts';
 export { Authenticator } from './authentication.ts';
 export type * from './connect-request.ts';
-export * from './exec-route.ts';
 export { type ConnectEnd, createExecHandler } from './exec-route.ts';
 export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
 export * from './main.ts';
