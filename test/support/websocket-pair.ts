@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream';
 import { subprotocols } from '../../src/common/subprotocols.ts';
 import { ChannelSession, type ChannelSessionOptions } from '../../src/httpstream/websocket/session.ts';
 import { duplexPair } from './duplex-pair.ts';
+import { RawWebSocket } from './raw-websocket.ts';
 
 type SideOptions = Partial<Omit<ChannelSessionOptions, 'role' | 'protocol'>>;
 
@@ -60,6 +61,24 @@ export function serverSession(
 ): ChannelSession {
   const { protocol = subprotocols.v5, ...rest } = options;
   return new ChannelSession(socket, { role: 'server', protocol, readable: [0, 4], writable: [1, 2, 3], ...rest });
+}
+
+/** A server's session against a client that a test plays, frame by frame. */
+export function serverAgainstRaw(options: Parameters<typeof serverSession>[1] = {}): {
+  session: ChannelSession;
+  peer: RawWebSocket;
+} {
+  const [near, far] = duplexPair();
+  return { session: serverSession(far, options), peer: new RawWebSocket(near, 'client') };
+}
+
+/** A client's session against a server that a test plays, frame by frame. */
+export function clientAgainstRaw(options: Parameters<typeof clientSession>[1] = {}): {
+  session: ChannelSession;
+  peer: RawWebSocket;
+} {
+  const [near, far] = duplexPair();
+  return { session: clientSession(near, options), peer: new RawWebSocket(far, 'server') };
 }
 
 /** Two ends of one TCP connection on loopback; the caller owns them. */
