@@ -66,8 +66,14 @@ function start(endpoint: string): Promise<RunningKubelet> {
   });
 }
 
-async function ask(path: string, init: RequestInit = {}): Promise<{ status: number; text: string; headers: Headers }> {
-  const answer = await fetch(kubelet.url + path, { ...init, headers: { 'X-User': 'admin', ...init.headers } });
+async function ask(
+  path: string,
+  init: { method?: string; user?: string } = {},
+): Promise<{ status: number; text: string; headers: Headers }> {
+  const answer = await fetch(kubelet.url + path, {
+    method: init.method ?? 'GET',
+    headers: { 'X-User': init.user ?? 'admin' },
+  });
   return { status: answer.status, text: (await answer.text()).trimEnd(), headers: answer.headers };
 }
 
@@ -149,7 +155,7 @@ describe('the kubelet answers as upstream does', () => {
     expect(await refusal('/exec/default/web-n1/main?output=1', {})).toEqual([401, 'Unauthorized']);
     const text = 'Forbidden (user=guest, verb=create, resource=nodes, subresource(s)=[proxy])';
     expect(await refusal('/exec/default/web-n1/main?output=1', { 'X-User': 'guest' })).toEqual([403, text]);
-    expect(await ask('/pods', { headers: { 'X-User': 'guest' } })).toMatchObject({
+    expect(await ask('/pods', { user: 'guest' })).toMatchObject({
       status: 403,
       text: 'Forbidden (user=guest, verb=get, resource=nodes, subresource(s)=[pods proxy])',
     });
