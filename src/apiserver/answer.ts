@@ -1,11 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { apiStatusOf, type StatusDetails } from './api-error.ts';
 
-/** A text that says what a person needs to know; kubectl prints it behind `Warning:`. */
-export function addWarning(response: ServerResponse, text: string): void {
-  response.appendHeader('Warning', `299 - ${JSON.stringify(text.replaceAll(/[^\x20-\x7e]/g, '?'))}`);
-}
-
 /** What stands on every answer of the API. */
 export function setCommonHeaders(response: ServerResponse, auditId: string): void {
   response.setHeader('Audit-Id', auditId);

@@ -282,4 +282,18 @@ describe('an upgrade of anything else', () => {
     expect(statusIn(await answerOf(await ask('/%zz'))).line).toBe('HTTP/1.1 404 Not Found');
     expect(statusIn(await answerOf(await ask('/api/v1/pods/%zz'))).line).toBe('HTTP/1.1 400 Bad Request');
   });
+
+  it('right behind another request ends the connection, and nothing else', async () => {
+    const auth = `Host: x\r\nAuthorization: Bearer ${testTokens.admin}\r\n`;
+    for (const path of ['/version', execPath]) {
+      const socket = await world.connect();
+      sockets.push(socket);
+      const upgrade = `GET ${path} HTTP/1.1\r\n${auth}Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n`;
+      const gone = once(socket, 'close');
+      socket.write(`GET /api/v1/pods?watch=true HTTP/1.1\r\n${auth}\r\n${upgrade}`);
+      socket.resume();
+      await gone;
+    }
+    expect(await world.call('/healthz')).toMatchObject({ status: 200 });
+  });
 });

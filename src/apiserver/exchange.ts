@@ -10,6 +10,6 @@ export interface Exchange {
   readonly query: URLSearchParams;
   readonly user: User;
   readonly auditId: string;
-  /** Aborts when the client is gone or the server begins to close. */
+  /** Aborts when the client is gone; for a watch also when the server begins to close. */
   readonly signal: AbortSignal;
 }

@@ -26,14 +26,11 @@ export class PathRoutes {
     answer();
   }
 
-  #healthAnswer({ response, query, signal }: Exchange, path: string): (() => void) | undefined {
+  #healthAnswer({ response, query }: Exchange, path: string): (() => void) | undefined {
     const check = healthPaths.find((one) => path === one || path.startsWith(`${one}/`));
     if (check === undefined) return undefined;
     if (path !== check) return path === `${check}/ping` ? () => sendText(response, 200, 'ok') : undefined;
     const name = check.slice(1);
-    if (signal.aborted && check === '/readyz') {
-      return () => sendText(response, 500, `[+]ping ok\n[-]shutdown failed: reason withheld\n${name} check failed\n`);
-    }
     return () => sendText(response, 200, query.has('verbose') ? `[+]ping ok\n${name} check passed\n` : 'ok');
   }
 

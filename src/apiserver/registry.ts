@@ -1,3 +1,4 @@
+import { ExecPathError } from '../common/errors.ts';
 import type { ListMeta, ResourceType } from '../kubeapi/index.ts';
 import { alreadyExists, forbidden, notFound, staleVersion } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
@@ -37,6 +38,9 @@ export interface UpdateOptions extends WriteOptions {
 
 /** How often a change is computed anew because somebody else wrote in between. */
 const MAX_UPDATE_ATTEMPTS = 16;
+
+/** The largest object, in characters of its JSON: as much as a body may have. */
+const MAX_OBJECT_CHARS = 3 * 1024 * 1024;
 
 /** Store entries read at a time for a page that selectors thin out. */
 const SCAN_ENTRIES = 1000;
@@ -143,7 +147,10 @@ export class Registry {
       if (entry !== undefined) throw alreadyExists(resource, address.name);
       return withRevision(object, revision);
     }
-    const result = await this.#store.put(key, encodeObject(object), { expectedRevision: 0, ...ttlOf(resource) });
+    const result = await this.#store.put(key, encodeBounded(resource, object), {
+      expectedRevision: 0,
+      ...ttlOf(resource),
+    });
     if (!result.written) throw alreadyExists(resource, address.name);
     return decodeObject(resource, result.entry);
   }
@@ -174,7 +181,7 @@ export class Registry {
         continue;
       }
       const options_ = { expectedRevision: entry.modRevision, ...ttlOf(resource) };
-      const result = await this.#store.put(key, encodeObject(next), options_);
+      const result = await this.#store.put(key, encodeBounded(resource, next), options_);
       if (result.written) return decodeObject(resource, result.entry);
     }
     throw staleVersion(resource, address.name);
@@ -248,6 +255,17 @@ export class Registry {
       throw forbidden(namespaceResource, name, `it still has ${resource.plural}; delete those first`);
     }
   }
+}
+
+/** A patch may be small and make a large object. @throws ExecPathError ERR_BODY_TOO_LARGE */
+function encodeBounded(resource: Resource, object: ApiObject): string {
+  const text = encodeObject(object);
+  if (text.length <= MAX_OBJECT_CHARS) return text;
+  throw new ExecPathError(
+    'ERR_BODY_TOO_LARGE',
+    `${resource.singular} "${object.metadata.name}" would have ${text.length} characters: the limit is ${MAX_OBJECT_CHARS}`,
+    { hop: 'apiserver' },
+  );
 }
 
 function ttlOf(resource: Resource): { ttlMs?: number } {

@@ -53,11 +53,17 @@ export class RequestChain {
         if (!request.complete) response.shouldKeepAlive = false;
         sendError(response, error);
       })
+      // Nothing that goes wrong with one request may end the process.
+      .catch(() => response.destroy())
       .finally(() => trace.end(response.statusCode));
   }
 
   /** For the server's `upgrade` event. */
   onUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    if (isAnswering(socket, request)) {
+      socket.destroy();
+      return;
+    }
     const info = infoOf(request);
     if (info === undefined || !isConnect(info)) {
       this.onRequest(request, responseOn(socket, request));
@@ -65,14 +71,16 @@ export class RequestChain {
     }
     const trace = new RequestTrace(request);
     const writtenBefore = socket.bytesWritten;
-    void this.#connect(request, { socket, head, trace }).then(
-      () => trace.end(101),
-      (error: unknown) => {
-        if (socket.bytesWritten === writtenBefore) refuse(socket, error, trace);
-        else socket.destroy();
-        trace.end(apiStatusOf(error).code);
-      },
-    );
+    void this.#connect(request, { socket, head, trace })
+      .then(
+        () => trace.end(101),
+        (error: unknown) => {
+          if (socket.bytesWritten === writtenBefore) refuse(socket, error, trace);
+          else socket.destroy();
+          trace.end(apiStatusOf(error).code);
+        },
+      )
+      .catch(() => socket.destroy());
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse, trace: RequestTrace): Promise<void> {
@@ -152,6 +160,18 @@ function infoOf(request: IncomingMessage): RequestInfo | undefined {
     return requestInfoOf(request.method ?? '', parseTarget(request.url ?? ''));
   } catch {
     return undefined;
+  }
+}
+
+/** A request that came right behind another one: that one's answer would end up within the new protocol. */
+function isAnswering(socket: Socket, request: IncomingMessage): boolean {
+  const probe = new ServerResponse(request);
+  try {
+    probe.assignSocket(socket);
+    probe.detachSocket(socket);
+    return false;
+  } catch {
+    return true;
   }
 }
 
