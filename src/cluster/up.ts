@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createExecHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
 import { ExecPathError, toError } from '../common/errors.ts';
@@ -120,8 +122,17 @@ async function start(
   return { server, kubeconfig, kubeletUrl: kubelet.url, containerRuntimeEndpoint, close, [Symbol.asyncDispose]: close };
 }
 
+/** Unix socket paths end at 107 bytes on Linux, 103 elsewhere. */
+const MAX_SOCKET_PATH_BYTES = 100;
+
 async function ownRuntime(stateDir: string, closers: (() => unknown)[]): Promise<string> {
-  const runtime = await startRuntime({ stateDir: join(stateDir, 'runtime') });
+  let socketPath = join(stateDir, 'runtime', 'runtime.sock');
+  if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
+    const folder = await mkdtemp(join(tmpdir(), 'podwire-'));
+    closers.push(() => rm(folder, { recursive: true, force: true }));
+    socketPath = join(folder, 'runtime.sock');
+  }
+  const runtime = await startRuntime({ stateDir: join(stateDir, 'runtime'), socketPath });
   closers.push(() => runtime.close());
   return runtime.endpoints[0] ?? '';
 }
