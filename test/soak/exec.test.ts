@@ -5,6 +5,7 @@ import { terminalInterop } from '../interop/terminal-suite.ts';
 import { findKubectl, kubectlVersions } from '../support/find-peer.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { describeWithPeer } from '../support/peer.ts';
+import { PodwireExec } from '../support/podwire.ts';
 
 // The interop suite at full size: 1 GiB, 200 sessions at once, every kubectl at hand, both runtimes.
 
@@ -26,5 +27,14 @@ describeWithPeer(['kubectl', 'tmux', 'containerd'], 'every kubectl and container
     );
     execInterop(`kubectl ${version} → hops → containerd`, makeTarget, streamingServerDoes, scale);
     terminalInterop(`kubectl ${version} → hops → containerd`, makeTarget);
+  }
+});
+
+describeWithPeer('containerd', 'podwire exec', () => {
+  for (const transport of ['websocket', 'spdy'] as const) {
+    const makeClient = (kubeconfig: string): PodwireExec => new PodwireExec(kubeconfig, transport);
+    execInterop(`podwire exec over ${transport} → hops → our runtime`, hopsTarget('host', makeClient), {}, scale);
+    const makeTarget = hopsTarget('containerd', makeClient);
+    execInterop(`podwire exec over ${transport} → hops → containerd`, makeTarget, streamingServerDoes, scale);
   }
 });
