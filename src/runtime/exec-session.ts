@@ -52,6 +52,8 @@ export async function runExecSession(session: ServerSession, options: ExecSessio
   const first = await Promise.race([process.exited, left]);
   if (first === 'left') {
     await process.hangUp(options.hangUpGraceMs ?? HANG_UP_GRACE_MS);
+    // Output that nobody takes any more would keep its pipe open for good.
+    await process[Symbol.asyncDispose]();
     return failed(new ExecPathError('ERR_CONNECTION_LOST', 'the client left, so the command was ended'));
   }
   await process.drained(options.drainAfterExitMs ?? DRAIN_AFTER_EXIT_MS);
