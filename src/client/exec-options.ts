@@ -25,8 +25,15 @@ export interface SessionDeadlines {
   readonly upgradeTimeoutMs?: number | undefined;
   /** Time between our pings, 0 for none. Default 5 s. */
   readonly pingIntervalMs?: number | undefined;
+  /** From asking for a stream over SPDY to the server's confirmation. Default 30 s. */
+  readonly streamTimeoutMs?: number | undefined;
   /** How long a server that is pinged may be silent, 0 for ever. Default 60 s. */
   readonly keepaliveTimeoutMs?: number | undefined;
+  /**
+   * How long nothing may be typed or read, 0 for ever, which is the default: servers have a limit of their own, 4 h as a
+   * rule. It is the one deadline that also counts while a command leaves its stdin unread, when silence proves nothing.
+   */
+  readonly idleTimeoutMs?: number | undefined;
 }
 
 export interface ExecOptions extends ServerOptions, SessionDeadlines {

@@ -46,7 +46,9 @@ export async function exec(options: ExecOptions): Promise<ExecSession> {
       dialTimeoutMs: options.dialTimeoutMs,
       upgradeTimeoutMs: options.upgradeTimeoutMs,
       pingIntervalMs: options.pingIntervalMs,
+      streamTimeoutMs: options.streamTimeoutMs,
       keepaliveTimeoutMs: options.keepaliveTimeoutMs,
+      idleTimeoutMs: options.idleTimeoutMs,
     },
   );
   return startSession(set, { api, sessionId, container, size: tty ? size : undefined, signal });

@@ -87,7 +87,7 @@ async function overWebSocket({ api, request, url, options }: Attempt, headers: R
     readable: [...(request.stdout ? [stdout] : []), ...(request.stderr && !request.tty ? [stderr] : []), error],
     writable: [...(request.stdin ? [stdin] : []), ...(request.tty ? [resize] : [])],
     ...answerOptions(options),
-    ...keepalive(options),
+    ...deadlines(options),
   });
   return channelStreamSet(session, request);
 }
@@ -99,7 +99,7 @@ async function overSpdy({ api, request, url, options }: Attempt, headers: RawHea
     headers: [['Host', url.host], ...headers],
     protocols: spdyOffer,
     ...answerOptions(options),
-    session: keepalive(options),
+    session: deadlines(options),
   });
   try {
     return await openStreamSet(session, protocol, request, signalOf(options));
@@ -122,12 +122,16 @@ function signalOf({ signal }: OpenSessionOptions): { signal?: AbortSignal } {
   return signal === undefined ? {} : { signal };
 }
 
-function keepalive({ pingIntervalMs, keepaliveTimeoutMs }: SessionDeadlines): {
+function deadlines({ pingIntervalMs, keepaliveTimeoutMs, idleTimeoutMs, streamTimeoutMs }: SessionDeadlines): {
   pingIntervalMs?: number;
   keepaliveTimeoutMs?: number;
+  idleTimeoutMs?: number;
+  streamTimeoutMs?: number;
 } {
   return {
     ...(pingIntervalMs === undefined ? {} : { pingIntervalMs }),
     ...(keepaliveTimeoutMs === undefined ? {} : { keepaliveTimeoutMs }),
+    ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }),
+    ...(streamTimeoutMs === undefined ? {} : { streamTimeoutMs }),
   };
 }
