@@ -5,14 +5,14 @@ import { descriptors, processesWith } from './process-table.ts';
 export interface Holdings {
   /** Command lines of living processes with the marker. */
   readonly processes: readonly string[];
-  /** Open descriptors that are not sockets. */
+  /** Open descriptors that are not sockets, without `/dev/null`, which programs open once and keep. */
   readonly files: number;
   readonly sockets: number;
 }
 
 /** Counts what `pid` holds, and the processes whose command line or environment has `marker`. */
 export function holdings(pid: number, marker?: string): Holdings {
-  const open = descriptors(pid);
+  const open = descriptors(pid).filter((target) => target !== '/dev/null');
   const sockets = open.filter((target) => target.startsWith('socket:')).length;
   return {
     processes: marker === undefined ? [] : processesWith(marker).map(({ command }) => command),

@@ -40,6 +40,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #target: { readonly host: string; readonly port: number };
   readonly #links = new Set<Link>();
   #fault: Fault | undefined;
+  #strikes = 0;
 
   private constructor(target: { readonly host: string; readonly port: number }) {
     this.#target = target;
@@ -61,6 +62,11 @@ export class TcpProxy implements AsyncDisposable {
   /** Connections that live now. */
   get connections(): number {
     return this.#links.size;
+  }
+
+  /** How often a fault has happened, over all connections. */
+  get strikes(): number {
+    return this.#strikes;
   }
 
   /** From now on each new connection meets `fault`; undefined for none. */
@@ -87,7 +93,7 @@ export class TcpProxy implements AsyncDisposable {
 
   #relay(client: Socket): void {
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
-    const link = new Link(client, server, this.#fault);
+    const link = new Link(client, server, this.#fault, () => (this.#strikes += 1));
     this.#links.add(link);
     void link.closed.then(() => this.#links.delete(link));
   }
@@ -99,11 +105,14 @@ class Link {
   readonly #sockets: readonly [Socket, Socket];
   readonly #gates: readonly FaultGate[];
 
-  constructor(client: Socket, server: Socket, fault: Fault | undefined) {
+  constructor(client: Socket, server: Socket, fault: Fault | undefined, onStrike: () => void) {
     this.#sockets = [client, server];
     const gate = (direction: Direction): FaultGate => {
       const isHere = fault?.direction === direction;
-      return new FaultGate(isHere ? fault.at : Number.POSITIVE_INFINITY, () => this.#strike(fault?.kind, direction));
+      return new FaultGate(isHere ? fault.at : Number.POSITIVE_INFINITY, () => {
+        onStrike();
+        this.#strike(fault?.kind, direction);
+      });
     };
     const [up, down] = [gate('up'), gate('down')];
     this.#gates = [up, down];

@@ -1,0 +1,24 @@
+import type { HopLimits } from '../../../src/httpstream/index.ts';
+
+/**
+ * The named deadlines of every hop and of the client, short enough for a test to wait for them. Their defaults are 5 s
+ * for pings, 60 s for silence, 30 s for heads, upgrades and streams, 10 s for the linger, 4 h for idleness.
+ */
+export const shortLimits = {
+  headersTimeoutMs: 2_000,
+  pingIntervalMs: 100,
+  keepaliveTimeoutMs: 1_500,
+  idleTimeoutMs: 4_000,
+  upgradeTimeoutMs: 2_000,
+  streamTimeoutMs: 2_000,
+  lingerMs: 500,
+} as const satisfies Required<HopLimits>;
+
+/** From hang-up to kill, in ms. */
+export const SHORT_GRACE_MS = 400;
+
+/**
+ * Every deadline of the path one after the other, and CLOSE_LINGER_MS, which has no flag. Whatever has not happened after
+ * that never will; twice the sum, for a machine that does other things meanwhile.
+ */
+export const SETTLE_MS = 2 * (2_500 + 1_500 + 4_000 + 2_000 + 2_000 + 500 + 10_000);
