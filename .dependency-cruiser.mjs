@@ -2,7 +2,7 @@
 const rows = [
   ['common'],
   ['httpstream', 'cri', 'kubeapi', 'pki'],
-  ['remotecommand', 'portforward'],
+  ['remotecommand', 'portforward', 'identity'],
   ['client', 'webterminal', 'apiserver', 'kubelet', 'runtime'],
   ['cluster'],
   ['cli'],

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { anonymousUser, authenticatedUser } from '../identity/index.ts';
 import { pods } from '../kubeapi/index.ts';
 import type { ApiObject } from './api-object.ts';
 import { type Authorizer, alwaysAllow, attributesOf, firstOpinionOf, refusalText } from './authorization.ts';
@@ -9,7 +10,6 @@ import { nodeAuthorizer } from './node-authorizer.ts';
 import { Registry } from './registry.ts';
 import { parseTarget, type ResourceRequest, requestInfoOf } from './request-info.ts';
 import { allResources } from './resources.ts';
-import { anonymousUser, authenticatedUser } from './user.ts';
 
 const admin = authenticatedUser('admin', ['system:masters']);
 const bob = authenticatedUser('bob', ['dev']);

@@ -1,6 +1,6 @@
+import type { User } from '../identity/index.ts';
 import type { ConnectSubresource } from './connect-request.ts';
 import type { RequestInfo, ResourceRequest } from './request-info.ts';
-import type { User } from './user.ts';
 
 /** `no-opinion` leaves it to the next authorizer; when none says `allow`, the request is refused. */
 export interface Decision {

@@ -1,6 +1,6 @@
+import { AUTHENTICATED_GROUP, MASTERS_GROUP, type User } from '../identity/index.ts';
 import { type Authorizer, everything, noOpinion, type PathRule, type ResourceRule } from './authorization.ts';
 import type { RequestInfo } from './request-info.ts';
-import { AUTHENTICATED_GROUP, MASTERS_GROUP, type User } from './user.ts';
 
 /** What monitoring and load balancers read, signed in or not. */
 const publicPaths = ['/healthz', '/livez', '/readyz', '/version', '/version/'];

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { User } from '../identity/index.ts';
 import type { PodLocation } from './pod-location.ts';
 import type { Registry } from './registry.ts';
-import type { User } from './user.ts';
 
 /** The subresources of a pod that take an upgraded connection. */
 export type ConnectSubresource = 'exec' | 'attach' | 'portforward';

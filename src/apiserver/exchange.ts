@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { User } from '../identity/index.ts';
 import type { RequestInfo } from './request-info.ts';
-import type { User } from './user.ts';
 
 /** One request that has passed authentication and authorization, and its answer. */
 export interface Exchange {

@@ -18,8 +18,16 @@ export interface ConnectEnd {
   readonly bytesDown?: number;
 }
 
-/** What the user's credentials for this hop looked like; they end here. */
-const spentHeaders = ['authorization', 'cookie', 'x-remote-user', 'x-remote-group', 'x-remote-uid', 'impersonate-user'];
+/** What this hop has checked and used up: the user's credentials, and the page that a browser shows. */
+const spentHeaders = [
+  'origin',
+  'authorization',
+  'cookie',
+  'x-remote-user',
+  'x-remote-group',
+  'x-remote-uid',
+  'impersonate-user',
+];
 
 /**
  * Serves `pods/NAME/exec` by GET and POST: finds the kubelet, then relays bytes. Only a v5 WebSocket for a node that

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { authenticatedUser, replaceHeader, type User } from '../identity/index.ts';
 import { badRequest } from './api-error.ts';
 import { FieldSelector } from './field-selector.ts';
-import { replaceHeader } from './request-headers.ts';
 import type { ResourceRequest } from './request-info.ts';
-import { authenticatedUser, type User } from './user.ts';
 
 const PREFIX = 'impersonate-';
 const EXTRA_PREFIX = 'impersonate-extra-';

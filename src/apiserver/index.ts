@@ -1,6 +1,5 @@
 export { apiStatusOf } from './api-error.ts';
 export type { ApiObject } from './api-object.ts';
-export { Authenticator } from './authentication.ts';
 export type * from './connect-request.ts';
 export { type ConnectEnd, createExecHandler } from './exec-route.ts';
 export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
@@ -11,4 +10,3 @@ export { Registry } from './registry.ts';
 export { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 export { allResources } from './resources.ts';
 export type * from './store.ts';
-export * from './user.ts';

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { ExecPathError } from '../common/errors.ts';
 import { type Listener, listen, type TlsSource } from '../httpstream/index.ts';
+import { Authenticator, TokenFile } from '../identity/index.ts';
 import type { NodeAddressType } from '../kubeapi/index.ts';
 import { ReloadingTls } from '../pki/index.ts';
-import { Authenticator } from './authentication.ts';
 import { type Authorizer, alwaysAllow, firstOpinionOf } from './authorization.ts';
 import { builtinAuthorizer } from './builtin-authorizer.ts';
 import type { ConnectHandler } from './connect-request.ts';
@@ -17,7 +17,6 @@ import { RequestChain, type RequestChainOptions } from './request-chain.ts';
 import { allResources } from './resources.ts';
 import { ReviewRoutes } from './review-routes.ts';
 import type { Store } from './store.ts';
-import { TokenFile } from './token-file.ts';
 
 const LOOPBACK = '127.0.0.1';
 
@@ -148,7 +147,7 @@ function validate(options: ApiserverOptions): void {
 function chainOptionsOf(registry: Registry, options: ApiserverOptions): RequestChainOptions {
   const { tokenAuthFile, onProblem = () => {}, requestTimeoutMs, minRequestTimeoutMs, watchStallMs } = options;
   const tokens = tokenAuthFile === undefined ? [] : [new TokenFile(tokenAuthFile, onProblem)];
-  const authenticator = new Authenticator({ tokens, anonymousAuth: options.anonymousAuth ?? false });
+  const authenticator = new Authenticator({ tokens, anonymousAuth: options.anonymousAuth ?? false, hop: 'apiserver' });
   const authorizer = authorizerOf(registry, options);
   const body = requestTimeoutMs === undefined ? {} : { timeoutMs: requestTimeoutMs };
   const watch = {

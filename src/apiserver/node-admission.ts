@@ -1,8 +1,8 @@
+import { nodeNameOf, type User } from '../identity/index.ts';
 import { forbidden } from './api-error.ts';
 import { type ApiObject, isSameJson, textAt } from './api-object.ts';
 import type { UpdateScope } from './object-rules.ts';
 import type { Resource } from './resource.ts';
-import { nodeNameOf, type User } from './user.ts';
 
 /** What is about to be written. */
 export interface Write {

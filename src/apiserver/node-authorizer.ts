@@ -1,8 +1,8 @@
+import { nodeNameOf } from '../identity/index.ts';
 import { NODE_LEASE_NAMESPACE, pods } from '../kubeapi/index.ts';
 import { type Authorizer, type Decision, noOpinion } from './authorization.ts';
 import type { Registry } from './registry.ts';
 import type { ResourceRequest } from './request-info.ts';
-import { nodeNameOf } from './user.ts';
 
 const allow: Decision = { verdict: 'allow', reason: '' };
 const refuse = (reason: string): Decision => ({ verdict: 'no-opinion', reason });

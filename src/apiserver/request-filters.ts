@@ -1,11 +1,10 @@
 import type { IncomingMessage } from 'node:http';
 import { ExecPathError } from '../common/errors.ts';
+import type { Authenticator, User } from '../identity/index.ts';
 import { ApiError, forbidden } from './api-error.ts';
-import type { Authenticator } from './authentication.ts';
 import { type Authorizer, attributesOf, refusalText } from './authorization.ts';
 import { takeImpersonation } from './impersonation.ts';
 import { parseTarget, type RequestInfo, type RequestTarget, requestInfoOf } from './request-info.ts';
-import type { User } from './user.ts';
 
 export interface FilterOptions {
   readonly authenticator: Authenticator;

@@ -1,7 +1,8 @@
+import type { User } from '../identity/index.ts';
+import { type Authenticator } from '../identity/index.ts';
 import { sendJson } from './answer.ts';
 import { badRequest, methodNotAllowed, unknownPath } from './api-error.ts';
 import { isJsonObject, type JsonObject, textAt, valueAt } from './api-object.ts';
-import { type Authenticator } from './authentication.ts';
 import { type Authorizer, attributesOf } from './authorization.ts';
 import type { Exchange } from './exchange.ts';
 import { FieldSelector } from './field-selector.ts';
@@ -16,7 +17,6 @@ import {
   subjectAccessReview,
   tokenReview,
 } from './review-kinds.ts';
-import type { User } from './user.ts';
 
 export interface ReviewRouteOptions {
   readonly authenticator: Authenticator;

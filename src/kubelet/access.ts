@@ -1,15 +1,10 @@
 import type { IncomingMessage } from 'node:http';
+import type { User } from '../identity/index.ts';
 import type { Route } from './routes.ts';
 import { nodeSubresources } from './routes.ts';
 
-/** Who asks, as a certificate or token says. */
-export interface User {
-  readonly name: string;
-  readonly groups: readonly string[];
-}
-
 /** @throws ExecPathError ERR_UNAUTHORIZED for somebody who did not say who it is */
-export type Authenticate = (request: IncomingMessage) => Promise<User>;
+export type Authenticate = (request: IncomingMessage) => Promise<Pick<User, 'name' | 'groups'>>;
 
 /** What is asked of the node; one of the subresources suffices. */
 export interface NodeAccess {
@@ -17,7 +12,7 @@ export interface NodeAccess {
   readonly subresources: readonly string[];
 }
 
-export type Authorize = (user: User, access: NodeAccess) => Promise<boolean>;
+export type Authorize = (user: Pick<User, 'name' | 'groups'>, access: NodeAccess) => Promise<boolean>;
 
 const verbs: Readonly<Record<string, NodeAccess['verb']>> = {
   POST: 'create',
@@ -36,6 +31,6 @@ export function accessOf(route: Route, method: string): NodeAccess {
 }
 
 /** The 403's text. */
-export function forbiddenText(user: User, access: NodeAccess): string {
+export function forbiddenText(user: Pick<User, 'name'>, access: NodeAccess): string {
   return `Forbidden (user=${user.name}, verb=${access.verb}, resource=nodes, subresource(s)=[${access.subresources.join(' ')}])`;
 }

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { toError } from '../common/errors.ts';
 import type { CriClient } from '../cri/index.ts';
 import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
+import { checkOrigin } from '../identity/index.ts';
 import { type Authenticate, type Authorize, accessOf, forbiddenText } from './access.ts';
 import { kubeletAnswer, runningContainer, serveExec } from './exec-route.ts';
 import { methodsOf, parseRoute, type Route } from './routes.ts';
@@ -81,6 +82,7 @@ class KubeletServer {
   async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => {});
     try {
+      checkOrigin(request, []);
       const admission = await this.#admit(request);
       if (!admission.admitted) {
         refuseUpgrade(socket, admission.status, admission.text, admission.headers);

@@ -161,6 +161,14 @@ describe('the kubelet answers as upstream does', () => {
     });
   });
 
+  it('refuses pages of browsers: they come through an apiserver, which knows whom to allow', async () => {
+    const [status, text] = await refusal('/exec/default/web-n1/main?output=1', {
+      'X-User': 'admin',
+      Origin: 'https://evil.example',
+    });
+    expect([status, text]).toEqual([403, expect.stringContaining('"https://evil.example" may not open sessions here')]);
+  });
+
   it('names the methods that a path takes', async () => {
     const answer = await ask('/pods', { method: 'POST' });
     expect(answer).toMatchObject({ status: 405, text: 'Method Not Allowed' });

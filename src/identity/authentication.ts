@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { ExecPathError } from '../common/errors.ts';
+import { ExecPathError, type Hop } from '../common/errors.ts';
 import { isWebSocketUpgrade, offeredProtocols, takeBearerToken } from '../httpstream/index.ts';
 import { replaceHeader } from './request-headers.ts';
 import { anonymousUser, authenticatedUser, type User } from './user.ts';
@@ -16,6 +16,8 @@ export interface AuthenticationOptions {
   readonly tokens: readonly TokenSource[];
   /** `--anonymous-auth`: callers without credentials are `system:anonymous`. Wrong credentials are refused all the same. */
   readonly anonymousAuth: boolean;
+  /** Who asks for credentials, for errors. */
+  readonly hop: Hop;
 }
 
 /** Finds out who makes a request: client certificate, bearer token, token as a WebSocket subprotocol, or nobody. */
@@ -41,7 +43,7 @@ export class Authenticator {
     }
     const saidNothing = token === undefined && certificate === undefined && !request.headers.authorization;
     if (saidNothing && this.#options.anonymousAuth) return anonymousUser;
-    throw new ExecPathError('ERR_UNAUTHORIZED', 'Unauthorized', { hop: 'apiserver' });
+    throw new ExecPathError('ERR_UNAUTHORIZED', 'Unauthorized', { hop: this.#options.hop });
   }
 
   /** For token reviews too. */

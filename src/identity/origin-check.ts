@@ -18,7 +18,6 @@ export function checkOrigin({ headers }: IncomingMessage, allowed: readonly RegE
   throw new ExecPathError(
     'ERR_FORBIDDEN',
     `a page of ${JSON.stringify(origin)} may not open sessions here: --cors-allowed-origins does not name it`,
-    { hop: 'apiserver' },
   );
 }
 
