@@ -136,7 +136,4 @@ for program in kubectl crictl critest; do
   have "$program" || [ -x "$peers/$program" ] || missing="$missing $program"
 done
 [ -x "$peers/kubectl-1.20" ] || missing="$missing kubectl-1.20"
-if [ -n "$missing" ]; then
-  say "missing:$missing"
-  exit 1
-fi
+if [ -n "$missing" ]; then say "missing:$missing"; fi

@@ -56,6 +56,10 @@ export class PodwireHop implements AsyncDisposable {
     return this.#child.exited;
   }
 
+  signal(name: NodeJS.Signals): void {
+    this.#child.signal(name);
+  }
+
   /** SIGTERM: a clean stop. */
   stop(): Promise<void> {
     return this.#child.stop();
