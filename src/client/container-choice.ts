@@ -24,7 +24,7 @@ const DEFAULT_CONTAINER_ANNOTATION = 'kubectl.kubernetes.io/default-container';
 export async function findPod(
   api: Transport,
   { namespace, pod: name }: PodName,
-  options: { readonly signal?: AbortSignal | undefined } = {},
+  options: { readonly signal?: AbortSignal | undefined; readonly timeoutMs?: number | undefined } = {},
 ): Promise<Pod> {
   const client = new KubeClient(api);
   try {

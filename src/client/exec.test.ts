@@ -13,7 +13,7 @@ import { type ExecOptions, type ExecSession, exec } from './index.ts';
 
 const cleanups: AsyncDisposable[] = [];
 afterEach(async () => {
-  for (const item of cleanups.splice(0).reverse()) await item[Symbol.asyncDispose]();
+  for (const item of cleanups.splice(0).toReversed()) await item[Symbol.asyncDispose]();
 });
 
 async function start(options: ExecServerOptions = {}): Promise<ExecServer> {

@@ -1,0 +1,156 @@
+import { join } from 'node:path';
+import type { ApiserverOptions, ConnectEnd, KubeletDialerOptions } from '../apiserver/index.ts';
+import { ExecPathError } from '../common/errors.ts';
+import type { NodeAddressType } from '../kubeapi/index.ts';
+import { accessFlags, limitFlags, nodeFlags, servingFlags } from './apiserver-flags.ts';
+import { defineCommand } from './command.ts';
+import type { FlagValues } from './flag.ts';
+import { withoutUndefined } from './given-options.ts';
+import type { Io } from './io.ts';
+import type { OwnCertificates } from './own-certificates.ts';
+import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
+import { stateFolder } from './state-folder.ts';
+import { UsageError } from './usage-error.ts';
+
+const flags = { ...servingFlags, ...accessFlags, ...nodeFlags, ...limitFlags } as const;
+
+type Values = FlagValues<typeof flags>;
+
+interface ApiserverCommandOptions {
+  readonly args: readonly string[];
+  readonly values: Values;
+  readonly certDir: string;
+}
+
+export const apiserverCommand = defineCommand({
+  name: 'apiserver',
+  summary: 'Hop 2: the part of the Kubernetes API that exec needs',
+  usage: '[flags]',
+  description: `
+Serves namespaces, pods, nodes, leases, events and reviews, and relays pods/exec to kubelets. Objects live in
+the memory of this process. Without --tls-cert-file it makes an authority of its own and prints the path of a
+kubeconfig. Prints "ready" with its address when it listens.`,
+  examples: [
+    { about: 'on loopback, with certificates of its own', line: 'podwire apiserver' },
+    {
+      about: 'with your certificates',
+      line: 'podwire apiserver --bind-address 10.0.0.1 --tls-cert-file s.crt --tls-private-key-file s.key --client-ca-file ca.crt',
+    },
+  ],
+  groups: [
+    { title: 'Serving', flags: servingFlags },
+    { title: 'Who may call', flags: accessFlags },
+    { title: 'Kubelets', flags: nodeFlags },
+    { title: 'Limits', flags: limitFlags },
+  ],
+  flags,
+  complete: ({ args, values }, io): ApiserverCommandOptions => ({
+    args,
+    values,
+    certDir: values['cert-dir'] ?? join(stateFolder(io), 'apiserver'),
+  }),
+  validate: ({ args, values }) => {
+    if (args.length > 0) throw new UsageError(`apiserver takes no argument, got ${JSON.stringify(args[0])}`);
+    if ((values['tls-cert-file'] === undefined) !== (values['tls-private-key-file'] === undefined)) {
+      throw new UsageError('--tls-cert-file and --tls-private-key-file go together: give both or none');
+    }
+    const types = values['kubelet-preferred-address-types'];
+    const strange = types.find((type) => !(addressTypes as readonly string[]).includes(type));
+    if (strange !== undefined) {
+      throw new UsageError(
+        `--kubelet-preferred-address-types has ${JSON.stringify(strange)}: there are ${addressTypes.join(', ')}`,
+      );
+    }
+  },
+  run: (options, io) => serveUntilStopped(io, () => serve(options, io)),
+});
+
+const addressTypes: readonly NodeAddressType[] = ['Hostname', 'InternalDNS', 'InternalIP', 'ExternalDNS', 'ExternalIP'];
+
+async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Promise<ServedHop> {
+  const { startApiserver } = await import('../apiserver/index.ts');
+  const { ownCertificates, writeAdminKubeconfig } = await import('./own-certificates.ts');
+  const { renewRegularly } = await import('../pki/index.ts');
+  const onProblem = ({ message }: Error): void => void io.err.write(`podwire apiserver: ${message}\n`);
+  const issue = (): Promise<OwnCertificates> =>
+    ownCertificates(certDir, { hop: 'apiserver', hosts: [values['bind-address'] ?? ''] });
+  const own = values['tls-cert-file'] === undefined ? await issue() : undefined;
+  const renewal = own && renewRegularly(issue, { onError: onProblem });
+  try {
+    const apiserver = await startApiserver({
+      ...optionsOf(values, own),
+      ...(await connectOptions(values, own)),
+      onProblem,
+    });
+    const { address, insecureAddress } = apiserver;
+    const ready = address ?? insecureAddress;
+    if (ready === undefined) throw new ExecPathError('ERR_INTERNAL', 'an apiserver that listens nowhere');
+    const trustsOwn = own !== undefined && values['client-ca-file'] === undefined;
+    const kubeconfig = trustsOwn && [`kubeconfig ${await writeAdminKubeconfig(certDir, urlOf(ready), own)}`];
+    const plain = insecureAddress === undefined ? [] : [`insecure ${insecureAddress.url}`];
+    return {
+      lines: [...(kubeconfig || []), ...plain, `ready ${ready.url}`],
+      close: async () => {
+        renewal?.[Symbol.dispose]();
+        await apiserver.close();
+      },
+    };
+  } catch (thrown) {
+    renewal?.[Symbol.dispose]();
+    throw thrown;
+  }
+}
+
+/** What a client on this machine calls. */
+function urlOf({ host, port, url }: { readonly host: string; readonly port: number; readonly url: string }): string {
+  return host === '0.0.0.0' || host === '::' ? `https://127.0.0.1:${port}` : url;
+}
+
+function optionsOf(values: Values, own: OwnCertificates | undefined): ApiserverOptions {
+  return withoutUndefined({
+    bindAddress: values['bind-address'],
+    securePort: values['secure-port'],
+    tlsCertFile: values['tls-cert-file'] ?? own?.serving.certificateFile,
+    tlsPrivateKeyFile: values['tls-private-key-file'] ?? own?.serving.keyFile,
+    clientCaFile: values['client-ca-file'] ?? own?.caFile,
+    insecurePort: values['insecure-port'],
+    shutdownGraceMs: values['shutdown-grace'],
+    tokenAuthFile: values['token-auth-file'],
+    anonymousAuth: values['anonymous-auth'],
+    authorizationMode: values['authorization-mode'],
+    corsAllowedOrigins: values['cors-allowed-origins'],
+    kubeletPreferredAddressTypes: preferred(values),
+    kubeletPort: values['kubelet-port'],
+    requestTimeoutMs: values['request-timeout'],
+    minRequestTimeoutMs: values['min-request-timeout'],
+    maxRequestsInFlight: values['max-requests-inflight'],
+    eventTtlMs: values['event-ttl'],
+  });
+}
+
+/** `validate` has looked at each word. */
+function preferred(values: Values): readonly NodeAddressType[] | undefined {
+  const types = addressTypes.filter((type) => values['kubelet-preferred-address-types'].includes(type));
+  const order = values['kubelet-preferred-address-types'];
+  return types.length === 0 ? undefined : types.sort((a, b) => order.indexOf(a) - order.indexOf(b));
+}
+
+async function connectOptions(
+  values: Values,
+  own: OwnCertificates | undefined,
+): Promise<Pick<ApiserverOptions, 'onConnect'>> {
+  const { createExecHandler, kubeletDialer } = await import('../apiserver/index.ts');
+  const dialer: KubeletDialerOptions = withoutUndefined({
+    clientCertificateFile: values['kubelet-client-certificate'] ?? own?.client.certificateFile,
+    clientKeyFile: values['kubelet-client-key'] ?? own?.client.keyFile,
+    certificateAuthorityFile: values['kubelet-certificate-authority'],
+    timeoutMs: values['kubelet-timeout'],
+  });
+  const { channel } = await import('node:diagnostics_channel');
+  const ends = channel('podwire:apiserver:session');
+  const onEnd = ({ connect, how, bytesUp, bytesDown }: ConnectEnd): void => {
+    const { auditId, namespace, pod } = connect;
+    ends.publish({ auditId, namespace, pod, how, bytesUp, bytesDown });
+  };
+  return { onConnect: createExecHandler(kubeletDialer(dialer), onEnd) };
+}

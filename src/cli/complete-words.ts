@@ -1,0 +1,113 @@
+import type { ArgumentRequest, Command } from './command.ts';
+import { commandEntries, findCommand } from './commands.ts';
+import { directives } from './completion-script.ts';
+import type { Flag, Flags } from './flag.ts';
+import { parseFlags } from './flag-parser.ts';
+import type { Io } from './io.ts';
+
+/** Longest time that a shell is kept waiting for candidates. */
+const COMPLETE_TIMEOUT_MS = 4000;
+
+interface Candidates {
+  readonly words: readonly string[];
+  readonly directive: number;
+}
+
+const nothing: Candidates = { words: [], directive: directives.noFiles };
+
+/**
+ * `podwire __complete WORD… LAST`: what can stand in place of LAST, one per line, with a description behind a tab;
+ * then the line `:N` with {@link directives}. Never fails: without a cluster there are no names.
+ *
+ * @param words the words behind `podwire`; the last one is what has been typed of it so far
+ */
+export async function completeWords(words: readonly string[], io: Io, describe = true): Promise<number> {
+  const candidates = await candidatesFor(words.slice(0, -1), words.at(-1) ?? '', io).catch(() => nothing);
+  for (const word of candidates.words) io.out.write(`${describe ? word : word.split('\t')[0]}\n`);
+  io.out.write(`:${candidates.directive}\n`);
+  return 0;
+}
+
+async function candidatesFor(before: readonly string[], word: string, io: Io): Promise<Candidates> {
+  const [name, ...rest] = before;
+  if (name === undefined || name === 'help') {
+    if (rest.length > 0) return nothing;
+    return matching(
+      commandEntries.map((entry) => `${entry.name}\t${entry.summary}`),
+      word,
+    );
+  }
+  const command = await findCommand(name)?.load();
+  if (command === undefined) return nothing;
+  // Behind -- stands somebody else's command line.
+  if (rest.includes('--')) return { words: [], directive: 0 };
+  const [, flagPart, valuePart] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
+  if (flagPart !== undefined && valuePart !== undefined) {
+    const values = await valuesOf(longFlag(command.flags, flagPart), request(command, rest, valuePart, io));
+    return { ...values, words: values.words.map((value) => `${flagPart}=${value}`) };
+  }
+  const waiting = waitingFlag(command.flags, rest.at(-1));
+  if (waiting !== undefined) return valuesOf(waiting, request(command, rest.slice(0, -1), word, io));
+  if (word.startsWith('-')) return matching(flagWords(command.flags), word);
+  return matching(await limited(command.suggest(request(command, rest, word, io))), word);
+}
+
+function request(command: Command, words: readonly string[], word: string, io: Io): ArgumentRequest {
+  return { line: parseFlags(command.flags, words), word, io };
+}
+
+function flagWords(flags: Flags): string[] {
+  return Object.entries(flags).map(([name, { help }]) => `--${name}\t${help}`);
+}
+
+function longFlag(flags: Flags, word: string): Flag<unknown> | undefined {
+  const name = word.slice(2);
+  return Object.hasOwn(flags, name) ? flags[name] : undefined;
+}
+
+/** The flag whose value comes next, when `last` is one that has none yet. */
+function waitingFlag(flags: Flags, last: string | undefined): Flag<unknown> | undefined {
+  if (last === undefined || !last.startsWith('-') || last.includes('=')) return undefined;
+  const flag = last.startsWith('--')
+    ? longFlag(flags, last)
+    : Object.values(flags).find(({ short }) => short === last.at(-1));
+  return flag?.implied === undefined ? flag : undefined;
+}
+
+async function valuesOf(flag: Flag<unknown> | undefined, asked: ArgumentRequest): Promise<Candidates> {
+  const source = flag?.source;
+  if (source === undefined) return nothing;
+  if (typeof source === 'object')
+    return matching(
+      source.filter((choice) => choice !== ''),
+      asked.word,
+    );
+  if (source === 'file') return { words: [], directive: 0 };
+  if (source === 'folder') return { words: [], directive: directives.folders };
+  const suggest = await import('./suggest-objects.ts');
+  switch (source) {
+    case 'namespace':
+      return matching(await limited(suggest.suggestNamespaces(asked)), asked.word);
+    case 'container':
+      return matching(await limited(suggest.suggestContainers(asked)), asked.word);
+    case 'context':
+      return matching(await suggest.suggestContexts(asked), asked.word);
+  }
+}
+
+function matching(words: readonly string[], word: string): Candidates {
+  return { words: words.filter((candidate) => candidate.startsWith(word)), directive: directives.noFiles };
+}
+
+/** No names at all when they do not come in time. */
+async function limited(words: Promise<readonly string[]>): Promise<readonly string[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<readonly string[]>((resolve) => {
+    timer = setTimeout(() => resolve([]), COMPLETE_TIMEOUT_MS);
+  });
+  try {
+    return await Promise.race([words, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,2 @@
+/** The path failed: nobody knows the command's own code. */
+export const PATH_FAILURE_CODE = 125;

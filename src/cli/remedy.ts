@@ -1,0 +1,48 @@
+import type { ErrorCode, ExecPathError } from '../common/errors.ts';
+
+/** What a failure was about, so that a remedy can be a line to type. */
+export interface FailureContext {
+  readonly namespace?: string | undefined;
+  readonly pod?: string | undefined;
+  readonly container?: string | undefined;
+  readonly program?: string | undefined;
+}
+
+type Remedy = (context: FailureContext) => string;
+
+const inNamespace = ({ namespace }: FailureContext): string => (namespace === undefined ? '' : ` -n ${namespace}`);
+
+const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
+  ERR_KUBECONFIG: () => 'name the file with --kubeconfig; `podwire up` writes one and prints its path',
+  ERR_CREDENTIALS: () => 'log in anew, or pass --token or --client-certificate with --client-key',
+  ERR_CERTIFICATE: () => 'check the files that the kubeconfig or the flags name',
+  ERR_UNAUTHORIZED: () =>
+    'log in: the server does not know who calls; choose other credentials with --context or --user',
+  ERR_FORBIDDEN: (context) =>
+    `ask for the verb create on pods/exec; to see what is allowed: kubectl auth can-i create pods/exec${inNamespace(context)}`,
+  ERR_NOT_FOUND: (context) => `look what there is: podwire get pods${inNamespace(context)}`,
+  ERR_POD_UNKNOWN: () => 'the pod may have moved to another node: try again in a moment',
+  ERR_DIAL: () => 'check that the hop runs and that its address and port are the ones above',
+  ERR_DIAL_TIMEOUT: () => 'check the network between the hops; a proxy or a firewall may hold the connection',
+  ERR_NO_COMMON_PROTOCOL: () => 'try the other transport: --transport spdy or --transport websocket',
+  ERR_UPGRADE_REFUSED: () => 'a proxy on the way may not know upgrades; try --transport spdy',
+  ERR_CONNECTION_LOST: () => 'the command may have gone on or not: look at what it did before you run it again',
+  ERR_NO_STATUS: () => 'the command may have gone on or not: look at what it did before you run it again',
+  ERR_KEEPALIVE_TIMEOUT: () => 'the network or a hop stalled; the command may have gone on',
+  ERR_IDLE_TIMEOUT: () => 'raise the idle limit of the hop (--streaming-connection-idle-timeout)',
+  ERR_STATE_IN_USE: () => 'stop the process that has it, or choose another folder with --state-dir',
+  ERR_LISTEN: () => 'choose another port, or stop what listens there',
+};
+
+/** What to do about `error`, as a sentence; undefined when there is no advice that would be true. */
+export function remedyFor(error: ExecPathError, context: FailureContext): string | undefined {
+  return remedies[error.code]?.(context);
+}
+
+/** What to do when a command could not be started. */
+export function startRemedy(code: 126 | 127, { pod, container, program = '', namespace }: FailureContext): string {
+  const where = `${inNamespace({ namespace })} ${pod ?? 'POD'}${container === undefined ? '' : ` -c ${container}`}`;
+  return code === 127
+    ? `see whether the container has ${program}: podwire exec${where} -- ls -l /bin /usr/bin`
+    : `see who may run it: podwire exec${where} -- ls -l ${program}`;
+}
