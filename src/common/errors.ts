@@ -58,6 +58,8 @@ export const errorTable = {
   ERR_CRI_DEADLINE: { reason: 'InternalError', http: 500, help: 'the runtime did not answer a call in time' },
   ERR_CRI_UNAVAILABLE: { reason: 'InternalError', http: 500, help: 'the runtime cannot be reached or is starting' },
   ERR_CRI_CALL: { reason: 'InternalError', http: 500, help: 'the runtime reported this failure' },
+  ERR_USAGE: { reason: 'BadRequest', http: 400, help: 'the command line breaks a rule: see --help' },
+  ERR_NOT_READY: { reason: 'Timeout', http: 504, help: 'the cluster did not become ready in time' },
   ERR_LISTEN: { reason: 'InternalError', http: 500, help: 'the address cannot be listened on' },
 
   // Finding the command's container on a node.
