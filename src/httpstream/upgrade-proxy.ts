@@ -3,14 +3,16 @@ import type { Duplex } from 'node:stream';
 import { ExecPathError, toError, UpgradeError } from '../common/errors.ts';
 import type { HopLimits } from './hop-limits.ts';
 import { lingerAndDestroy } from './linger.ts';
-import { type RelayResult, relay } from './relay.ts';
-import { requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS } from './upgrade.ts';
+import { type RelayResult, type RelaySide, relay } from './relay.ts';
+import { requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS, type UpgradeAnswer } from './upgrade.ts';
 
 export interface UpgradeTarget {
   /** Dials the next hop: TCP, or TLS with ALPN http/1.1. */
   readonly connect: (signal: AbortSignal) => Promise<Duplex>;
   /** Path and query for the next hop; the request's own are not used. */
   readonly path: string;
+  /** Default: the request's own. */
+  readonly method?: 'GET' | 'POST';
   /** Set on the forwarded request, in place of what the client sent under these names. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Not forwarded; `authorization` among them where this hop has spent it. Lower-case. */
@@ -20,6 +22,11 @@ export interface UpgradeTarget {
 export interface UpgradeProxyOptions {
   /** Tells the client of a failure of this hop, in the form that its clients know, and closes the socket. */
   readonly refuse: (socket: Duplex, error: ExecPathError) => void;
+  /**
+   * Answers the client after the next hop's 101, in place of passing that on, and gives what is relayed then: for a client
+   * that speaks the same bytes in another wrapping. undefined: the client was refused, and has its answer.
+   */
+  readonly accept?: (answer: UpgradeAnswer) => RelaySide | undefined;
   readonly limits?: Pick<HopLimits, 'upgradeTimeoutMs' | 'lingerMs'>;
   readonly signal?: AbortSignal;
 }
@@ -56,14 +63,19 @@ export async function proxyUpgrade(
     const answer = await requestUpgrade(
       upstream,
       {
-        method: request.method === 'GET' ? 'GET' : 'POST',
+        method: target.method ?? (request.method === 'GET' ? 'GET' : 'POST'),
         path: target.path,
         headers: forwardedHeaders(request, target),
       },
       { timeoutMs: limits.upgradeTimeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone.signal },
     );
-    const lines = answer.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
+    const accept = options.accept ?? (() => switchOver({ socket, head }, answer));
+    const downstream = accept(answer);
+    if (downstream === undefined) {
+      upstream.destroy();
+      const message = 'the client asked for an upgrade that it cannot have';
+      return { kind: 'refused', error: new ExecPathError('ERR_BAD_REQUEST', message) };
+    }
     socket.removeListener('close', leave);
     const relayOptions = {
       ...(limits.lingerMs === undefined ? {} : { lingerMs: limits.lingerMs }),
@@ -71,7 +83,7 @@ export async function proxyUpgrade(
     };
     return {
       kind: 'relayed',
-      ...(await relay({ socket, head }, { socket: upstream, head: answer.head }, relayOptions)),
+      ...(await relay(downstream, { socket: upstream, head: answer.head }, relayOptions)),
     };
   } catch (thrown) {
     upstream?.destroy();
@@ -79,6 +91,13 @@ export async function proxyUpgrade(
   } finally {
     options.signal?.removeEventListener('abort', leave);
   }
+}
+
+/** The next hop's 101, as it stood on the wire. */
+function switchOver(client: RelaySide, { headers }: UpgradeAnswer): RelaySide {
+  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
+  client.socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
+  return client;
 }
 
 async function dial(target: UpgradeTarget, signal: AbortSignal): Promise<Duplex> {
@@ -105,7 +124,7 @@ function forwardedHeaders(request: IncomingMessage, target: UpgradeTarget): [str
     const name = request.rawHeaders[index] ?? '';
     if (!left.has(name.toLowerCase())) headers.push([name, request.rawHeaders[index + 1] ?? '']);
   }
-  if (request.method === 'POST') headers.push(['Content-Length', '0']);
+  if ((target.method ?? request.method) === 'POST') headers.push(['Content-Length', '0']);
   const { 'x-forwarded-for': before } = request.headers;
   const hops = [before, request.socket.remoteAddress].flat().filter((hop) => hop !== undefined && hop !== '');
   if (hops.length > 0) headers.push(['X-Forwarded-For', hops.join(', ')]);

@@ -40,6 +40,7 @@ export class SpdyStream extends Duplex {
   readonly #waiting = new ByteQueue();
   #state: StreamState = 'open';
   #resetByPeer = false;
+  #finByPeer = false;
   /** The reader's buffer has room. */
   #wanted = false;
   #lastByteArrived = false;
@@ -64,6 +65,11 @@ export class SpdyStream extends Duplex {
     return this.#resetByPeer;
   }
 
+  /** True once the peer's FIN has arrived: what is read until 'end' is all that the peer had to say. */
+  get finByPeer(): boolean {
+    return this.#finByPeer;
+  }
+
   /** Where the stream stands on the wire. */
   get state(): StreamState {
     return this.#state;
@@ -76,7 +82,10 @@ export class SpdyStream extends Duplex {
       if (this.#wanted && this.#waiting.length === 0) this.#wanted = this.push(ownBytes(bytes));
       else this.#waiting.push(bytes);
     }
-    if (fin) this.#end('gotFin');
+    if (fin) {
+      this.#finByPeer = true;
+      this.#end('gotFin');
+    }
     this.#account();
   }
 
