@@ -95,6 +95,12 @@ export const errorTable = {
     help: 'the system did not start the process: exit code 126',
   },
   ERR_STATE_IN_USE: { reason: 'Conflict', http: 409, help: 'another process has this state directory' },
+
+  // Images of the runtime.
+  ERR_IMAGE_ARCHIVE: { reason: 'BadRequest', http: 400, help: 'an image archive is an OCI layout or a docker save' },
+  ERR_IMAGE_DIGEST: { reason: 'BadRequest', http: 400, help: 'a blob of an image must have the digest it is named by' },
+  ERR_IMAGE_LAYER: { reason: 'BadRequest', http: 400, help: 'every member of a layer lies inside the root folder' },
+
   ERR_TERMINAL_UNAVAILABLE: {
     reason: 'InternalError',
     http: 500,

@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { statfsSync } from 'node:fs';
-import { grpcCodes, type ImageServiceHandlers, RuntimeCallError } from '../cri/index.ts';
 
 /** The image that is no image: its containers run the commands of the host and are isolated from nothing. */
 export const HOST_IMAGE = 'podwire.local/host';
@@ -12,19 +10,15 @@ export const HOST_IMAGE_ID = digest;
 export const HOST_IMAGE_REF = `${HOST_IMAGE}@${digest}`;
 
 export interface HostImageOptions {
-  /** The directory that a kubelet watches for free space. */
-  readonly stateDir: string;
   /** Other references that mean the host image too, such as those a test suite insists on. */
   readonly aliases?: readonly string[];
 }
 
-/** Answers to the image service: there is one image, it is always there and it cannot be removed. */
+/** The built-in image and its names. */
 export class HostImage {
-  readonly #stateDir: string;
   readonly #aliases: ReadonlySet<string>;
 
   constructor(options: HostImageOptions) {
-    this.#stateDir = options.stateDir;
     this.#aliases = new Set((options.aliases ?? []).map(withTag));
   }
 
@@ -36,8 +30,9 @@ export class HostImage {
     return name === `${HOST_IMAGE}:latest` || this.#aliases.has(name);
   }
 
-  handlers(): Partial<ImageServiceHandlers> {
-    const image = {
+  /** As the image service tells of it. It is always there. */
+  entry() {
+    return {
       id: HOST_IMAGE_ID,
       repoTags: [`${HOST_IMAGE}:latest`, ...this.#aliases],
       repoDigests: [HOST_IMAGE_REF],
@@ -45,42 +40,6 @@ export class HostImage {
       size: 1n,
       spec: { image: HOST_IMAGE_ID },
       pinned: true,
-    };
-    const names = (reference: string | undefined): boolean => this.isNamedBy(reference ?? '');
-    return {
-      listImages: async ({ filter }) => ({
-        images:
-          filter?.image?.image === undefined || filter.image.image === '' || names(filter.image.image) ? [image] : [],
-      }),
-      imageStatus: async (request) => (names(request.image?.image) ? { image } : {}),
-      pullImage: async (request) => {
-        if (names(request.image?.image)) return { imageRef: HOST_IMAGE_ID };
-        const reference = JSON.stringify(request.image?.image ?? '');
-        throw new RuntimeCallError(
-          grpcCodes.NotFound,
-          `failed to pull image ${reference}: this runtime has no images but ${HOST_IMAGE}`,
-        );
-      },
-      removeImage: async (request) => {
-        if (!names(request.image?.image)) return {};
-        throw new RuntimeCallError(grpcCodes.FailedPrecondition, `${HOST_IMAGE} is built in and cannot be removed`);
-      },
-      imageFsInfo: async () => ({ imageFilesystems: [this.#usage()] }),
-    };
-  }
-
-  #usage(): {
-    timestamp: bigint;
-    fsId: { mountpoint: string };
-    usedBytes: { value: bigint };
-    inodesUsed: { value: bigint };
-  } {
-    const stats = statfsSync(this.#stateDir, { bigint: true });
-    return {
-      timestamp: BigInt(Date.now()) * 1_000_000n,
-      fsId: { mountpoint: this.#stateDir },
-      usedBytes: { value: (stats.blocks - stats.bfree) * stats.bsize },
-      inodesUsed: { value: stats.files - stats.ffree },
     };
   }
 }

@@ -4,6 +4,8 @@ import { type CriHandlers, grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import { containerCalls } from './container-calls.ts';
 import { execSyncCall } from './exec-sync.ts';
 import { HostImage } from './host-image.ts';
+import { ImageStore } from './image/index.ts';
+import { imageCalls } from './image-calls.ts';
 import type { Attachment } from './output-hub.ts';
 import { FifoPool, killMarked, type ProcessExit, type RunningProcess } from './process/index.ts';
 import { runtimeCalls } from './runtime-calls.ts';
@@ -82,7 +84,9 @@ export interface Runtime extends AsyncDisposable {
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const directory = await claimStateDir(options.stateDir);
   const { marker, containersDir } = directory;
-  const image = new HostImage({ stateDir: options.stateDir, aliases: options.imageAliases ?? [] });
+  const image = new HostImage({ aliases: options.imageAliases ?? [] });
+  const images = new ImageStore(options.stateDir);
+  images.sweep();
   const pipes = new FifoPool(directory.pipesDir);
   const state = new RuntimeState({ containersDir, marker, image, pipes });
   const tokens = new StreamingTokens<StreamRequests>();
@@ -106,7 +110,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   let closing: Promise<void> | undefined;
   const closeOnce = (): Promise<void> => (closing ??= close());
   return {
-    handlers: { runtime, image: image.handlers() },
+    handlers: { runtime, image: imageCalls({ host: image, images, stateDir: options.stateDir }) },
     exec: (token) => execTicket(state, tokens.take('exec', token)),
     attach: (token) => attachTicket(state, tokens.take('attach', token)),
     portForward: (token) => portForwardTicket(state, tokens.take('portforward', token)),

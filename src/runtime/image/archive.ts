@@ -1,0 +1,81 @@
+import { mkdirSync, readFileSync, statSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { dirname, posix } from 'node:path';
+import { ExecPathError, toError } from '../../common/errors.ts';
+import { readUncompressed } from './decompress.ts';
+import { RootFolder } from './root-folder.ts';
+import { readTar } from './tar-reader.ts';
+
+/** Of an index, a manifest or a configuration; real ones have less than 100 KiB. */
+const MAX_JSON_BYTES = 4 * 1024 * 1024;
+
+/** The files of an image archive or layout. */
+export class ImageFiles {
+  readonly #root: RootFolder;
+  /** Links of old `docker save` archives: name → name. */
+  readonly #links: ReadonlyMap<string, string>;
+
+  private constructor(root: RootFolder, links: ReadonlyMap<string, string>) {
+    this.#root = root;
+    this.#links = links;
+  }
+
+  /**
+   * Opens an OCI layout folder as it is, or a tar archive (plain, gzip, zstd) by taking it apart into `stagingDir`.
+   *
+   * @throws ExecPathError ERR_IMAGE_ARCHIVE
+   */
+  static async open(path: string, stagingDir: string): Promise<ImageFiles> {
+    let isFolder: boolean;
+    try {
+      isFolder = statSync(path).isDirectory();
+    } catch (cause) {
+      throw new ExecPathError('ERR_IMAGE_ARCHIVE', `${path} cannot be read: ${toError(cause).message}`, { cause });
+    }
+    if (isFolder) return new ImageFiles(new RootFolder(path), new Map());
+    const root = new RootFolder(stagingDir);
+    mkdirSync(stagingDir, { recursive: true, mode: 0o700 });
+    const links = new Map<string, string>();
+    for await (const member of readTar(readUncompressed(path))) {
+      const name = plainName(member.name);
+      if (member.kind === 'symlink') links.set(name, plainName(posix.join(dirname(name), member.target)));
+      if (member.kind === 'hardlink') links.set(name, plainName(member.target));
+      if (member.kind !== 'file') continue;
+      const file = await open(root.place(name), 'w', 0o600);
+      try {
+        for await (const chunk of member.body) await file.write(chunk);
+      } finally {
+        await file.close();
+      }
+    }
+    return new ImageFiles(root, links);
+  }
+
+  has(name: string): boolean {
+    return statSync(this.path(name), { throwIfNoEntry: false })?.isFile() === true;
+  }
+
+  /** Where the file `name` is, or would be. @throws ExecPathError ERR_IMAGE_ARCHIVE for a name that leaves the archive */
+  path(name: string): string {
+    const plain = plainName(name);
+    return `${this.#root.path}/${this.#links.get(plain) ?? plain}`;
+  }
+
+  /** @throws ExecPathError ERR_IMAGE_ARCHIVE when it is missing or larger than an index or manifest can be */
+  read(name: string): Buffer {
+    const stats = statSync(this.path(name), { throwIfNoEntry: false });
+    if (stats?.isFile() !== true)
+      throw new ExecPathError('ERR_IMAGE_ARCHIVE', `the archive has no file ${JSON.stringify(name)}`);
+    if (stats.size > MAX_JSON_BYTES) {
+      const rule = `file ${JSON.stringify(name)} has ${stats.size} bytes, more than ${MAX_JSON_BYTES}`;
+      throw new ExecPathError('ERR_IMAGE_ARCHIVE', rule);
+    }
+    return readFileSync(this.path(name));
+  }
+}
+
+function plainName(name: string): string {
+  const plain = posix.normalize(name).replace(/^\/+/, '');
+  if (plain !== '..' && !plain.startsWith('../') && !plain.includes('\0')) return plain;
+  throw new ExecPathError('ERR_IMAGE_ARCHIVE', `name ${JSON.stringify(name)} leaves the archive`);
+}

@@ -1,0 +1,229 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ExecPathError } from '../../common/errors.ts';
+import { ImageFiles } from './archive.ts';
+import { readUncompressed } from './decompress.ts';
+import { type ImageRecord, readRecord, writeWhole } from './image-record.ts';
+import { type ArchivedImage, type ImageConfig, imagesOf } from './manifest.ts';
+import { fullReference, isDigest, nameOf } from './reference.ts';
+import { RootFolder } from './root-folder.ts';
+import { unpackLayer } from './unpack-layer.ts';
+
+/** An image that is there. */
+export interface StoredImage {
+  /** `sha256:…`, the digest of its configuration. */
+  readonly id: string;
+  /** `name:tag`, sorted */
+  readonly repoTags: readonly string[];
+  /** `name@sha256:…`, sorted */
+  readonly repoDigests: readonly string[];
+  /** Of its files, at least 1. */
+  readonly sizeBytes: number;
+  readonly config: ImageConfig;
+  /** Its root folder on this machine; nobody may write there. */
+  readonly rootfs: string;
+}
+
+export interface ImportOptions {
+  /** Names to give beside those of the archive, such as `registry.k8s.io/pause:3.9`; with several images the first one's. */
+  readonly names?: readonly string[];
+}
+
+/** Folders of imports under way and of images removed while they were in use begin with a dot. */
+const IMPORTING = /^\.import-(\d+)-/;
+const REMOVED = /^\.removed-([0-9a-f]{64})-/;
+
+/**
+ * The images of one state folder: each in a folder of its own with its unpacked root file system and a record. Several
+ * processes may use it at once: everything appears and goes by rename(2), and every look is at the disk.
+ *
+ * Layers are unpacked once, at the import, and not kept.
+ */
+export class ImageStore {
+  /** `<stateDir>/images` */
+  readonly path: string;
+
+  /** @param stateDir the runtime's folder; made 0700 when missing, at the first import */
+  constructor(stateDir: string) {
+    this.path = join(stateDir, 'images');
+  }
+
+  /**
+   * Takes in the images of an OCI layout folder, an OCI archive or a `docker save` archive.
+   *
+   * @returns the images, as they now are
+   * @throws ExecPathError ERR_IMAGE_ARCHIVE, ERR_IMAGE_DIGEST, ERR_IMAGE_LAYER; nothing is left of a failed import
+   */
+  async import(file: string, options: ImportOptions = {}): Promise<StoredImage[]> {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    this.sweep();
+    const work = join(this.path, `.import-${process.pid}-${randomBytes(6).toString('hex')}`);
+    mkdirSync(work, { mode: 0o700 });
+    try {
+      const archived = imagesOf(await ImageFiles.open(file, join(work, 'archive')));
+      const imported: StoredImage[] = [];
+      for (const [at, image] of archived.entries()) {
+        const names = [...image.names, ...(at === 0 ? (options.names ?? []) : [])].map(fullReference);
+        await this.#add(image, names, join(work, String(at)));
+        const stored = this.find(image.id);
+        if (stored !== undefined) imported.push(stored);
+      }
+      return imported;
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+
+  /** All images, by id. */
+  list(): StoredImage[] {
+    const records = this.#records();
+    const owners = new Map<string, { readonly id: string; readonly at: number }>();
+    for (const { id, tags } of records) {
+      for (const [tag, at] of Object.entries(tags)) {
+        if (at > (owners.get(tag)?.at ?? -1)) owners.set(tag, { id, at });
+      }
+    }
+    return records.map(({ id, tags, digests, sizeBytes, config }) => ({
+      id,
+      repoTags: Object.keys(tags)
+        .filter((tag) => owners.get(tag)?.id === id)
+        .sort(),
+      repoDigests: [...digests].sort(),
+      sizeBytes,
+      config,
+      rootfs: join(this.#folder(id), 'rootfs'),
+    }));
+  }
+
+  /** @param reference id, id without `sha256:`, the beginning of exactly one, name, name:tag or name@digest */
+  find(reference: string): StoredImage | undefined {
+    const images = this.list();
+    const exact = images.find(({ id }) => id === reference);
+    if (exact !== undefined || isDigest(reference)) return exact;
+    if (/^[0-9a-f]{7,64}$/.test(reference)) {
+      const matches = images.filter(({ id }) => id.startsWith(`sha256:${reference}`));
+      if (matches.length === 1) return matches[0];
+    }
+    if (reference === '') return undefined;
+    const full = fullReference(reference);
+    return images.find(({ repoTags, repoDigests }) => repoTags.includes(full) || repoDigests.includes(full));
+  }
+
+  /** Removes an image with all its names; the files of one in use stay until it is not. @returns false when there is none */
+  async remove(reference: string): Promise<boolean> {
+    const image = this.find(reference);
+    if (image === undefined) return false;
+    const folder = this.#folder(image.id);
+    const removed = join(this.path, `.removed-${image.id.slice('sha256:'.length)}-${randomBytes(4).toString('hex')}`);
+    try {
+      renameSync(folder, removed);
+    } catch (thrown) {
+      // Somebody else removed it at the same time.
+      if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw thrown;
+    }
+    if (!isMounted(folder)) await rm(removed, { recursive: true, force: true });
+    return true;
+  }
+
+  /** Removes what imports that were killed left behind, and the files of removed images that nobody uses any more. */
+  sweep(): void {
+    if (!existsSync(this.path)) return;
+    for (const name of readdirSync(this.path)) {
+      const importer = IMPORTING.exec(name)?.[1];
+      const removed = REMOVED.exec(name)?.[1];
+      const isStale = importer !== undefined && !existsSync(`/proc/${importer}`);
+      const isUnused = removed !== undefined && !isMounted(join(this.path, removed));
+      if (isStale || isUnused) rmSync(join(this.path, name), { recursive: true, force: true });
+    }
+  }
+
+  #folder(id: string): string {
+    return join(this.path, id.slice('sha256:'.length));
+  }
+
+  #records(): ImageRecord[] {
+    if (!existsSync(this.path)) return [];
+    return readdirSync(this.path)
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .sort()
+      .map((name) => readRecord(join(this.path, name, 'image.json')))
+      .filter((found) => found !== undefined);
+  }
+
+  async #add(image: ArchivedImage, names: readonly string[], work: string): Promise<void> {
+    const folder = this.#folder(image.id);
+    const before = readRecord(join(folder, 'image.json'));
+    const sizeBytes = before?.sizeBytes ?? (await unpack(image, work));
+    const now = Date.now();
+    const digests = names.flatMap((name) =>
+      image.manifestDigest === undefined ? [] : [`${nameOf(name)}@${image.manifestDigest}`],
+    );
+    const record: ImageRecord = {
+      id: image.id,
+      tags: {
+        ...before?.tags,
+        ...Object.fromEntries(names.filter((name) => !name.includes('@')).map((name) => [name, now])),
+      },
+      digests: [...new Set([...(before?.digests ?? []), ...digests])],
+      sizeBytes: Math.max(1, sizeBytes),
+      config: copyOf(image.config),
+    };
+    if (before !== undefined) return writeWhole(join(folder, 'image.json'), record);
+    writeWhole(join(work, 'image.json'), record);
+    // A folder without a whole record is the rest of a crash.
+    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
+    renameSync(work, folder);
+  }
+}
+
+function copyOf(config: ImageConfig): ImageRecord['config'] {
+  return { ...config, env: [...config.env], entrypoint: [...config.entrypoint], cmd: [...config.cmd] };
+}
+
+/** @returns bytes of the files */
+async function unpack(image: ArchivedImage, work: string): Promise<number> {
+  const rootfs = join(work, 'rootfs');
+  mkdirSync(rootfs, { recursive: true, mode: 0o755 });
+  const root = new RootFolder(rootfs);
+  let bytes = 0;
+  for (const { path, digest, diffId } of image.layers) {
+    if (digest !== undefined) verify(digest, await hashOf(createReadStream(path) as AsyncIterable<Buffer>), 'layer');
+    const hash = createHash('sha256');
+    bytes += await unpackLayer(hashed(readUncompressed(path), hash), root);
+    verify(diffId, `sha256:${hash.digest('hex')}`, 'uncompressed layer');
+  }
+  return bytes;
+}
+
+async function* hashed(
+  source: AsyncIterable<Buffer>,
+  hash: ReturnType<typeof createHash>,
+): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of source) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+async function hashOf(source: AsyncIterable<Buffer>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of source) hash.update(chunk);
+  return `sha256:${hash.digest('hex')}`;
+}
+
+function verify(wanted: string, actual: string, what: string): void {
+  if (actual === wanted) return;
+  throw new ExecPathError('ERR_IMAGE_DIGEST', `${what} ${wanted} of the archive has digest ${actual}`);
+}
+
+/** Whether an overlay of this mount namespace has `folder` below it. */
+function isMounted(folder: string): boolean {
+  try {
+    return readFileSync('/proc/self/mounts', 'utf8').includes(`lowerdir=${folder}/`);
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,4 @@
+export { ImageStore, type ImportOptions, type StoredImage } from './image-store.ts';
+export type { ImageConfig } from './manifest.ts';
+export { fullReference } from './reference.ts';
+export { RootFolder } from './root-folder.ts';
