@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -18,15 +18,29 @@ export function claim(directory: string): void {
 /**
  * Removes instances whose owner was killed before it could: their daemons, shims, containers, mounts and folders.
  *
- * Safe beside other runs: a folder without an owner file is being made, and one whose owner lives is left alone.
+ * Safe beside other runs: a folder without an owner file is being made, one whose owner lives is left alone, and of
+ * several removers one takes an orphan over.
  */
 export async function removeOrphans(): Promise<void> {
   for (const name of readdirSync(tmpdir()).filter((entry) => entry.startsWith(CONTAINERD_PREFIX))) {
     const directory = join(tmpdir(), name);
-    const path = join(directory, OWNER_FILE);
-    if (!existsSync(path)) continue;
+    if (takeOver(directory)) await removeInstance(directory, 0);
+  }
+}
+
+/** @returns whether this process owns the instance now, and another one that is gone did before */
+function takeOver(directory: string): boolean {
+  const path = join(directory, OWNER_FILE);
+  const taken = `${path}.${process.pid}`;
+  try {
     const claimed = readFileSync(path, 'utf8');
-    if (claimed !== owner(Number(claimed.split(' ')[0]))) await removeInstance(directory, 0);
+    if (claimed === owner(Number(claimed.split(' ')[0]))) return false;
+    renameSync(path, taken);
+    claim(directory);
+    return true;
+  } catch {
+    // ENOENT: no owner yet, or another remover was first.
+    return false;
   }
 }
 
