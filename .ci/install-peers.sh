@@ -5,7 +5,7 @@
 set -eu
 
 KUBECTL_VERSION=0.36.0 # of the module k8s.io/kubectl: kubectl 1.36
-CRI_TOOLS_VERSION=1.32.0
+CRI_TOOLS_VERSION=1.36.0
 
 peers=${PODWIRE_PEERS:-${HOME:-/root}/.cache/podwire-peers}
 work=$(mktemp -d)
@@ -105,22 +105,29 @@ GO
   )
 }
 
-# crictl is a command of its module; critest is a test binary of it.
+# crictl is a command of its module, critest a test binary of it. Both are built inside a module of our own that takes
+# over the versions of theirs: `go install` would ask for a list of versions, which not every Go proxy has.
 build_cri_tools() {
   if ! have go; then return; fi
-  if ! have crictl && [ ! -x "$peers/crictl" ]; then
-    GOBIN="$peers" quietly "build of crictl" go install "sigs.k8s.io/cri-tools/cmd/crictl@v$CRI_TOOLS_VERSION" || return 0
-  fi
-  if have critest || [ -x "$peers/critest" ]; then return; fi
+  if { have crictl || [ -x "$peers/crictl" ]; } && { have critest || [ -x "$peers/critest" ]; }; then return; fi
   module=$(go mod download -json "sigs.k8s.io/cri-tools@v$CRI_TOOLS_VERSION" 2>"$work/log" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
   if [ -z "$module" ]; then
-    say "no source of critest: $(tail -n 1 "$work/log")"
+    say "no source of crictl and critest: $(tail -n 1 "$work/log")"
     return
   fi
-  # The module cache is read-only.
-  cp -R "$module" "$work/cri-tools"
-  chmod -R u+w "$work/cri-tools"
-  (cd "$work/cri-tools" && quietly "build of critest" go test -c -o "$peers/critest" ./cmd/critest) || return 0
+  mkdir "$work/cri-tools"
+  (
+    cd "$work/cri-tools"
+    sed 's#^module .*#module podwire.local/cri-tools#' "$module/go.mod" >go.mod
+    cp "$module/go.sum" go.sum
+    chmod u+w go.sum
+    echo "require sigs.k8s.io/cri-tools v$CRI_TOOLS_VERSION" >>go.mod
+    export GOFLAGS="$GOFLAGS -mod=mod"
+    quietly "build of crictl" go build -trimpath -ldflags '-s -w' -o crictl sigs.k8s.io/cri-tools/cmd/crictl || exit 0
+    mv crictl "$peers/crictl"
+    quietly "build of critest" go test -c -trimpath -ldflags '-s -w' -o critest sigs.k8s.io/cri-tools/cmd/critest || exit 0
+    mv critest "$peers/critest"
+  )
 }
 
 install_packages
