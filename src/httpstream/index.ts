@@ -1,3 +1,4 @@
+export { ClientWatch } from './client-watch.ts';
 export * from './connection.ts';
 export type { HopLimits } from './hop-limits.ts';
 export type { RawHeaders } from './http-answer.ts';

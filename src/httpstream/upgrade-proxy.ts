@@ -1,6 +1,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExecPathError, toError, UpgradeError } from '../common/errors.ts';
+import { ClientWatch } from './client-watch.ts';
 import type { HopLimits } from './hop-limits.ts';
 import { lingerAndDestroy } from './linger.ts';
 import { type RelayResult, type RelaySide, relay } from './relay.ts';
@@ -52,13 +53,11 @@ export async function proxyUpgrade(
   options: UpgradeProxyOptions,
 ): Promise<UpgradeProxyResult> {
   const { limits = {} } = options;
-  const gone = new AbortController();
-  const leave = (): void => gone.abort();
-  socket.once('close', leave).on('error', () => {});
-  options.signal?.addEventListener('abort', leave, { once: true });
+  const watch = new ClientWatch(socket);
+  const gone = options.signal === undefined ? watch.signal : AbortSignal.any([watch.signal, options.signal]);
   let upstream: Duplex | undefined;
   try {
-    upstream = await dial(target, gone.signal);
+    upstream = await dial(target, gone);
     upstream.on('error', () => {});
     const answer = await requestUpgrade(
       upstream,
@@ -67,8 +66,11 @@ export async function proxyUpgrade(
         path: target.path,
         headers: forwardedHeaders(request, target),
       },
-      { timeoutMs: limits.upgradeTimeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone.signal },
+      { timeoutMs: limits.upgradeTimeoutMs ?? UPGRADE_ANSWER_TIMEOUT_MS, signal: gone },
     );
+    watch.stop();
+    // A FIN that came with the answer is not seen again by who reads next.
+    if (gone.aborted) throw new ExecPathError('ERR_ABORTED', 'the client left before its upgrade was answered');
     const accept = options.accept ?? (() => switchOver({ socket, head }, answer));
     const downstream = accept(answer);
     if (downstream === undefined) {
@@ -76,7 +78,6 @@ export async function proxyUpgrade(
       const message = 'the client asked for an upgrade that it cannot have';
       return { kind: 'refused', error: new ExecPathError('ERR_BAD_REQUEST', message) };
     }
-    socket.removeListener('close', leave);
     const relayOptions = {
       ...(limits.lingerMs === undefined ? {} : { lingerMs: limits.lingerMs }),
       ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -86,10 +87,9 @@ export async function proxyUpgrade(
       ...(await relay(downstream, { socket: upstream, head: answer.head }, relayOptions)),
     };
   } catch (thrown) {
+    watch.stop();
     upstream?.destroy();
     return { kind: 'refused', error: passOn(socket, toError(thrown), options) };
-  } finally {
-    options.signal?.removeEventListener('abort', leave);
   }
 }
 

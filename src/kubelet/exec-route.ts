@@ -1,6 +1,6 @@
 import { ExecPathError, errorTable, toError } from '../common/errors.ts';
 import { ContainerState, grpcCodes, RuntimeCallError } from '../cri/index.ts';
-import { refuseUpgrade } from '../httpstream/index.ts';
+import { ClientWatch, refuseUpgrade } from '../httpstream/index.ts';
 import { isUpgrade } from '../remotecommand/index.ts';
 import type { CommandStarter, SessionEnd, Upgrade } from './running-command.ts';
 import type { PodView, RuntimeView } from './runtime-view.ts';
@@ -32,24 +32,21 @@ export async function serveExec(
   query: URLSearchParams,
   { view, starter, sessionId, signal }: ExecRouteContext,
 ): Promise<SessionEnd> {
-  const gone = new AbortController();
-  const leave = (): void => gone.abort();
-  upgrade.socket.once('close', leave).on('error', () => {});
+  const watch = new ClientWatch(upgrade.socket);
+  const stop = AbortSignal.any([signal, watch.signal]);
   try {
     const streams = streamOptionsOf(query);
-    const containerId = runningContainer(await view.find(path.namespace, path.pod, path.uid), path.container);
+    const containerId = runningContainer(
+      await view.find(path.namespace, path.pod, { uid: path.uid, signal: stop }),
+      path.container,
+    );
     if (!isUpgrade(upgrade.request)) throw new ExecPathError('ERR_UPGRADE_REQUIRED', 'Upgrade request required');
     const argv = query.getAll('command');
-    const command = await starter.prepare({
-      containerId,
-      argv,
-      streams,
-      sessionId,
-      signal: AbortSignal.any([signal, gone.signal]),
-    });
-    upgrade.socket.removeListener('close', leave);
+    const command = await starter.prepare({ containerId, argv, streams, sessionId, signal: stop });
+    watch.stop();
     return await command.serve(upgrade);
   } catch (thrown) {
+    watch.stop();
     const { status, headers } = kubeletAnswer(thrown);
     const { message } = toError(thrown);
     refuseUpgrade(upgrade.socket, status, message, headers);

@@ -28,12 +28,12 @@ export class RuntimeView {
   /**
    * All pods, in the order in which their sandboxes were made.
    *
-   * @throws RuntimeCallError when the runtime cannot be asked
+   * @throws RuntimeCallError when the runtime cannot be asked, or by `signal`
    */
-  async list(): Promise<PodView[]> {
+  async list(options: { readonly signal?: AbortSignal } = {}): Promise<PodView[]> {
     const [sandboxes, containers] = await Promise.all([
-      this.#cri.runtime.listPodSandbox({}),
-      this.#cri.runtime.listContainers({}),
+      this.#cri.runtime.listPodSandbox({}, options),
+      this.#cri.runtime.listContainers({}, options),
     ]);
     const newest = new Map<string, PodSandbox>();
     for (const sandbox of sandboxes.items.sort(byAge)) newest.set(podKey(sandbox), sandbox);
@@ -46,8 +46,12 @@ export class RuntimeView {
   }
 
   /** The pod of that name, or undefined. A `uid`, when given, must match too. */
-  async find(namespace: string, name: string, uid?: string): Promise<PodView | undefined> {
-    const pods = await this.list();
+  async find(
+    namespace: string,
+    name: string,
+    { uid, signal }: { readonly uid?: string | undefined; readonly signal?: AbortSignal } = {},
+  ): Promise<PodView | undefined> {
+    const pods = await this.list(signal === undefined ? {} : { signal });
     return pods.findLast(
       (pod) => pod.namespace === namespace && pod.name === name && (uid === undefined || pod.uid === uid),
     );

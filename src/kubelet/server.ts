@@ -150,7 +150,10 @@ class KubeletServer {
         return;
       }
       case 'run': {
-        const containerId = runningContainer(await view.find(route.namespace, route.pod, route.uid), route.container);
+        const containerId = runningContainer(
+          await view.find(route.namespace, route.pod, { uid: route.uid }),
+          route.container,
+        );
         const cmd = (url.searchParams.get('cmd') ?? '').split(' ');
         const result = await cri.runtime.execSync({ containerId, cmd, timeout: BigInt(RUN_TIMEOUT_SECONDS) });
         const output = Buffer.concat([result.stdout, result.stderr]);
