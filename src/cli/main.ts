@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isatty } from 'node:tty';
+import { endDescendants } from './end-descendants.ts';
 import type { Io } from './io.ts';
 import { runCli } from './run-cli.ts';
 
@@ -26,7 +27,10 @@ const io: Io = {
     undos.add(undo);
     return () => undos.delete(undo);
   },
-  forceExit: (code) => process.exit(code),
+  forceExit: (code) => {
+    endDescendants();
+    process.exit(code);
+  },
 };
 
 function versionOfPackage(): string {

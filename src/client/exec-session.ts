@@ -5,6 +5,7 @@ import type { TerminalSize } from '../common/terminal-size.ts';
 import type { Transport } from '../kubeapi/index.ts';
 import { type RemoteCommand, runRemoteCommand, type StreamSet } from '../remotecommand/index.ts';
 import { locateOutcome } from './failing-hop.ts';
+import { checkOutput } from './output-check.ts';
 import { traceSession } from './session-trace.ts';
 
 /** A command that runs in a container. */
@@ -48,9 +49,9 @@ export function startSession(set: StreamSet, { api, sessionId, container, size, 
       new ExecPathError('ERR_ABORTED', 'the caller gave up the session', { cause: signal?.reason, hop: 'client' }),
     );
   };
-  const completed = command.completed.then((outcome) => {
+  const completed = command.completed.then(async (outcome) => {
     signal?.removeEventListener('abort', onAbort);
-    const located = locateOutcome(outcome, api);
+    const located = locateOutcome(await checkOutput(set, outcome), api);
     traceSession(sessionId, 'end', () => textOf(located));
     return located;
   });

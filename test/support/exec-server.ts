@@ -11,7 +11,9 @@ export interface ExecServerOptions {
   /** Takes an upgrade itself and returns true, or leaves it to the server. */
   readonly onUpgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => boolean;
   /** What `GET …/pods/NAME` answers; else 404. */
-  readonly pod?: Pod;
+  readonly pod?: Pod | undefined;
+  /** What `GET …/pods` answers; default the pod alone. */
+  readonly list?: readonly Pod[];
 }
 
 /** A server of pods/exec over plain HTTP: our own server side, in the place of an apiserver. Owns: its listener. */
@@ -33,15 +35,8 @@ export class ExecServer implements AsyncDisposable {
     const listener = await listen({
       onRequest: (request, response) => {
         requests.push(`${request.method} ${request.url}`);
-        const body = options.pod ?? {
-          kind: 'Status',
-          status: 'Failure',
-          message: 'not found',
-          reason: 'NotFound',
-          code: 404,
-        };
-        response.writeHead(options.pod === undefined ? 404 : 200, { 'Content-Type': 'application/json' });
-        response.end(JSON.stringify(request.url === '/pods' ? { kind: 'PodList', items: [body] } : body));
+        const { status, body } = answerOf(request.url ?? '', options);
+        response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
       },
       onUpgrade: (request, socket, head) => {
         requests.push(`${request.method} ${request.url}`);
@@ -80,6 +75,18 @@ export class ExecServer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.#listener.close(0);
   }
+}
+
+function answerOf(url: string, { pod, list }: ExecServerOptions): { status: number; body: object } {
+  if (/\/pods(\?|$)/.test(url)) {
+    const items = list ?? (pod === undefined ? [] : [pod]);
+    return { status: 200, body: { kind: 'PodList', apiVersion: 'v1', metadata: {}, items } };
+  }
+  const named = [...(pod === undefined ? [] : [pod]), ...(list ?? [])].find(({ metadata }) =>
+    url.endsWith(`/${metadata.name}`),
+  );
+  const status = { kind: 'Status', status: 'Failure', message: 'not found', reason: 'NotFound', code: 404 };
+  return named === undefined ? { status: 404, body: status } : { status: 200, body: named };
 }
 
 /** A running pod with these containers. */
