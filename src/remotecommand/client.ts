@@ -45,7 +45,11 @@ export function runRemoteCommand(set: StreamSet): RemoteCommand {
     resize: (size) => {
       if (resize?.writable) resize.write(encodeTerminalSize(size));
     },
-    abort: (cause) => set.connection.destroy(cause ?? new ExecPathError('ERR_ABORTED', 'the session was given up')),
+    abort: (cause) => {
+      set.connection.destroy(cause ?? new ExecPathError('ERR_ABORTED', 'the session was given up'));
+      // A connection that is over already has let go of them: output that nobody read would be waited for for ever.
+      for (const stream of Object.values(set.streams)) stream.destroy();
+    },
     completed: complete(set),
     closed: set.connection.closed.then(() => {}),
   };

@@ -164,8 +164,8 @@ export class Container {
   }
 
   /** @throws RuntimeCallError Unknown when the container does not run */
-  attach(): Attachment {
-    return this.running().hub.attach();
+  attach(options: { readonly stdin: boolean }): Attachment {
+    return this.running().hub.attach(options);
   }
 
   /** @throws RuntimeCallError Unknown when the container does not run */
@@ -229,7 +229,8 @@ export class Container {
       throw thrown;
     }
     const startedAt = nowNs();
-    const hub = new OutputHub(process, log, config.stdinOnce);
+    // Who leaves a terminal leaves it open for the next, as containerd does.
+    const hub = new OutputHub(process, log, config.stdinOnce && !config.tty);
     const ended = this.#whenEnded(process, hub, startedAt);
     return { name: 'running', startedAt, process, hub, log, ended };
   }

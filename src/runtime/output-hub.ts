@@ -8,8 +8,10 @@ const ATTACH_BUFFER_BYTES = 64 * 1024;
 
 /** One attached user's ends of a container's streams. */
 export interface Attachment {
-  /** Ends the container's stdin when it ends and the container says stdinOnce; goes nowhere when it has none. */
+  /** Goes nowhere when the container has none. Its end is the container's when {@link stdinOnce}. */
   readonly stdin: Writable;
+  /** The container reads an end when this attachment's stdin ends, or when it is closed. */
+  readonly stdinOnce: boolean;
   /** From now on, no history; `end` after the container's last byte, an error when output was cut. */
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -31,6 +33,7 @@ export class OutputHub {
   readonly #readers: Record<LogStream, Set<PassThrough>> = { stdout: new Set(), stderr: new Set() };
   #hasEnded = false;
 
+  /** @param stdinOnce whether the first attachment with input that ends, ends the container's input */
   constructor(process: RunningProcess, log: ContainerLog | undefined, stdinOnce: boolean) {
     this.#process = process;
     this.#stdinOnce = stdinOnce;
@@ -41,12 +44,15 @@ export class OutputHub {
     });
   }
 
-  attach(): Attachment {
+  /** @param options.stdin whether this one brings input: only then may its end be the container's */
+  attach(options: { readonly stdin: boolean }): Attachment {
     const stdout = this.#reader('stdout');
     const stderr = this.#reader('stderr');
-    const stdin = this.#stdin();
+    const stdinOnce = this.#stdinOnce && options.stdin;
+    const stdin = this.#stdin(stdinOnce);
     return {
       stdin,
+      stdinOnce,
       stdout,
       stderr,
       close: () => {
@@ -88,10 +94,10 @@ export class OutputHub {
     return reader;
   }
 
-  #stdin(): Writable {
+  #stdin(stdinOnce: boolean): Writable {
     const target = this.#process.stdin;
     const leave = (): void => {
-      if (this.#stdinOnce) target?.end();
+      if (stdinOnce) target?.end();
     };
     return new Writable({
       highWaterMark: ATTACH_BUFFER_BYTES,

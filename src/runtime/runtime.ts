@@ -136,7 +136,7 @@ function attachTicket(state: RuntimeState, request: StreamRequests['attach'] | u
   if (request === undefined) return undefined;
   const start = (): AttachSession => {
     const container = state.containers.get(request.containerId);
-    const attachment = container.attach();
+    const attachment = container.attach({ stdin: request.stdin });
     // Asked for now: when the container has ended it can be asked no more.
     const exited = container.exited();
     const resize = (size: TerminalSize): void => {

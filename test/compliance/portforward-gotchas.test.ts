@@ -9,7 +9,7 @@ import {
   openByteStream,
   openChannels,
   refuseUpgrade,
-  SpdySession,
+  type SpdySession,
   type SpdyStream,
 } from '../../src/httpstream/index.ts';
 import { openPortForward, proxyTunnel, servePortForward } from '../../src/portforward/index.ts';

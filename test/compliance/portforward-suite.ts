@@ -98,8 +98,8 @@ export class ForwardWorld implements AsyncDisposable {
 
 export interface OneConnection extends RemoteConnection {
   /** The client is gone at once. */
-  leave(): void;
-  close(): Promise<void>;
+  readonly leave: () => void;
+  readonly close: () => Promise<void>;
 }
 
 /** Sends back what it gets. */
