@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { playRounds, roundSeeds } from '../e2e/faults/fault-rounds.ts';
+import { playFaults, roundSeeds } from '../e2e/faults/fault-rounds.ts';
 import { expectNothingLeft, holdings } from '../support/leaks.ts';
 import { Progress, roundCount } from './progress.ts';
 
@@ -10,11 +10,11 @@ it('tells the truth through 1,000 broken sessions', async () => {
   const rounds = roundCount(1_000);
   const progress = Progress.open('faults');
   const [warmUp = 0] = roundSeeds(0, 0, 1);
-  expect(await playRounds([warmUp])).toEqual([]);
+  expect(await playFaults([warmUp])).toEqual([]);
   const before = holdings(process.pid);
   while (progress.done < rounds) {
     const count = Math.min(BATCH, rounds - progress.done);
-    const wrong = await playRounds(roundSeeds(progress.seed, progress.done, count));
+    const wrong = await playFaults(roundSeeds(progress.seed, progress.done, count));
     expect(wrong).toEqual([]);
     await expectNothingLeft(process.pid, before);
     progress.advance(count);

@@ -1,9 +1,12 @@
 import { seededRandom } from '../../support/seed.ts';
 import { playRound } from './fault-round.ts';
 import { HopChain } from './hop-chain.ts';
+import { HopProcesses } from './hop-processes.ts';
+import { playKilledHop } from './killed-hop-round.ts';
 
 /** Chains that play at once. Most of a round is waiting for a deadline. */
-const LANES = 4;
+const CHAINS = 8;
+const PROCESS_CHAINS = 4;
 
 /** The seeds of rounds `first` … `first + count − 1` of a run. */
 export function roundSeeds(runSeed: number, first: number, count: number): number[] {
@@ -11,20 +14,30 @@ export function roundSeeds(runSeed: number, first: number, count: number): numbe
   return Array.from({ length: first + count }, () => random.between(0, 2 ** 32 - 1)).slice(first);
 }
 
-/**
- * Plays the rounds of `seeds`, in several chains at once.
- *
- * @returns what was wrong, by round
- */
-export async function playRounds(seeds: readonly number[]): Promise<string[]> {
+/** Breaks links of in-process chains, one round for each seed. @returns what was wrong */
+export function playFaults(seeds: readonly number[]): Promise<string[]> {
+  return play(seeds, CHAINS, () => HopChain.start(), playRound);
+}
+
+/** Kills and stops hops that are processes, one round for each seed. @returns what was wrong */
+export function playKilledHops(seeds: readonly number[]): Promise<string[]> {
+  return play(seeds, PROCESS_CHAINS, () => HopProcesses.start(), playKilledHop);
+}
+
+async function play<Chain extends AsyncDisposable>(
+  seeds: readonly number[],
+  chains: number,
+  start: () => Promise<Chain>,
+  playOne: (chain: Chain, seed: number) => Promise<string[]>,
+): Promise<string[]> {
   const wrong: string[] = [];
   const waiting = [...seeds];
   const lane = async (): Promise<void> => {
-    await using chain = await HopChain.start();
+    await using chain = await start();
     for (let seed = waiting.shift(); seed !== undefined; seed = waiting.shift()) {
-      wrong.push(...(await playRound(chain, seed)));
+      wrong.push(...(await playOne(chain, seed)));
     }
   };
-  await Promise.all(Array.from({ length: Math.min(LANES, seeds.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(chains, seeds.length) }, lane));
   return wrong;
 }

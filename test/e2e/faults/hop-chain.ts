@@ -1,34 +1,20 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { get } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createExecHandler, startApiserver } from '../../../src/apiserver/index.ts';
 import { serveCri } from '../../../src/cri/index.ts';
-import {
-  createTransport,
-  KubeClient,
-  nodes,
-  pods,
-  WEBSOCKET_PASS_THROUGH_FEATURE,
-} from '../../../src/kubeapi/index.ts';
 import { startKubelet } from '../../../src/kubelet/index.ts';
-import { createRuntime, HOST_IMAGE, serveStreams } from '../../../src/runtime/index.ts';
+import { createRuntime, serveStreams } from '../../../src/runtime/index.ts';
 import { heldSockets } from '../../support/held-sockets.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
+import { podsServe, registerPods, writeManifests } from './chain-pods.ts';
 import { SHORT_GRACE_MS, shortLimits } from './short-limits.ts';
 
 /** The links of the path, in the direction of the user's request. */
 export const linkNames = ['client–apiserver', 'apiserver–kubelet', 'kubelet–streaming server'] as const;
 export type LinkName = (typeof linkNames)[number];
-
-/** A pod whose node passes WebSocket v5 on, and one whose node wants the apiserver to translate it to SPDY. */
-export const podNames = { passThrough: 'new-n1', translated: 'old-n1' } as const;
-
-const NAMESPACE = 'default';
-export const CONTAINER = 'main';
 
 /**
  * Apiserver, kubelet and runtime in this process, plain TCP between them, a fault-injecting relay on every link.
@@ -120,7 +106,7 @@ async function startChain(closers: (() => unknown)[], make: (parts: ChainParts) 
   const cri = await serveCri(runtime.handlers, { socketPath });
   closers.push(() => cri.close());
 
-  writeManifests(directory);
+  writeManifests(join(directory, 'manifests'));
   const kubelet = await startKubelet({
     containerRuntimeEndpoint: `unix://${socketPath}`,
     rootDir: join(directory, 'kubelet'),
@@ -134,7 +120,7 @@ async function startChain(closers: (() => unknown)[], make: (parts: ChainParts) 
     onSession: ({ sessionId, how }) => sessions.note('kubelet', sessionId, how !== undefined),
   });
   closers.push(() => kubelet.close(0));
-  await podsRunning(kubelet.port);
+  await podsServe(kubelet.port);
   const kubeletLink = await linkTo(kubelet.port);
 
   const apiserver = await startApiserver({
@@ -174,65 +160,4 @@ function dial(host: string, port: number, signal: AbortSignal): Promise<Duplex> 
       resolve(socket);
     });
   });
-}
-
-/** Static pods; the kubelet appends its node's name. */
-function writeManifests(directory: string): void {
-  mkdirSync(join(directory, 'manifests'));
-  for (const name of ['new', 'old']) {
-    const container = { name: CONTAINER, image: HOST_IMAGE, command: ['sleep', '1000000'] };
-    const pod = {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name },
-      spec: { hostNetwork: true, containers: [container] },
-    };
-    writeFileSync(join(directory, 'manifests', `${name}.yaml`), JSON.stringify(pod));
-  }
-}
-
-/** How long a kubelet may take to start its static pods, in ms. */
-const PODS_DEADLINE_MS = 60_000;
-
-async function podsRunning(port: number): Promise<void> {
-  const deadline = Date.now() + PODS_DEADLINE_MS;
-  for (;;) {
-    const list = (await getJson(port, '/pods')) as { items: { status: { phase?: string } }[] };
-    if (list.items.length === 2 && list.items.every(({ status }) => status.phase === 'Running')) return;
-    if (Date.now() > deadline) throw new Error(`the static pods do not run: ${JSON.stringify(list)}`);
-    await delay(50);
-  }
-}
-
-/** Without an agent: no connection is kept for later. */
-function getJson(port: number, path: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part: string) => (text += part));
-      response.on('end', () => resolve(JSON.parse(text))).on('error', reject);
-    });
-    request.on('error', reject);
-  });
-}
-
-async function registerPods(server: string, kubeletPort: number): Promise<void> {
-  const client = new KubeClient(createTransport({ server: new URL(server) }));
-  try {
-    for (const [kind, name] of Object.entries(podNames)) {
-      const declaredFeatures = kind === 'passThrough' ? [WEBSOCKET_PASS_THROUGH_FEATURE] : [];
-      await client.create(nodes, {
-        metadata: { name: `node-of-${name}` },
-        status: {
-          addresses: [{ type: 'InternalIP', address: '127.0.0.1' }],
-          daemonEndpoints: { kubeletEndpoint: { Port: kubeletPort } },
-          declaredFeatures,
-        },
-      });
-      const spec = { nodeName: `node-of-${name}`, containers: [{ name: CONTAINER, image: HOST_IMAGE }] };
-      await client.create(pods, { metadata: { name, namespace: NAMESPACE }, spec }, { namespace: NAMESPACE });
-    }
-  } finally {
-    client.close();
-  }
 }

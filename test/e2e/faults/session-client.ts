@@ -16,7 +16,7 @@ import {
   runRemoteCommand,
   type StreamSet,
 } from '../../../src/remotecommand/index.ts';
-import { CONTAINER } from './hop-chain.ts';
+import { CONTAINER } from './chain-pods.ts';
 import { protocolOf, READY, type SessionPlan } from './session-plan.ts';
 import { shortLimits } from './short-limits.ts';
 

@@ -1,7 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { subprotocols } from '../../../src/common/subprotocols.ts';
 import type { SeededRandom } from '../../support/seed.ts';
-import { podNames } from './hop-chain.ts';
+import { podNames } from './chain-pods.ts';
 
 export const transports = ['SPDY v4', 'WebSocket v5', 'WebSocket v4'] as const;
 export type Transport = (typeof transports)[number];
@@ -65,6 +65,11 @@ export function randomPlan(random: SeededRandom, marker: string): SessionPlan {
       return { ...base, title: `${stdin.length} bytes unread`, argv: argv(script), stdin };
     }
   }
+}
+
+/** For messages. */
+export function describePlan({ client, transport, tty, title, reader, pod }: SessionPlan): string {
+  return `${client} ${transport}${tty ? ' with a terminal' : ''}, ${title}, ${reader} reader, pod ${pod}`;
 }
 
 /** What `seq 1 last` prints; a terminal has a carriage return before each newline. */

@@ -5,12 +5,12 @@ import type { HopLimits } from '../../../src/httpstream/index.ts';
  * for pings, 60 s for silence, 30 s for heads, upgrades and streams, 10 s for the linger, 4 h for idleness.
  */
 export const shortLimits = {
-  headersTimeoutMs: 2_000,
-  pingIntervalMs: 100,
-  keepaliveTimeoutMs: 1_500,
-  idleTimeoutMs: 4_000,
-  upgradeTimeoutMs: 2_000,
-  streamTimeoutMs: 2_000,
+  headersTimeoutMs: 5_000,
+  upgradeTimeoutMs: 5_000,
+  streamTimeoutMs: 5_000,
+  pingIntervalMs: 250,
+  keepaliveTimeoutMs: 3_000,
+  idleTimeoutMs: 8_000,
   lingerMs: 500,
 } as const satisfies Required<HopLimits>;
 
@@ -18,7 +18,7 @@ export const shortLimits = {
 export const SHORT_GRACE_MS = 400;
 
 /**
- * Every deadline of the path one after the other, and CLOSE_LINGER_MS, which has no flag. Whatever has not happened after
+ * Every deadline of the path one after the other, and CLOSE_LINGER_MS, which has no option. Whatever has not happened after
  * that never will; twice the sum, for a machine that does other things meanwhile.
  */
-export const SETTLE_MS = 2 * (2_500 + 1_500 + 4_000 + 2_000 + 2_000 + 500 + 10_000);
+export const SETTLE_MS = 2 * (5_000 + 5_000 + 5_000 + 3_000 + 8_000 + 500 + 10_000);
