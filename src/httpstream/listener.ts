@@ -39,10 +39,13 @@ export interface ListenOptions {
   readonly port?: number;
   /** Without it: plain HTTP, for loopback only. */
   readonly tls?: TlsSource;
-  /** How long a client may take from its connection to the end of its request's headers, in ms; 30 s. */
+  /** How long a client may take for the TLS handshake, and then to the end of its request's headers, in ms; 30 s. */
   readonly headersTimeoutMs?: number;
   readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void;
-  /** Owns the socket. Also called for upgrades by POST. */
+  /**
+   * Owns the socket. Also called for upgrades by POST; not for one that was sent behind a request without waiting for
+   * its answer, which would end up in the midst of the new protocol: that connection is closed.
+   */
   readonly onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
@@ -76,6 +79,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     requestTimeout: 0,
   };
+  const unanswered = new Unanswered();
   const secure =
     tls &&
     createHttpsServer({
@@ -85,6 +89,7 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       minVersion: 'TLSv1.2',
       requestCert: tls.material.ca !== undefined,
       rejectUnauthorized: false,
+      handshakeTimeout: headersTimeoutMs,
     });
   const server: Server = secure ?? createHttpServer(settings);
   const unsubscribe = secure && tls?.serve(secure);
@@ -94,8 +99,14 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   };
   server.on('connection', track).on('secureConnection', track);
   server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
-  server.on('request', options.onRequest);
-  server.on('upgrade', options.onUpgrade);
+  server.on('request', (request, response) => {
+    unanswered.add(request.socket, response);
+    options.onRequest(request, response);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    if (unanswered.has(request.socket)) socket.destroy();
+    else options.onUpgrade(request, socket, head);
+  });
   server.listen(port, host);
   try {
     await once(server, 'listening');
@@ -103,6 +114,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     unsubscribe?.();
     throw new ExecPathError('ERR_LISTEN', `cannot listen on ${host}:${port}: ${toError(cause).message}`, { cause });
   }
+  // A connection that cannot be accepted (no memory, no buffers) is the client's loss alone.
+  server.on('error', () => {});
   const bound = server.address() as AddressInfo;
   const shownHost = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
   return {
@@ -114,6 +127,20 @@ export async function listen(options: ListenOptions): Promise<Listener> {
       return closeServer(server, sockets, graceMs);
     },
   };
+}
+
+/** Counts the requests of each connection that have no complete answer yet: clients may send several at once. */
+class Unanswered {
+  readonly #counts = new WeakMap<Socket, number>();
+
+  add(socket: Socket, response: ServerResponse): void {
+    this.#counts.set(socket, (this.#counts.get(socket) ?? 0) + 1);
+    response.once('close', () => this.#counts.set(socket, (this.#counts.get(socket) ?? 1) - 1));
+  }
+
+  has(socket: Socket): boolean {
+    return (this.#counts.get(socket) ?? 0) > 0;
+  }
 }
 
 async function closeServer(server: Server, sockets: Set<Duplex>, graceMs: number): Promise<void> {
