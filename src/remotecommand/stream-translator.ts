@@ -5,7 +5,7 @@ import { ExecPathError, toError } from '../common/errors.ts';
 import { failed, type Outcome } from '../common/outcome.ts';
 import { outcomeOfErrorStream, statusOfOutcome } from '../common/status.ts';
 import { subprotocols } from '../common/subprotocols.ts';
-import { acceptChannels, type ConnectionLimits, type SpdySession } from '../httpstream/index.ts';
+import { acceptChannels, type ConnectionLimits, type SpdySession, SpdyStream } from '../httpstream/index.ts';
 import { collectBytes } from './collect-bytes.ts';
 import { channelDirections } from './server.ts';
 import { channelStreamSet, openStreamSet, type StreamSet } from './stream-set.ts';
@@ -22,8 +22,8 @@ export type DialUpstream = (
  * Serves one v5 WebSocket by a SPDY session with the next hop: for servers that know no v5.
  *
  * As upstream does, the WebSocket is accepted first; so whatever fails later is told by a Status on channel 3. Unlike
- * upstream, the SPDY session ends at once when the client leaves, and a session that ends without a Status is a
- * failure that says so.
+ * upstream, the SPDY session ends at once when the client leaves, and a session that ends without a Status or in the
+ * midst of its output is a failure that says so: to the client a Status means that it has all output.
  *
  * Owns: the socket and the upstream session. Never rejects.
  *
@@ -85,10 +85,33 @@ async function relayStreams(
     const status = await collectBytes(upstream.streams.error, MAX_STATUS_BYTES);
     await Promise.all(outputs);
     void session.close();
-    return status.length > 0 && upstream.traits.status ? status : await ownStatus(session, upstream, status);
+    if (status.length === 0 || !upstream.traits.status) return await ownStatus(session, upstream, status);
+    return (await cutOutput(session, upstream, status)) ?? status;
+  } catch (thrown) {
+    session.destroy(toError(thrown));
+    throw thrown;
   } finally {
     signal.removeEventListener('abort', leave);
   }
+}
+
+/**
+ * Over SPDY a Status may overtake output, and a lost connection ends a stream as a FIN does.
+ *
+ * @returns what the client is told instead of an exit code, when output is missing
+ */
+async function cutOutput(session: SpdySession, { streams }: StreamSet, status: Buffer): Promise<Buffer | undefined> {
+  const isOpenEnded = [streams.stdout, streams.stderr].some(
+    (stream) => stream instanceof SpdyStream && !stream.finByPeer && !stream.resetByPeer,
+  );
+  const outcome = outcomeOfErrorStream(status);
+  if (!isOpenEnded || outcome.kind === 'failed') return undefined;
+  // An output without an end of its own ended with the connection, so this does not wait.
+  const reason = await session.closed;
+  if (reason.kind === 'clean') return undefined;
+  const message = `the command exited with code ${outcome.code}, but its output was cut short: ${reason.error.message}`;
+  const error = new ExecPathError('ERR_CONNECTION_LOST', message, { cause: reason.error });
+  return Buffer.from(JSON.stringify(statusOfOutcome(failed(error))));
 }
 
 /** v1 … v3 say nothing on success and plain text on failure; a session that was lost says nothing either. */
