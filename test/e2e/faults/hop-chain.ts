@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { createExecHandler, startApiserver } from '../../../src/apiserver/index.ts';
+import { createStreamingHandler, startApiserver } from '../../../src/apiserver/index.ts';
 import { serveCri } from '../../../src/cri/index.ts';
 import { startKubelet } from '../../../src/kubelet/index.ts';
 import { createRuntime, serveStreams } from '../../../src/runtime/index.ts';
@@ -129,7 +129,7 @@ async function startChain(closers: (() => unknown)[], make: (parts: ChainParts) 
     authorizationMode: 'AlwaysAllow',
     shutdownGraceMs: 0,
     requestTimeoutMs: shortLimits.headersTimeoutMs,
-    onConnect: createExecHandler(
+    onConnect: createStreamingHandler(
       ({ host, port }, signal) => dial(host, port, signal),
       () => {},
       shortLimits,

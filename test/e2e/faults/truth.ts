@@ -50,14 +50,15 @@ const LOOK_EVERY_MS = 25;
 /**
  * Waits until `look` finds nothing more.
  *
- * @returns a message with what it still finds after all deadlines of the path, or nothing
+ * @param withinMs by default all deadlines of the path
+ * @returns a message with what it still finds then, or nothing
  */
-export async function leftBehind(look: () => string[]): Promise<string[]> {
-  const deadline = Date.now() + SETTLE_MS;
+export async function leftBehind(look: () => string[], withinMs: number = SETTLE_MS): Promise<string[]> {
+  const deadline = Date.now() + withinMs;
   for (;;) {
     const found = look();
     if (found.length === 0) return [];
-    if (Date.now() > deadline) return [`left after ${SETTLE_MS} ms: ${found.join('; ')}`];
+    if (Date.now() > deadline) return [`left after ${withinMs} ms: ${found.join('; ')}`];
     await delay(LOOK_EVERY_MS);
   }
 }
