@@ -139,7 +139,7 @@ async function connectOptions(
   values: Values,
   own: OwnCertificates | undefined,
 ): Promise<Pick<ApiserverOptions, 'onConnect'>> {
-  const { createExecHandler, kubeletDialer } = await import('../apiserver/index.ts');
+  const { createStreamingHandler, kubeletDialer } = await import('../apiserver/index.ts');
   const dialer: KubeletDialerOptions = withoutUndefined({
     clientCertificateFile: values['kubelet-client-certificate'] ?? own?.client.certificateFile,
     clientKeyFile: values['kubelet-client-key'] ?? own?.client.keyFile,
@@ -152,5 +152,5 @@ async function connectOptions(
     const { auditId, namespace, pod } = connect;
     ends.publish({ auditId, namespace, pod, how, bytesUp, bytesDown });
   };
-  return { onConnect: createExecHandler(kubeletDialer(dialer), onEnd) };
+  return { onConnect: createStreamingHandler(kubeletDialer(dialer), onEnd) };
 }

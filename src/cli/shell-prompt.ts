@@ -62,17 +62,22 @@ export class ShellPrompt {
       reader.close();
     });
     const leaveList = this.#io.atExit(() => reader.close());
-    const code = await this.#readLines(reader, terminal);
+    const code = await this.#readLines(reader, { terminal, signal: interruption.signal });
     leaveList();
     return interruption.exitCode ?? code;
   }
 
-  async #readLines(reader: Interface, terminal: boolean): Promise<number> {
+  /** Lines that were read ahead are not run once `signal` is aborted. */
+  async #readLines(
+    reader: Interface,
+    { terminal, signal }: { readonly terminal: boolean; readonly signal: AbortSignal },
+  ): Promise<number> {
     // Before the first prompt: lines that come earlier than the iterator would be lost.
     const lines = reader[Symbol.asyncIterator]();
     reader.prompt();
     try {
       for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
+        if (signal.aborted) break;
         const line = next.value;
         const [, leave, code] = /^\s*(exit)(?:\s+(\d{1,3}))?\s*;?\s*$/.exec(line) ?? [];
         if (leave !== undefined) return code === undefined ? this.#lastCode : Number(code) & 0xff;

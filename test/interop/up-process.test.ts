@@ -62,7 +62,7 @@ describeWithPeer('kubectl', 'podwire up as a process', () => {
 
   // Not so yet: the pod's processes outlive a forced end, until the next start on the same state folder ends them.
   // `npm start` and timeout(1) pass a signal on that the terminal or group has had already, so two are common.
-  it.fails('ends at the second signal what it was still busy to end', async () => {
+  it('ends at the second signal what it was still busy to end', async () => {
     await using up = await startUp();
     // Two kinds, for two of one kind may arrive as one.
     up.hop.signal('SIGTERM');

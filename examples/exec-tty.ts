@@ -1,0 +1,37 @@
+// node examples/exec-tty.ts POD [COMMAND…]     (Node 22.18 or later runs it as it is)
+//
+// A shell in a pod on this terminal: raw keys go in, the size follows the window, the terminal is given back at the end.
+// As a package it is `import { exec } from 'podwire'`.
+import process from 'node:process';
+import { exec } from '../src/client/index.ts';
+
+const [pod = 'demo', ...argv] = process.argv.slice(2);
+const { stdin, stdout } = process;
+if (!stdin.isTTY || !stdout.isTTY) {
+  console.error('exec-tty needs a terminal');
+  process.exit(125);
+}
+
+const size = (): { width: number; height: number } => ({ width: stdout.columns, height: stdout.rows });
+const restore = (): void => void stdin.setRawMode(false);
+process.once('exit', restore);
+
+const session = await exec({
+  pod,
+  command: argv.length > 0 ? argv : ['sh'],
+  stdin: true,
+  tty: true,
+  size: size(),
+  onNotice: (text) => console.error(text),
+});
+// Only now: until the session is there ctrl-C ends this program.
+stdin.setRawMode(true);
+stdout.on('resize', () => session.resize(size()));
+if (session.stdin !== undefined) stdin.pipe(session.stdin);
+session.stdout?.pipe(stdout, { end: false });
+
+const outcome = await session.completed;
+restore();
+if (outcome.kind === 'failed') console.error(`failed at ${outcome.hop ?? 'an unknown hop'}: ${outcome.message}`);
+// A terminal that is still open would keep the process alive.
+process.exit(outcome.kind === 'exited' ? outcome.code : 125);
