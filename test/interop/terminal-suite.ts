@@ -42,7 +42,9 @@ function shell(behaviour: Behaviour): void {
   behaviour('ends input with ctrl-D: first that of cat, then that of the shell', async (target) => {
     await using terminal = await open(target, ['sh']);
     await terminal.waitFor(PROMPT, START_MS);
-    await terminal.type('cat; echo ca""t ended\n');
+    // What is typed while the shell still edits its line would reach cat with its CR untranslated.
+    await terminal.type('echo ca""t begins; cat; echo ca""t ended\n');
+    await terminal.waitFor('\ncat begins\n');
     await terminal.type('echoed\n');
     await terminal.waitFor('echoed\nechoed\n');
     await terminal.press('C-d');

@@ -21,7 +21,7 @@ export class Crictl implements ExecClient {
 
   exec(request: ExecRequest): Promise<ExecResult> {
     const flags = request.stdin === undefined ? [] : ['--interactive'];
-    return runChild(this.#program, this.#args(request, flags), request);
+    return runChild(this.#program, this.#args(request, flags), request).then(withCommandsCode);
   }
 
   readonly interactive = (request: ContainerRef & { readonly argv: readonly string[] }): CommandLine => {
@@ -32,4 +32,10 @@ export class Crictl implements ExecClient {
     const common = ['--runtime-endpoint', this.#endpoint, '--config', '/dev/null', 'exec'];
     return [...common, '--transport', this.#transport, ...flags, this.#containerId(request), ...request.argv];
   }
+}
+
+/** crictl itself ends with 1, whatever the command's code, and tells that code in words. */
+function withCommandsCode(result: ExecResult): ExecResult {
+  const [, code] = /command terminated with exit code (\d+)/.exec(result.stderr.toString()) ?? [];
+  return code === undefined ? result : { ...result, exitCode: Number(code) };
 }
