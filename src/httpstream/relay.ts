@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
-import { canReadInBulk, type Lease, readInBulk } from './bulk-socket.ts';
+import { canReadInBulk, readInBulk } from './bulk-socket.ts';
+import type { Lease } from './read-buffers.ts';
 
 /** Bytes that one direction holds for a slow taker before it stops reading the giver. */
 export const RELAY_BUFFER_BYTES = 1024 * 1024;
@@ -21,6 +22,12 @@ export interface RelayResult {
   readonly endedBy: 'downstream' | 'upstream' | 'abort';
 }
 
+export interface RelayOptions {
+  /** Default {@link RELAY_LINGER_MS}. */
+  readonly lingerMs?: number;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * Copies bytes both ways between two connections and decodes nothing.
  *
@@ -29,11 +36,33 @@ export interface RelayResult {
  *
  * Owns: both sockets, from the call on. Resolves when both are closed; never rejects.
  */
-export function relay(
+export async function relay(
   downstream: RelaySide,
   upstream: RelaySide,
-  options: { readonly lingerMs?: number; readonly signal?: AbortSignal } = {},
+  options: RelayOptions = {},
 ): Promise<RelayResult> {
+  const writing = [downstream, upstream].filter(({ socket }) => socket.writableLength > 0);
+  if (writing.length > 0) await Promise.all(writing.map(({ socket }) => flushed(socket)));
+  return await copyBothWays(withBuffered(downstream), withBuffered(upstream), options);
+}
+
+/** Resolves when what was written before has left the process, or the socket is gone: only then can its handle move. */
+function flushed(socket: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    socket.once('close', resolve).write('', () => {
+      socket.off('close', resolve);
+      resolve();
+    });
+  });
+}
+
+/** What the socket has read already stands behind the head. */
+function withBuffered({ socket, head }: RelaySide): RelaySide {
+  const early: unknown = socket.readableLength > 0 ? socket.read() : null;
+  return early instanceof Uint8Array ? { socket, head: Buffer.concat([head, early]) } : { socket, head };
+}
+
+function copyBothWays(downstream: RelaySide, upstream: RelaySide, options: RelayOptions): Promise<RelayResult> {
   return new Promise((resolve) => {
     let endedBy: RelayResult['endedBy'] | undefined;
     let linger: NodeJS.Timeout | undefined;
@@ -60,19 +89,21 @@ export function relay(
       const socket = sides[side];
       // A reset needs no word of its own: 'close' follows, and whoever waits for a Status learns that none came.
       socket.on('error', () => {});
-      socket.once('end', () => {
+      const ended = (): void => {
         sideEnded(side);
         direction.finish();
-      });
-      socket.once('close', () => {
-        sideEnded(side);
-        direction.finish();
+      };
+      const closed = (): void => {
+        ended();
         open -= 1;
         if (open > 0) return;
         clearTimeout(linger);
         options.signal?.removeEventListener('abort', abort);
         resolve({ bytesUp: up.bytes, bytesDown: down.bytes, endedBy: endedBy ?? side });
-      });
+      };
+      if (socket.closed) queueMicrotask(closed);
+      else socket.once('end', ended).once('close', closed);
+      if (socket.readableEnded) ended();
     };
     watch('downstream', up);
     watch('upstream', down);
@@ -103,9 +134,10 @@ class Direction {
   /** @returns the socket to use from now on in place of `side.socket` */
   readFrom(side: RelaySide): Duplex {
     this.#giver = canReadInBulk(side.socket)
-      ? readInBulk(side.socket, (lease) => this.#pass(lease))
+      ? readInBulk(side.socket, { take: (lease) => this.#pass(lease), wantsMore: () => !this.#paused })
       : side.socket.on('data', (bytes: Buffer) => {
-          if (!this.#pass({ bytes, release: () => {} })) side.socket.pause();
+          this.#pass({ bytes, release: () => {} });
+          if (this.#paused) side.socket.pause();
         });
     return this.#giver;
   }
@@ -122,21 +154,26 @@ class Direction {
     this.#taker().end();
   }
 
-  #pass({ bytes, release }: Lease): boolean {
+  #pass({ bytes, release }: Lease): void {
     const taker = this.#taker();
     if (this.#finished || !taker.writable) {
       release();
-      return true;
+      return;
     }
     this.bytes += bytes.length;
+    let isReleased = false;
     taker.write(bytes, () => {
-      release();
+      if (!isReleased) release();
       if (this.#paused && taker.writableLength < RELAY_BUFFER_BYTES / 2) {
         this.#paused = false;
         this.#giver?.resume();
       }
     });
+    // The kernel took all at once, and the callback comes a tick late: so the next read finds the same buffer in cache.
+    if (taker.writableLength === 0) {
+      isReleased = true;
+      release();
+    }
     this.#paused ||= taker.writableLength >= RELAY_BUFFER_BYTES;
-    return !this.#paused;
   }
 }
