@@ -4,6 +4,7 @@ import { exited, failed, type Outcome } from '../common/outcome.ts';
 import { outcomeOfErrorStream } from '../common/status.ts';
 import { encodeTerminalSize, type TerminalSize } from '../common/terminal-size.ts';
 import { collectBytes } from './collect-bytes.ts';
+import { cutOutput } from './cut-output.ts';
 import type { StreamSet } from './stream-set.ts';
 
 /** The longest Status that a client reads, in bytes. */
@@ -64,22 +65,22 @@ function watchStdin(stdin: Duplex | undefined): void {
 async function complete(set: StreamSet): Promise<Outcome> {
   const outputs = [set.streams.stdout, set.streams.stderr].map(outputEnd);
   const errorBytes = await collectBytes(set.streams.error, MAX_STATUS_BYTES);
-  const outputsWhole = (await Promise.all(outputs)).every(Boolean);
+  await Promise.all(outputs);
   const closed = set.connection.close();
   // With a Status in hand the goodbye can take its time; without one, how the connection ended is all there is to tell.
   if (errorBytes.length === 0) await closed;
-  return decide(set, errorBytes, outputsWhole);
+  return decide(set, errorBytes);
 }
 
-/** Resolves when `stream` gives no more: true when its last byte was known to be the last. */
-function outputEnd(stream: Readable | undefined): Promise<boolean> {
-  if (stream === undefined) return Promise.resolve(true);
+/** Resolves when `stream` gives no more. */
+function outputEnd(stream: Readable | undefined): Promise<void> {
+  if (stream === undefined) return Promise.resolve();
   return new Promise((resolve) => {
-    stream.once('end', () => resolve(true)).once('close', () => resolve(stream.readableEnded));
+    stream.once('end', resolve).once('close', resolve);
   });
 }
 
-async function decide(set: StreamSet, errorBytes: Buffer, outputsWhole: boolean): Promise<Outcome> {
+async function decide(set: StreamSet, errorBytes: Buffer): Promise<Outcome> {
   if (errorBytes.length === 0) {
     const reason = await set.connection.closed;
     if (reason.kind === 'lost') return failed(reason.error);
@@ -89,14 +90,6 @@ async function decide(set: StreamSet, errorBytes: Buffer, outputsWhole: boolean)
     return text === '' ? exited(0) : failed(new ExecPathError('ERR_REMOTE', `error executing remote command: ${text}`));
   }
   const outcome = outcomeOfErrorStream(errorBytes);
-  // WebSocket messages are in order, so a Status means that all output came before it. SPDY peers may reorder streams.
-  if (outcome.kind === 'exited' && set.transport === 'spdy' && !outputsWhole) {
-    return failed(
-      new ExecPathError(
-        'ERR_CONNECTION_LOST',
-        `the command exited with code ${outcome.code}, but its output was cut short`,
-      ),
-    );
-  }
-  return outcome;
+  const cut = outcome.kind === 'exited' ? await cutOutput(set, outcome.code) : undefined;
+  return cut === undefined ? outcome : failed(cut);
 }

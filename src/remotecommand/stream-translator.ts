@@ -5,8 +5,9 @@ import { ExecPathError, toError } from '../common/errors.ts';
 import { failed, type Outcome } from '../common/outcome.ts';
 import { outcomeOfErrorStream, statusOfOutcome } from '../common/status.ts';
 import { subprotocols } from '../common/subprotocols.ts';
-import { acceptChannels, type ConnectionLimits, type SpdySession, SpdyStream } from '../httpstream/index.ts';
+import { acceptChannels, type ConnectionLimits, type SpdySession } from '../httpstream/index.ts';
 import { collectBytes } from './collect-bytes.ts';
+import { cutOutput } from './cut-output.ts';
 import { channelDirections } from './server.ts';
 import { channelStreamSet, openStreamSet, type StreamSet } from './stream-set.ts';
 
@@ -86,32 +87,15 @@ async function relayStreams(
     await Promise.all(outputs);
     void session.close();
     if (status.length === 0 || !upstream.traits.status) return await ownStatus(session, upstream, status);
-    return (await cutOutput(session, upstream, status)) ?? status;
+    const outcome = outcomeOfErrorStream(status);
+    const cut = outcome.kind === 'exited' ? await cutOutput(upstream, outcome.code) : undefined;
+    return cut === undefined ? status : Buffer.from(JSON.stringify(statusOfOutcome(failed(cut))));
   } catch (thrown) {
     session.destroy(toError(thrown));
     throw thrown;
   } finally {
     signal.removeEventListener('abort', leave);
   }
-}
-
-/**
- * Over SPDY a Status may overtake output, and a lost connection ends a stream as a FIN does.
- *
- * @returns what the client is told instead of an exit code, when output is missing
- */
-async function cutOutput(session: SpdySession, { streams }: StreamSet, status: Buffer): Promise<Buffer | undefined> {
-  const isOpenEnded = [streams.stdout, streams.stderr].some(
-    (stream) => stream instanceof SpdyStream && !stream.finByPeer && !stream.resetByPeer,
-  );
-  const outcome = outcomeOfErrorStream(status);
-  if (!isOpenEnded || outcome.kind === 'failed') return undefined;
-  // An output without an end of its own ended with the connection, so this does not wait.
-  const reason = await session.closed;
-  if (reason.kind === 'clean') return undefined;
-  const message = `the command exited with code ${outcome.code}, but its output was cut short: ${reason.error.message}`;
-  const error = new ExecPathError('ERR_CONNECTION_LOST', message, { cause: reason.error });
-  return Buffer.from(JSON.stringify(statusOfOutcome(failed(error))));
 }
 
 /** v1 … v3 say nothing on success and plain text on failure; a session that was lost says nothing either. */
