@@ -8,35 +8,41 @@ export type ShellName = (typeof shells)[number];
  *
  * @see cobra's ShellCompDirective, of which these are the values
  */
-export const directives = { error: 1, noSpace: 2, noFiles: 4, folders: 16 } as const;
+export const directives = { error: 1, noFiles: 4, folders: 16 } as const;
 
 /** `__complete` gets the words behind `podwire`, the last one as far as it is typed; it may be empty. */
 const scripts: Readonly<Record<ShellName, string>> = {
   bash: `# podwire completion for bash
 __podwire_complete() {
-  local cur words cword out directive line
-  if declare -F _get_comp_words_by_ref >/dev/null; then
-    _get_comp_words_by_ref -n "=:" cur words cword
-  else
-    cur="\${COMP_WORDS[COMP_CWORD]}" words=("\${COMP_WORDS[@]}") cword=$COMP_CWORD
-  fi
-  out="$("\${words[0]}" __complete "\${words[@]:1:cword-1}" "$cur" 2>/dev/null)" || return
+  local last="\${COMP_WORDS[COMP_CWORD]}" words=() count=0 glue='' i word current prefix out directive line
+  # Readline cuts words at = and :, podwire wants them whole.
+  for (( i = 1; i <= COMP_CWORD; i++ )); do
+    word="\${COMP_WORDS[i]}"
+    if (( count > 0 )) && [[ -n "$glue" || "$word" == [=:]* ]]; then
+      words[count-1]="\${words[count-1]}$word"
+    else
+      words[count]="$word"
+      count=$(( count + 1 ))
+    fi
+    glue=''
+    [[ "$word" == [=:] ]] && glue=yes
+  done
+  current="\${words[count-1]}"
+  prefix="\${current%"$last"}"
+  [[ "$last" == [=:] ]] && prefix="$current"
+  out="$("\${COMP_WORDS[0]}" __complete "\${words[@]}" 2>/dev/null)" || return
   directive="\${out##*:}"
   out="\${out%:*}"
   COMPREPLY=()
   (( directive & 1 )) && return
   while IFS= read -r line; do
     line="\${line%%$'\\t'*}"
-    [[ -n "$line" && "$line" == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$line")")
+    [[ -n "$line" && "$line" == "$current"* ]] && COMPREPLY+=("\${line#"$prefix"}")
   done <<<"$out"
-  (( directive & 2 )) && compopt -o nospace
-  if (( \${#COMPREPLY[@]} == 0 )); then
-    if (( directive & 16 )); then compopt -o dirnames
-    elif (( ! (directive & 4) )); then compopt -o default
-    fi
+  (( \${#COMPREPLY[@]} > 0 )) && return
+  if (( directive & 16 )); then compopt -o dirnames 2>/dev/null
+  elif (( ! (directive & 4) )); then compopt -o default 2>/dev/null
   fi
-  # Readline replaces only what follows the last of "=" and ":".
-  declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }
 complete -F __podwire_complete podwire
 `,
@@ -58,9 +64,7 @@ _podwire() {
     fi
   done <<<"$out"
   if (( \${#candidates} )); then
-    if (( directive & 2 )); then _describe -V podwire candidates -S ''
-    else _describe -V podwire candidates
-    fi
+    _describe -V podwire candidates
   elif (( directive & 16 )); then _files -/
   elif (( ! (directive & 4) )); then _files
   fi

@@ -8,9 +8,15 @@ export interface FailureContext {
   readonly program?: string | undefined;
 }
 
-type Remedy = (context: FailureContext) => string;
+type Remedy = (context: FailureContext, message: string) => string | undefined;
 
 const inNamespace = ({ namespace }: FailureContext): string => (namespace === undefined ? '' : ` -n ${namespace}`);
+
+/** An apiserver that cannot reach the node says so in a Status, before the upgrade or behind it. */
+const nodeRemedy: Remedy = (_context, message) =>
+  /error dialing backend|no preferred addresses/.test(message)
+    ? "check that the kubelet of the pod's node runs and that the apiserver reaches its address: podwire get nodes -o wide"
+    : undefined;
 
 const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_KUBECONFIG: () => 'name the file with --kubeconfig; `podwire up` writes one and prints its path',
@@ -29,14 +35,17 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_CONNECTION_LOST: () => 'the command may have gone on or not: look at what it did before you run it again',
   ERR_NO_STATUS: () => 'the command may have gone on or not: look at what it did before you run it again',
   ERR_KEEPALIVE_TIMEOUT: () => 'the network or a hop stalled; the command may have gone on',
-  ERR_IDLE_TIMEOUT: () => 'raise the idle limit of the hop (--streaming-connection-idle-timeout)',
+  ERR_IDLE_TIMEOUT: () =>
+    'the session was idle for too long: type or print something now and then, or raise the limit of the hop',
+  ERR_API_STATUS: nodeRemedy,
+  ERR_REMOTE: nodeRemedy,
   ERR_STATE_IN_USE: () => 'stop the process that has it, or choose another folder with --state-dir',
   ERR_LISTEN: () => 'choose another port, or stop what listens there',
 };
 
 /** What to do about `error`, as a sentence; undefined when there is no advice that would be true. */
 export function remedyFor(error: ExecPathError, context: FailureContext): string | undefined {
-  return remedies[error.code]?.(context);
+  return remedies[error.code]?.(context, error.message);
 }
 
 /** What to do when a command could not be started. */
