@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { duplexPair } from '../../../test/support/duplex-pair.ts';
 import { SpdyPair, sessionAgainstRaw } from '../../../test/support/spdy-pair.ts';
 import { deferred } from '../../common/deferred.ts';
@@ -175,4 +175,20 @@ describe('an idle timer', () => {
     await new Promise<void>((resolve) => new IdleTimer(30, resolve));
     expect(fired).toBe(0);
   });
+});
+
+it('finds silence although each look at it falls on a ping that is just being written', async () => {
+  vi.useFakeTimers();
+  try {
+    let isWritten = true;
+    const send = (): void => {
+      isWritten = false;
+      setImmediate(() => (isWritten = true));
+    };
+    using one = keepalive({ intervalMs: 500, timeoutMs: 2000, send, isWritten: () => isWritten });
+    await vi.advanceTimersByTimeAsync(3000);
+    expect((await one.silence).code).toBe('ERR_KEEPALIVE_TIMEOUT');
+  } finally {
+    vi.useRealTimers();
+  }
 });
