@@ -114,8 +114,11 @@ async function runExec({ pod, command, values }: ExecCommandOptions, io: Io): Pr
     };
     return await runSession(options, io, interruption);
   } catch (thrown) {
+    if (interruption.exitCode !== undefined) return interruption.exitCode;
     const { namespace } = values;
-    if (interruption.exitCode === undefined) io.err.write(failureText(thrown, { namespace, pod }));
-    return interruption.exitCode ?? PATH_FAILURE_CODE;
+    const { credentialRemedy } = await import('./credential-remedy.ts');
+    const remedy = await credentialRemedy(thrown, serverOptions(values)).catch(() => undefined);
+    io.err.write(failureText(thrown, { namespace, pod, remedy }));
+    return PATH_FAILURE_CODE;
   }
 }

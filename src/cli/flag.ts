@@ -129,7 +129,7 @@ export function choiceFlag<const T extends string>(choices: readonly [T, ...T[]]
     ...words,
     value: words.value ?? choices.join('|'),
     initial,
-    shownDefault: initial,
+    shownDefault: words.shownDefault ?? initial,
     read: (text) => {
       if (!isChoice(text)) throw new Error(`must be one of ${choices.join(', ')}`);
       return text;

@@ -86,6 +86,11 @@ async function serve({ values, rootDir }: KubeletCommandOptions, io: Io): Promis
         tokenWebhook: values['authentication-token-webhook'],
         nodeName,
         client,
+        times: {
+          tokenMs: values['authentication-token-webhook-cache-ttl'],
+          allowedMs: values['authorization-webhook-cache-authorized-ttl'],
+          refusedMs: values['authorization-webhook-cache-unauthorized-ttl'],
+        },
       }),
       ...(client === undefined ? {} : { apiserver: client }),
       version: io.version,

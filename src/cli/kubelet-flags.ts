@@ -73,4 +73,10 @@ export const accessFlags = {
     help: 'Webhook asks the apiserver for nodes/proxy; BuiltIn lets the group system:masters in; AlwaysAllow everybody known',
     shownDefault: 'Webhook with --kubeconfig, else BuiltIn',
   }),
+  'authentication-token-webhook-cache-ttl': durationFlag({
+    help: "how long the apiserver's word on a token counts; 0 for not at all",
+    shownDefault: '2m',
+  }),
+  'authorization-webhook-cache-authorized-ttl': durationFlag({ help: 'the same for its yes', shownDefault: '5m' }),
+  'authorization-webhook-cache-unauthorized-ttl': durationFlag({ help: 'the same for its no', shownDefault: '30s' }),
 } as const;

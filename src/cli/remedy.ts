@@ -12,11 +12,19 @@ type Remedy = (context: FailureContext, message: string) => string | undefined;
 
 const inNamespace = ({ namespace }: FailureContext): string => (namespace === undefined ? '' : ` -n ${namespace}`);
 
+/** TLS failures say themselves what to set. */
+const TLS_WORDS = /certificate|TLS/;
+
+const reviewRemedy: Remedy = () => 'check the way from the node to its apiserver: who may call is decided there';
+
 /** An apiserver that cannot reach the node says so in a Status, before the upgrade or behind it. */
-const nodeRemedy: Remedy = (_context, message) =>
-  /error dialing backend|no preferred addresses/.test(message)
-    ? "check that the kubelet of the pod's node runs and that the apiserver reaches its address: podwire get nodes -o wide"
-    : undefined;
+const nodeRemedy: Remedy = (context, message) => {
+  if (/the kubelet cannot ask its apiserver/.test(message)) return reviewRemedy(context, message);
+  if (!/error dialing backend|no preferred addresses/.test(message)) return undefined;
+  return TLS_WORDS.test(message)
+    ? 'give the kubelet and the apiserver certificates that the other trusts (--kubelet-certificate-authority)'
+    : "check that the kubelet of the pod's node runs and that the apiserver reaches its address: podwire get nodes -o wide";
+};
 
 const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_KUBECONFIG: () => 'name the file with --kubeconfig; `podwire up` writes one and prints its path',
@@ -28,7 +36,12 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     `ask for the verb create on pods/exec; to see what is allowed: kubectl auth can-i create pods/exec${inNamespace(context)}`,
   ERR_NOT_FOUND: (context) => `look what there is: podwire get pods${inNamespace(context)}`,
   ERR_POD_UNKNOWN: () => 'the pod may have moved to another node: try again in a moment',
-  ERR_DIAL: () => 'check that the hop runs and that its address and port are the ones above',
+  ERR_DIAL: (_context, message) =>
+    TLS_WORDS.test(message)
+      ? undefined
+      : 'check that the hop runs, that its address and port are the ones above, and that the network leads there',
+  ERR_API_TIMEOUT: () => 'look whether the hop is stalled or overloaded; --request-timeout allows it more time',
+  ERR_REVIEW: reviewRemedy,
   ERR_DIAL_TIMEOUT: () => 'check the network between the hops; a proxy or a firewall may hold the connection',
   ERR_NO_COMMON_PROTOCOL: () => 'try the other transport: --transport spdy or --transport websocket',
   ERR_UPGRADE_REFUSED: () => 'a proxy on the way may not know upgrades; try --transport spdy',

@@ -115,6 +115,11 @@ export const errorTable = {
   ERR_API_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the API did not answer in time' },
   ERR_MANIFEST: { reason: 'Invalid', http: 422, help: 'a manifest breaks a rule of its kind' },
   ERR_CERTIFICATE: { reason: 'InternalError', http: 500, help: 'a certificate or key cannot be made, read or used' },
+  ERR_REVIEW: {
+    reason: 'InternalError',
+    http: 500,
+    help: 'the apiserver could not be asked who calls or what they may',
+  },
 } as const satisfies Record<string, { reason: string; http: number; help: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -4,11 +4,11 @@ import { findPeer, type PeerName, requirePeer } from './find-peer.ts';
 export { findPeer, findProgram, requirePeer } from './find-peer.ts';
 
 /** In CI these must be there; the others are skipped by name everywhere. */
-const requiredInCi = ['kubectl', 'containerd', 'crictl', 'critest'] as const;
+const requiredInCi = ['kubectl', 'containerd', 'crictl', 'critest', 'network-namespaces'] as const;
 
 /**
  * A suite that needs real peers. When one is missing the suite is skipped with the peer's name in its title; with
- * CI=true a missing kubectl, containerd, crictl or critest fails the run instead.
+ * CI=true a missing one of `requiredInCi` fails the run instead.
  */
 export function describeWithPeer(names: PeerName | readonly PeerName[], title: string, suite: () => void): void {
   const missing = [names].flat().filter((name) => findPeer(name) === undefined);
