@@ -1,7 +1,6 @@
 export { apiStatusOf } from './api-error.ts';
 export type { ApiObject } from './api-object.ts';
 export type * from './connect-request.ts';
-export { type ConnectEnd, createExecHandler } from './exec-route.ts';
 export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
 export * from './main.ts';
 export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts';
@@ -10,3 +9,8 @@ export { Registry } from './registry.ts';
 export { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 export { allResources } from './resources.ts';
 export type * from './store.ts';
+export {
+  type ConnectEnd,
+  createStreamingHandler,
+  createStreamingHandler as createExecHandler,
+} from './streaming-route.ts';

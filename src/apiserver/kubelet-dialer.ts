@@ -1,5 +1,5 @@
 import { createTransport } from '../kubeapi/index.ts';
-import type { DialKubelet } from './exec-route.ts';
+import type { DialKubelet } from './streaming-route.ts';
 
 export interface KubeletDialerOptions {
   /** `--kubelet-client-certificate`: PEM file with which this apiserver shows itself; read again when it changes. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createExecHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
+import { createStreamingHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { createTransport, KubeClient, listWatch, type Pod, pods, writeKubeconfig } from '../kubeapi/index.ts';
 import { type RunningKubelet, startKubelet } from '../kubelet/index.ts';
@@ -87,7 +87,7 @@ async function start(
     tlsPrivateKeyFile: certificates.apiserver.keyFile,
     clientCaFile: certificates.caFile,
     kubeletPreferredAddressTypes: ['InternalIP'],
-    onConnect: createExecHandler(
+    onConnect: createStreamingHandler(
       kubeletDialer({
         clientCertificateFile: certificates.apiserverKubeletClient.certificateFile,
         clientKeyFile: certificates.apiserverKubeletClient.keyFile,

@@ -13,5 +13,10 @@ export {
 export { RELAY_BUFFER_BYTES, RELAY_LINGER_MS, type RelayResult, type RelaySide, relay } from './relay.ts';
 export * from './spdy/index.ts';
 export { answerUpgrade, refuseUpgrade, requestUpgrade, type UpgradeAnswer } from './upgrade.ts';
-export { proxyUpgrade, type UpgradeProxyResult, type UpgradeTarget } from './upgrade-proxy.ts';
+export {
+  proxyUpgrade,
+  type UpgradeProxyOptions,
+  type UpgradeProxyResult,
+  type UpgradeTarget,
+} from './upgrade-proxy.ts';
 export * from './websocket/index.ts';

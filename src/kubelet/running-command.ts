@@ -9,11 +9,23 @@ export interface Upgrade {
   readonly head: Buffer;
 }
 
-/** What a client wants to run, or to attach to when there is no argv. */
+/** What a client wants to run in a container. */
 export interface CommandRequest {
   readonly containerId: string;
-  readonly argv: readonly string[];
+  /** undefined: attach to the container's own process. */
+  readonly argv: readonly string[] | undefined;
   readonly streams: StreamOptions;
+  /** The session's id on every hop. */
+  readonly sessionId: string;
+  /** Aborted when the client left or the kubelet stops. */
+  readonly signal: AbortSignal;
+}
+
+/** Ports of a pod that a client wants to reach. */
+export interface ForwardRequest {
+  readonly podSandboxId: string;
+  /** For the older WebSocket form, which names its ports here; else empty, they come with the streams. */
+  readonly ports: readonly number[];
   /** The session's id on every hop. */
   readonly sessionId: string;
   /** Aborted when the client left or the kubelet stops. */
@@ -28,7 +40,7 @@ export interface SessionEnd {
 }
 
 /**
- * A command that was prepared in the runtime and waits for its client's connection.
+ * A command, an attachment or a port-forward that was prepared in the runtime and waits for its client's connection.
  *
  * The kubelet does nothing with a running command but this. CRI's streaming URL is the first implementation; a runtime
  * that hands out the process itself, without a streaming server, can be another.
@@ -38,8 +50,10 @@ export interface RunningCommand {
   serve(upgrade: Upgrade): Promise<SessionEnd>;
 }
 
-/** Where commands are started. */
+/** Where commands are started, and ports reached. */
 export interface CommandStarter {
   /** @throws RuntimeCallError when the runtime refuses */
   prepare(request: CommandRequest): Promise<RunningCommand>;
+  /** @throws RuntimeCallError when the runtime refuses */
+  prepareForward(request: ForwardRequest): Promise<RunningCommand>;
 }

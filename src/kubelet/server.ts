@@ -6,10 +6,10 @@ import type { CriClient } from '../cri/index.ts';
 import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
 import { checkOrigin } from '../identity/index.ts';
 import { type Authenticate, type Authorize, accessOf, forbiddenText } from './access.ts';
-import { kubeletAnswer, runningContainer, serveExec } from './exec-route.ts';
 import { methodsOf, parseRoute, type Route } from './routes.ts';
-import type { CommandStarter, SessionEnd } from './running-command.ts';
+import type { CommandStarter, SessionEnd, Upgrade } from './running-command.ts';
 import type { RuntimeView } from './runtime-view.ts';
+import { kubeletAnswer, runningContainer, serveAttach, serveExec, servePodPorts } from './streaming-route.ts';
 import type { SyncLoop } from './sync-loop.ts';
 
 /** The longest output that `/run` passes on is CRI's limit for ExecSync; its body has no other bound. */
@@ -93,25 +93,47 @@ class KubeletServer {
         refuseUpgrade(socket, 400, 'an upgrade request must not have a chunked body');
         return;
       }
-      if (route.kind !== 'exec') {
+      if (!isStream(route)) {
         refuseUpgrade(socket, 501, `podwire's kubelet does not serve ${route.kind} by an upgrade yet`);
         return;
       }
-      const { view, starter, signal, onSession } = this.#options;
+      const { onSession } = this.#options;
       const sessionId = sessionIdOf(request);
-      const report = { sessionId, user, target: `${route.namespace}/${route.pod}/${route.container}` };
+      const container = route.kind === 'portForward' ? '' : `/${route.container}`;
+      const report = { sessionId, user, target: `${route.namespace}/${route.pod}${container}` };
       onSession?.(report);
-      const end = await serveExec({ request, socket, head }, route, url.searchParams, {
-        view,
-        starter,
-        sessionId,
-        signal,
-      });
+      const end = await this.#stream({ request, socket, head }, route, url.searchParams, sessionId);
       onSession?.({ ...report, ...end });
     } catch (thrown) {
       const { status, headers } = kubeletAnswer(thrown);
       refuseUpgrade(socket, status, toError(thrown).message, headers);
     }
+  }
+
+  async #stream(upgrade: Upgrade, route: StreamRoute, query: URLSearchParams, sessionId: string): Promise<SessionEnd> {
+    const { view, starter, signal } = this.#options;
+    const context = { view, starter, sessionId, signal };
+    switch (route.kind) {
+      case 'exec':
+        return await serveExec(upgrade, route, query, context);
+      case 'attach':
+        return await serveAttach(upgrade, route, query, { ...context, hasTty: this.#hasTty(route) });
+      case 'portForward':
+        return await servePodPorts(upgrade, route, query, context);
+    }
+  }
+
+  /** What the container's spec says; undefined for a pod that runs in the runtime by somebody else's will. */
+  #hasTty({
+    namespace,
+    pod: name,
+    container,
+  }: Extract<Route, { kind: 'attach' | 'exec' | 'run' }>): boolean | undefined {
+    const known = this.#options.loop.pods.find(
+      ({ pod, source }) => source !== 'runtime' && pod.metadata.namespace === namespace && pod.metadata.name === name,
+    );
+    const spec = known?.pod.spec.containers.find((one) => one.name === container);
+    return spec && spec.tty === true;
   }
 
   async #admit(request: IncomingMessage): Promise<Admission> {
@@ -173,6 +195,14 @@ class KubeletServer {
         sendText(response, 501, "podwire's kubelet does not serve container logs yet");
     }
   }
+}
+
+type StreamRoute = Extract<Route, { kind: 'exec' | 'attach' | 'portForward' | 'run' }> & {
+  readonly kind: 'exec' | 'attach' | 'portForward';
+};
+
+function isStream(route: Route): route is StreamRoute {
+  return route.kind === 'exec' || route.kind === 'attach' || route.kind === 'portForward';
 }
 
 function podList(items: readonly unknown[]): object {

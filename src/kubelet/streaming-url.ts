@@ -4,19 +4,37 @@ import { connect as connectTls } from 'node:tls';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { spdyOffer } from '../common/subprotocols.ts';
 import type { CriClient } from '../cri/index.ts';
-import { type DialedSpdy, dialSpdy, type HopLimits, proxyUpgrade, refuseUpgrade } from '../httpstream/index.ts';
+import {
+  type DialedSpdy,
+  dialSpdy,
+  type HopLimits,
+  proxyUpgrade,
+  refuseUpgrade,
+  type UpgradeProxyOptions,
+  type UpgradeProxyResult,
+  type UpgradeTarget,
+} from '../httpstream/index.ts';
+import { proxyTunnel, tunnelProtocols } from '../portforward/index.ts';
 import { needsTranslation, translateStreams } from '../remotecommand/index.ts';
-import type { CommandRequest, CommandStarter, RunningCommand, SessionEnd, Upgrade } from './running-command.ts';
+import type {
+  CommandRequest,
+  CommandStarter,
+  ForwardRequest,
+  RunningCommand,
+  SessionEnd,
+  Upgrade,
+} from './running-command.ts';
 
 /** How long the streaming server may take to accept a connection, in ms. */
 export const STREAMING_DIAL_TIMEOUT_MS = 10_000;
 
-/** Runtimes whose streaming server speaks WebSocket v5 itself, by the name that their `Version` gives. */
+/** Runtimes whose streaming server speaks WebSocket v5 and the tunnel itself, by the name that their `Version` gives. */
 const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
 
 /**
- * Runs commands by CRI's `Exec`: the runtime answers with a URL of its streaming server, and the client's connection
- * is relayed there byte for byte. Only a v5 WebSocket is translated to SPDY, for runtimes that do not know v5.
+ * Runs commands by CRI's `Exec`, `Attach` and `PortForward`: the runtime answers with a URL of its streaming server, and
+ * the client's connection is relayed there byte for byte. Only for runtimes that do not know them, a v5 WebSocket is
+ * translated to SPDY and a port-forward tunnel is taken off the SPDY inside.
  */
 export class StreamingUrlStarter implements CommandStarter {
   readonly #cri: CriClient;
@@ -30,12 +48,24 @@ export class StreamingUrlStarter implements CommandStarter {
 
   async prepare(request: CommandRequest): Promise<RunningCommand> {
     const { containerId, argv, streams, signal } = request;
-    const [{ url }, speaksV5] = await Promise.all([
-      this.#cri.runtime.exec({ containerId, cmd: [...argv], ...streams }, { signal }),
-      this.#runtimeSpeaksV5(),
-    ]);
-    const target = { url: streamingUrl(url), speaksV5, limits: this.#limits };
-    return { serve: (upgrade) => serveAt(target, upgrade, request) };
+    const { runtime } = this.#cri;
+    const asked =
+      argv === undefined
+        ? runtime.attach({ containerId, ...streams }, { signal })
+        : runtime.exec({ containerId, cmd: [...argv], ...streams }, { signal });
+    const target = await this.#target(asked);
+    return { serve: (upgrade) => serveCommand(target, upgrade, request) };
+  }
+
+  async prepareForward(request: ForwardRequest): Promise<RunningCommand> {
+    const { podSandboxId, ports, signal } = request;
+    const target = await this.#target(this.#cri.runtime.portForward({ podSandboxId, port: [...ports] }, { signal }));
+    return { serve: (upgrade) => serveForward(target, upgrade, request) };
+  }
+
+  async #target(asked: Promise<{ readonly url: string }>): Promise<StreamingTarget> {
+    const [{ url }, speaksV5] = await Promise.all([asked, this.#runtimeSpeaksV5()]);
+    return { url: streamingUrl(url), speaksV5, limits: this.#limits };
   }
 
   /** Asked once; a failed question is asked again by the next session. */
@@ -68,34 +98,59 @@ interface StreamingTarget {
   readonly limits: HopLimits;
 }
 
-async function serveAt(target: StreamingTarget, upgrade: Upgrade, request: CommandRequest): Promise<SessionEnd> {
-  const { url, limits } = target;
-  const path = url.pathname + url.search;
-  const headers = { Host: url.host, 'Audit-ID': request.sessionId };
-  if (needsTranslation(upgrade.request) && !target.speaksV5) {
-    const dial = async (signal: AbortSignal): Promise<DialedSpdy> => {
-      const socket = await dialStreaming(url, AbortSignal.any([signal, request.signal]));
-      return await dialSpdy(socket, {
-        path,
-        headers: Object.entries(headers),
-        protocols: spdyOffer,
-        ...(limits.upgradeTimeoutMs === undefined ? {} : { timeoutMs: limits.upgradeTimeoutMs }),
-        session: limits,
-        signal,
-      });
-    };
-    const outcome = await translateStreams(upgrade, request.streams, dial, limits);
-    if (outcome === undefined) return { how: 'refused' };
-    return { how: outcome.kind === 'exited' ? `exited ${outcome.code}` : `failed: ${outcome.message}` };
+async function serveCommand(target: StreamingTarget, upgrade: Upgrade, request: CommandRequest): Promise<SessionEnd> {
+  if (!needsTranslation(upgrade.request) || target.speaksV5) {
+    return endOf(await proxyUpgrade(upgrade, ...proxyTo(target, request)));
   }
-  const result = await proxyUpgrade(
-    upgrade,
-    { connect: (signal) => dialStreaming(url, signal), path, headers, dropHeaders: ['authorization', 'cookie'] },
-    { refuse: (socket, error) => refuseUpgrade(socket, 500, error.message), limits, signal: request.signal },
-  );
+  const { url, limits } = target;
+  const dial = async (signal: AbortSignal): Promise<DialedSpdy> => {
+    const socket = await dialStreaming(url, AbortSignal.any([signal, request.signal]));
+    return await dialSpdy(socket, {
+      path: url.pathname + url.search,
+      headers: Object.entries(headersFor(url, request)),
+      protocols: spdyOffer,
+      ...(limits.upgradeTimeoutMs === undefined ? {} : { timeoutMs: limits.upgradeTimeoutMs }),
+      session: limits,
+      signal,
+    });
+  };
+  const outcome = await translateStreams(upgrade, request.streams, dial, limits);
+  if (outcome === undefined) return { how: 'refused' };
+  return { how: outcome.kind === 'exited' ? `exited ${outcome.code}` : `failed: ${outcome.message}` };
+}
+
+async function serveForward(target: StreamingTarget, upgrade: Upgrade, request: ForwardRequest): Promise<SessionEnd> {
+  const isTunnel = tunnelProtocols(upgrade.request).length > 0;
+  const proxy = isTunnel && !target.speaksV5 ? proxyTunnel : proxyUpgrade;
+  return endOf(await proxy(upgrade, ...proxyTo(target, request)));
+}
+
+interface Session {
+  readonly sessionId: string;
+  readonly signal: AbortSignal;
+}
+
+function headersFor(url: URL, { sessionId }: Session): Record<string, string> {
+  return { Host: url.host, 'Audit-ID': sessionId };
+}
+
+/** The last two arguments of `proxyUpgrade` and `proxyTunnel`. */
+function proxyTo({ url, limits }: StreamingTarget, session: Session): [UpgradeTarget, UpgradeProxyOptions] {
+  return [
+    {
+      connect: (signal) => dialStreaming(url, signal),
+      path: url.pathname + url.search,
+      headers: headersFor(url, session),
+      dropHeaders: ['authorization', 'cookie'],
+    },
+    { refuse: (socket, error) => refuseUpgrade(socket, 500, error.message), limits, signal: session.signal },
+  ];
+}
+
+function endOf(result: UpgradeProxyResult): SessionEnd {
   return result.kind === 'refused'
     ? { how: `refused: ${result.error.message}` }
-    : { how: `ended by ${result.endedBy}`, ...result };
+    : { how: `ended by ${result.endedBy}`, bytesUp: result.bytesUp, bytesDown: result.bytesDown };
 }
 
 /** A certificate of the streaming server is checked against the system's roots, as the kubelet does. */

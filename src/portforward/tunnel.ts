@@ -8,6 +8,7 @@ import {
   offeredProtocols,
   proxyUpgrade,
   type UpgradeAnswer,
+  type UpgradeProxyOptions,
   type UpgradeProxyResult,
   type UpgradeTarget,
 } from '../httpstream/index.ts';
@@ -33,8 +34,6 @@ const webSocketHeaders = [
   'x-stream-protocol-version',
 ] as const;
 
-type ProxyOptions = Omit<Parameters<typeof proxyUpgrade>[2], 'accept'>;
-
 /**
  * Serves a tunnel by a next hop that knows SPDY alone: asks it first, and only its 101 opens the WebSocket; so a refusal
  * stays an HTTP answer and the client can fall back. Then the WebSocket's payload is relayed, decoded no further.
@@ -46,7 +45,7 @@ type ProxyOptions = Omit<Parameters<typeof proxyUpgrade>[2], 'accept'>;
 export function proxyTunnel(
   upgrade: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
   target: UpgradeTarget,
-  options: ProxyOptions,
+  options: Omit<UpgradeProxyOptions, 'accept'>,
 ): Promise<UpgradeProxyResult> {
   const { request, socket, head } = upgrade;
   const offered = tunnelProtocols(request);

