@@ -10,6 +10,9 @@ export const podLabels = {
   container: 'io.kubernetes.container.name',
 } as const;
 
+/** Annotation of sandboxes with the name of the node whose kubelet made them: no other sandbox is ever removed. */
+export const STARTED_BY = 'podwire.local/started-by';
+
 type CreateRequest = Parameters<CriClient['runtime']['createContainer']>[0];
 type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
 export type SandboxConfig = NonNullable<RunRequest['config']>;
@@ -22,16 +25,20 @@ export interface PodFolders {
   readonly volumes: string;
 }
 
-/** How the runtime is to make the pod's sandbox. */
+/**
+ * How the runtime is to make the pod's sandbox.
+ *
+ * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path
+ */
 export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): SandboxConfig {
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const { spec } = pod;
   return {
     metadata: { name, namespace, uid, attempt },
     hostname: spec.hostNetwork === true ? '' : (spec.hostname ?? name).slice(0, 63),
-    logDirectory: `${folders.logs}/${namespace}_${name}_${uid}`,
+    logDirectory: podLogFolder(folders, { namespace, name, uid }),
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
-    annotations: { ...pod.metadata.annotations },
+    annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
     linux: {
       securityContext: {
         namespaceOptions: namespaceOptions(pod),
@@ -39,6 +46,34 @@ export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): S
       },
     },
   };
+}
+
+/**
+ * The folder of a pod's container logs.
+ *
+ * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path
+ */
+export function podLogFolder(
+  folders: PodFolders,
+  { namespace, name, uid }: { readonly namespace: string; readonly name: string; readonly uid: string },
+): string {
+  const parts = [segment('namespace', namespace), segment('pod name', name), segment('uid', uid)];
+  return `${folders.logs}/${parts.join('_')}`;
+}
+
+/**
+ * The folder of a pod's volumes.
+ *
+ * @throws ExecPathError ERR_MANIFEST for a uid that cannot stand in a path
+ */
+export function podVolumesFolder(folders: PodFolders, uid: string): string {
+  return `${folders.volumes}/${segment('uid', uid)}`;
+}
+
+/** The apiserver checks names too; but it may be another's, and a manifest or a sandbox comes from anywhere. */
+function segment(what: string, text: string): string {
+  if (/^[A-Za-z0-9][\w.-]{0,252}$/.test(text)) return text;
+  throw refused(`${what} ${JSON.stringify(text)} cannot be a part of a path`);
 }
 
 function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode } {
@@ -83,7 +118,7 @@ export function containerConfig(pod: Pod, container: Container, attempt: number,
       [podLabels.container]: container.name,
     },
     annotations: { 'io.kubernetes.container.restartCount': String(attempt) },
-    logPath: `${container.name}/${attempt}.log`,
+    logPath: `${segment('container name', container.name)}/${attempt}.log`,
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
@@ -124,12 +159,14 @@ function mountConfig(
   folders: PodFolders,
 ): NonNullable<ContainerConfig['mounts']>[number] {
   const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
-  if (volume === undefined) {
-    throw new ExecPathError('ERR_MANIFEST', `volumeMount ${mount.name} names no volume of the pod`, { hop: 'kubelet' });
+  if (volume === undefined) throw refused(`volumeMount ${mount.name} names no volume of the pod`);
+  const { subPath } = mount;
+  if (subPath !== undefined && (subPath.startsWith('/') || leavesItsFolder(subPath))) {
+    throw refused(`subPath ${JSON.stringify(subPath)} of volumeMount ${mount.name} leaves its volume`);
   }
   return {
     containerPath: mount.mountPath,
-    hostPath: [volumePath(pod, volume, folders), mount.subPath].filter((part) => part !== undefined).join('/'),
+    hostPath: [volumePath(pod, volume, folders), subPath].filter((part) => part !== undefined).join('/'),
     readonly: mount.readOnly === true,
     propagation: {
       None: MountPropagation.PROPAGATION_PRIVATE,
@@ -139,20 +176,28 @@ function mountConfig(
   };
 }
 
-/** @throws ExecPathError ERR_MANIFEST for kinds of volumes other than emptyDir and hostPath */
+/** @throws ExecPathError ERR_MANIFEST for kinds of volumes other than emptyDir and hostPath, and for unfit paths */
 export function volumePath(pod: Pod, volume: Volume, folders: PodFolders): string {
-  if (volume.hostPath !== undefined) return volume.hostPath.path;
-  if (volume.emptyDir !== undefined) return `${folders.volumes}/${pod.metadata.uid}/${volume.name}`;
+  if (volume.hostPath !== undefined) {
+    const { path } = volume.hostPath;
+    if (path.startsWith('/') && !leavesItsFolder(path)) return path;
+    throw refused(`hostPath ${JSON.stringify(path)} of volume ${volume.name} must be absolute and without ".."`);
+  }
+  if (volume.emptyDir !== undefined) {
+    return `${podVolumesFolder(folders, pod.metadata.uid ?? '')}/${segment('volume name', volume.name)}`;
+  }
   throw unsupported(`volume ${volume.name}`, volume);
+}
+
+function leavesItsFolder(path: string): boolean {
+  return path.split('/').includes('..') || path.includes('\0');
 }
 
 function unsupported(what: string, value: object): ExecPathError {
   const kind = Object.keys(value).find((key) => key !== 'name') ?? 'its kind';
-  return new ExecPathError(
-    'ERR_MANIFEST',
-    `${what}: podwire's kubelet knows emptyDir, hostPath and plain values, not ${kind}`,
-    {
-      hop: 'kubelet',
-    },
-  );
+  return refused(`${what}: podwire's kubelet knows emptyDir, hostPath and plain values, not ${kind}`);
+}
+
+function refused(message: string): ExecPathError {
+  return new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
 }

@@ -1,0 +1,52 @@
+import { describe, expect, it } from 'vitest';
+import type { Container, Pod, Volume } from '../kubeapi/index.ts';
+import { containerConfig, podLogFolder, podVolumesFolder, sandboxConfig, volumePath } from './container-config.ts';
+
+const folders = { logs: '/logs', volumes: '/volumes' };
+
+function podWith(metadata: Partial<Pod['metadata']>, container: Partial<Container> = {}, volumes: Volume[] = []): Pod {
+  return {
+    metadata: { name: 'web', namespace: 'default', uid: 'u-1', ...metadata },
+    spec: { nodeName: 'n1', containers: [{ name: 'main', image: 'x', ...container }], volumes },
+  };
+}
+
+function configOf(pod: Pod): ReturnType<typeof containerConfig> {
+  const [container] = pod.spec.containers;
+  return containerConfig(pod, container as Container, 0, folders);
+}
+
+describe('what a pod says stays inside the kubelet’s folders', () => {
+  it('names its log folder and volumes by namespace, name and uid', () => {
+    expect(sandboxConfig(podWith({}), 0, folders)).toMatchObject({
+      logDirectory: '/logs/default_web_u-1',
+      annotations: { 'podwire.local/started-by': 'n1' },
+    });
+    const data: Volume = { name: 'data', emptyDir: {} };
+    const mounted = podWith({}, { volumeMounts: [{ name: 'data', mountPath: '/d', subPath: 'a/b' }] }, [data]);
+    expect(configOf(mounted).mounts?.[0]?.hostPath).toBe('/volumes/u-1/data/a/b');
+  });
+
+  it.each(['', '.', '..', '../x', 'a/../../x', '/etc', 'a\0b'])('refuses %j as uid, name and namespace', (bad) => {
+    const fit = { namespace: 'default', name: 'web', uid: 'u-1' };
+    expect(() => podVolumesFolder(folders, bad)).toThrow('cannot be a part of a path');
+    for (const key of ['namespace', 'name', 'uid']) {
+      expect(() => podLogFolder(folders, { ...fit, [key]: bad })).toThrow('cannot be a part of a path');
+    }
+  });
+
+  it('refuses names of containers and volumes that leave the folder', () => {
+    expect(() => configOf(podWith({}, { name: '../../etc' }))).toThrow('container name "../../etc"');
+    expect(() => volumePath(podWith({}), { name: '..', emptyDir: {} }, folders)).toThrow('volume name ".."');
+  });
+
+  it.each(['..', '../x', 'a/../../b', '/etc', 'a/..'])('refuses the subPath %j', (subPath) => {
+    const mount = { name: 'data', mountPath: '/d', subPath };
+    const pod = podWith({}, { volumeMounts: [mount] }, [{ name: 'data', emptyDir: {} }]);
+    expect(() => configOf(pod)).toThrow('leaves its volume');
+  });
+
+  it.each(['etc', '', '/var/../etc', '..'])('refuses the hostPath %j', (path) => {
+    expect(() => volumePath(podWith({}), { name: 'host', hostPath: { path } }, folders)).toThrow('must be absolute');
+  });
+});
