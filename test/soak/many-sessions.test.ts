@@ -8,12 +8,12 @@ const SESSIONS = 200;
 const TIMES = 20;
 
 it(`serves ${SESSIONS} sessions at once, ${TIMES} times, and leaves nothing`, async () => {
-  await using chain = await HopChain.start();
-  expect(await manySessions(chain.port, SESSIONS)).toEqual([]);
+  await using chain = await HopChain.start({ limits: {} });
+  expect(await manySessions(chain.apiserver, SESSIONS)).toEqual([]);
   expect(await leftBehind(() => chain.remains())).toEqual([]);
   const before = holdings(process.pid);
   for (let time = 0; time < TIMES; time += 1) {
-    expect(await manySessions(chain.port, SESSIONS)).toEqual([]);
+    expect(await manySessions(chain.apiserver, SESSIONS)).toEqual([]);
     expect(await leftBehind(() => chain.remains())).toEqual([]);
     await expectNothingLeft(process.pid, before);
   }

@@ -9,7 +9,7 @@ const BATCH = 10;
 it('brings all of seq 1 2000000, 1,000 times, with and without a terminal, to a fast and to a slow reader', async () => {
   const rounds = roundCount(1_000);
   const progress = Progress.open('whole-output');
-  await using chain = await HopChain.start();
+  await using chain = await HopChain.start({ limits: {} });
   const expected = new Map(outputWays.map((way) => [way, expectedOutput(way)]));
   while (progress.done < rounds) {
     const count = Math.min(BATCH, rounds - progress.done);
@@ -17,7 +17,7 @@ it('brings all of seq 1 2000000, 1,000 times, with and without a terminal, to a 
       // Each round has every terminal and reader once; the transport takes turns.
       const transport = round % 2 === 0 ? 'websocket' : 'spdy';
       for (const way of outputWays.filter((candidate) => candidate.transport === transport)) {
-        expect(await longOutput(way, chain.port)).toBe(expected.get(way));
+        expect(await longOutput(way, chain.apiserver)).toBe(expected.get(way));
       }
     }
     progress.advance(count);

@@ -1,15 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { request as requestPlain } from 'node:http';
+import { request as requestSecure } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  createTransport,
-  KubeClient,
-  nodes,
-  pods,
-  WEBSOCKET_PASS_THROUGH_FEATURE,
-} from '../../../src/kubeapi/index.ts';
+import { KubeClient, nodes, pods, WEBSOCKET_PASS_THROUGH_FEATURE } from '../../../src/kubeapi/index.ts';
 import { HOST_IMAGE } from '../../../src/runtime/index.ts';
+import { type Endpoint, transportTo } from './endpoint.ts';
 
 /** A pod whose node passes WebSocket v5 on, and one whose node wants the apiserver to translate it to SPDY. */
 export const podNames = { passThrough: 'new-n1', translated: 'old-n1' } as const;
@@ -33,32 +29,33 @@ export function writeManifests(directory: string): void {
 /** How long a kubelet may take to start its static pods, in ms. */
 const PODS_DEADLINE_MS = 60_000;
 
-/** Waits until commands run in both pods of the kubelet at `port`. */
-export async function podsServe(port: number): Promise<void> {
+/** Waits until commands run in both pods of a kubelet. */
+export async function podsServe(kubelet: Endpoint): Promise<void> {
   const deadline = Date.now() + PODS_DEADLINE_MS;
   for (const name of Object.values(podNames)) {
     for (let status = 0; status !== 200; ) {
       if (Date.now() > deadline) throw new Error(`no command runs in ${name} after ${PODS_DEADLINE_MS} ms: ${status}`);
       if (status !== 0) await delay(50);
-      status = await runTrue(port, name);
+      status = await runTrue(kubelet, name);
     }
   }
 }
 
 /** Runs `true` in the pod. Without an agent: no connection is kept for later. @returns the HTTP status */
-function runTrue(port: number, pod: string): Promise<number> {
-  const path = `/run/${NAMESPACE}/${pod}/${CONTAINER}?cmd=true`;
+function runTrue({ url, ca }: Endpoint, pod: string): Promise<number> {
+  const path = `${url}/run/${NAMESPACE}/${pod}/${CONTAINER}?cmd=true`;
+  const request = ca === undefined ? requestPlain : requestSecure;
   return new Promise((resolve, reject) => {
-    const call = request({ host: '127.0.0.1', port, path, method: 'POST', agent: false }, (response) => {
+    const call = request(path, { method: 'POST', agent: false, ca }, (response) => {
       response.resume().on('end', () => resolve(response.statusCode ?? 0));
     });
     call.on('error', reject).end();
   });
 }
 
-/** Tells the apiserver at `server` of both pods and of the node of each, whose kubelet is reached at `kubeletPort`. */
-export async function registerPods(server: string, kubeletPort: number): Promise<void> {
-  const client = new KubeClient(createTransport({ server: new URL(server) }));
+/** Tells an apiserver of both pods and of the node of each, whose kubelet is reached at `kubeletPort`. */
+export async function registerPods(apiserver: Endpoint, kubeletPort: number): Promise<void> {
+  const client = new KubeClient(transportTo(apiserver));
   try {
     for (const [kind, name] of Object.entries(podNames)) {
       const declaredFeatures = kind === 'passThrough' ? [WEBSOCKET_PASS_THROUGH_FEATURE] : [];

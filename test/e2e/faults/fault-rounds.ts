@@ -1,11 +1,11 @@
 import { seededRandom } from '../../support/seed.ts';
-import { playRound } from './fault-round.ts';
+import { playRound, usesTls } from './fault-round.ts';
 import { HopChain } from './hop-chain.ts';
 import { HopProcesses } from './hop-processes.ts';
 import { playKilledHop } from './killed-hop-round.ts';
 
-/** Chains that play at once. Most of a round is waiting for a deadline. */
-const CHAINS = 8;
+/** Chains of a kind that play at once. Most of a round is waiting for a deadline. */
+const CHAINS = 4;
 const PROCESS_CHAINS = 4;
 
 /** The seeds of rounds `first` … `first + count − 1` of a run. */
@@ -15,8 +15,14 @@ export function roundSeeds(runSeed: number, first: number, count: number): numbe
 }
 
 /** Breaks links of in-process chains, one round for each seed. @returns what was wrong */
-export function playFaults(seeds: readonly number[]): Promise<string[]> {
-  return play(seeds, CHAINS, () => HopChain.start(), playRound);
+export async function playFaults(seeds: readonly number[]): Promise<string[]> {
+  const wrong = await Promise.all(
+    [false, true].map((tls) => {
+      const own = seeds.filter((seed) => usesTls(seed) === tls);
+      return play(own, CHAINS, () => HopChain.start({ tls }), playRound);
+    }),
+  );
+  return wrong.flat();
 }
 
 /** Kills and stops hops that are processes, one round for each seed. @returns what was wrong */

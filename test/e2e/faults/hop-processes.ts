@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { BackgroundChild } from '../../support/child.ts';
 import { heldSockets } from '../../support/held-sockets.ts';
 import { podsServe, registerPods, writeManifests } from './chain-pods.ts';
+import type { Endpoint } from './endpoint.ts';
 import { SHORT_GRACE_MS, shortLimits } from './short-limits.ts';
 
 const MAIN = resolve(import.meta.dirname, '../../support/hop-main.mjs');
@@ -44,8 +45,8 @@ export class HopProcesses implements AsyncDisposable {
   }
 
   /** Where clients connect. */
-  get port(): number {
-    return this.#hop('apiserver').port;
+  get apiserver(): Endpoint {
+    return this.#endpoint('apiserver');
   }
 
   kill(name: HopName): Promise<void> {
@@ -72,8 +73,8 @@ export class HopProcesses implements AsyncDisposable {
       await child.kill();
       throw error;
     }
-    if (name !== 'apiserver' && this.#hops.has('kubelet')) await podsServe(this.#hop('kubelet').port);
-    if (name === 'apiserver') await registerPods(`http://127.0.0.1:${this.port}`, this.#hop('kubelet').port);
+    if (name !== 'apiserver' && this.#hops.has('kubelet')) await podsServe(this.#endpoint('kubelet'));
+    if (name === 'apiserver') await registerPods(this.apiserver, this.#hop('kubelet').port);
   }
 
   /** Connections of sessions that `name` holds. */
@@ -89,6 +90,10 @@ export class HopProcesses implements AsyncDisposable {
       await this.#hops.get(name)?.child.stop();
     }
     rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #endpoint(name: HopName): Endpoint {
+    return { url: `http://127.0.0.1:${this.#hop(name).port}` };
   }
 
   #hop(name: HopName): HopProcess {

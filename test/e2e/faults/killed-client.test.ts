@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { BackgroundChild } from '../../support/child.ts';
 import { CONTAINER, podNames } from './chain-pods.ts';
 import { HopChain } from './hop-chain.ts';
@@ -17,32 +17,34 @@ const family = `export FAULT_MARKER="$0"
 (setsid sh -c "echo a; exec sleep 100000" &)
 sh -c "echo b; exec sleep 100000" &
 wait`;
+const scripts = { obedient: family, deaf: `trap "" HUP; ${family}` };
 
-it.each(
-  (['websocket', 'spdy'] as const).flatMap((transport) =>
-    [false, true].flatMap((tty) => Object.values(podNames).map((pod) => ({ transport, tty, pod }))),
-  ),
-)(
+let chain: HopChain;
+beforeAll(async () => {
+  chain = await HopChain.start();
+});
+afterAll(() => chain[Symbol.asyncDispose]());
+
+const cases = (['websocket', 'spdy'] as const).flatMap((transport) =>
+  [false, true].flatMap((tty) => Object.values(podNames).map((pod) => ({ transport, tty, pod }))),
+);
+
+it.each(cases)(
   'ends a command and all that came from it when its client gets kill -9: $transport, tty $tty, pod $pod',
   async ({ transport, tty, pod }) => {
-    await using chain = await HopChain.start();
-    const marker = `killed-client-${transport}-${tty}-${pod}-${process.pid}`;
-    for (const [title, script] of [
-      ['obedient', family],
-      ['deaf to the hang-up', `trap "" HUP; ${family}`],
-    ] as const) {
-      const server = `http://127.0.0.1:${chain.port}`;
-      const command = ['sh', '-c', script, `${marker}-${title}`];
-      const options = { server, pod, container: CONTAINER, command, transport, tty, stdin: true };
-      const client = new BackgroundChild(process.execPath, [MAIN, 'client', JSON.stringify(options)]);
+    const sessions = Object.entries(scripts).map(async ([title, script]) => {
+      const marker = `killed-client-${process.pid}-${transport}-${tty}-${pod}-${title}`;
+      const command = ['sh', '-c', script, marker];
+      const options = { server: chain.apiserver.url, pod, container: CONTAINER, command, transport, tty, stdin: true };
+      await using client = new BackgroundChild(process.execPath, [MAIN, 'client', JSON.stringify(options)]);
       await client.waitForLog(/^output$/m);
-      expect(await leftBehind(() => (commands(marker).length >= PROCESSES ? [] : ['not all have started']))).toEqual(
-        [],
-      );
+      const missing = (): string[] => (commands(marker).length < PROCESSES ? ['a process that has not started'] : []);
+      expect(await leftBehind(missing)).toEqual([]);
       await client.kill();
-      const remains = (): string[] => [...commands(marker), ...chain.remains()];
-      expect(await leftBehind(remains, SHORT_GRACE_MS + SLACK_MS), title).toEqual([]);
-    }
+      expect(await leftBehind(() => commands(marker), SHORT_GRACE_MS + SLACK_MS), title).toEqual([]);
+    });
+    await Promise.all(sessions);
+    expect(await leftBehind(() => chain.remains())).toEqual([]);
   },
 );
 

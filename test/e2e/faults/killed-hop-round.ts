@@ -24,7 +24,7 @@ export async function playKilledHop(hops: HopProcesses, seed: number): Promise<s
   const victim = random.pick(hopNames);
   const how = random.pick(['kill', 'stop'] as const);
   const afterMs = random.between(0, STRIKE_WITHIN_MS);
-  const session = settled(runPlan(plan, hops.port));
+  const session = settled(runPlan(plan, hops.apiserver));
   await delay(afterMs);
   if (how === 'kill') await hops.kill(victim);
   else hops.stop(victim);
@@ -38,7 +38,9 @@ export async function playKilledHop(hops: HopProcesses, seed: number): Promise<s
   else hops.continue(victim);
   wrong.push(...(await leftBehind(() => [...hops.socketsOf(victim), ...commandsOf(marker)])));
   const after = healthy(`${marker}-after`);
-  wrong.push(...untruths(after, await settled(runPlan(after, hops.port)), false).map((text) => `afterwards ${text}`));
+  wrong.push(
+    ...untruths(after, await settled(runPlan(after, hops.apiserver)), false).map((text) => `afterwards ${text}`),
+  );
   const title = `SEED=${seed}: ${describePlan(plan)}; ${how} ${victim} after ${afterMs} ms`;
   return wrong.map((text) => `${title}: ${text}`);
 }

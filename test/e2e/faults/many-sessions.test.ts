@@ -7,11 +7,11 @@ import { leftBehind } from './truth.ts';
 const SESSIONS = 20;
 
 it(`serves ${SESSIONS} sessions at once, each with its own input, output and exit code`, async () => {
-  await using chain = await HopChain.start();
-  expect(await manySessions(chain.port, 4)).toEqual([]);
+  await using chain = await HopChain.start({ limits: {} });
+  expect(await manySessions(chain.apiserver, 4)).toEqual([]);
   expect(await leftBehind(() => chain.remains())).toEqual([]);
   const before = holdings(process.pid);
-  expect(await manySessions(chain.port, SESSIONS)).toEqual([]);
+  expect(await manySessions(chain.apiserver, SESSIONS)).toEqual([]);
   expect(await leftBehind(() => chain.remains())).toEqual([]);
   await expectNothingLeft(process.pid, before);
 });

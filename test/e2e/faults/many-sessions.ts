@@ -1,9 +1,10 @@
 import { Buffer } from 'node:buffer';
 import { exec } from '../../../src/client/index.ts';
 import { deferred } from '../../../src/common/deferred.ts';
-import { createTransport, type Transport } from '../../../src/kubeapi/index.ts';
+import type { Transport } from '../../../src/kubeapi/index.ts';
 import { seededRandom } from '../../support/seed.ts';
 import { CONTAINER, podNames } from './chain-pods.ts';
+import { type Endpoint, transportTo } from './endpoint.ts';
 
 /** What each session sends and gets back, in bytes. */
 const ECHO_BYTES = 100_000;
@@ -11,13 +12,13 @@ const ECHO_BYTES = 100_000;
 const READY = 'ready\n';
 
 /**
- * Runs `count` sessions by the apiserver at `port` that are all open at the same moment; each has bytes and an exit code of
+ * Runs `count` sessions by `apiserver` that are all open at the same moment; each has bytes and an exit code of
  * its own, every second one a terminal, and all pods and transports take turns.
  *
  * @returns what was wrong
  */
-export async function manySessions(port: number, count: number): Promise<string[]> {
-  const api = createTransport({ server: new URL(`http://127.0.0.1:${port}`) });
+export async function manySessions(apiserver: Endpoint, count: number): Promise<string[]> {
+  const api = transportTo(apiserver);
   const allOpen = deferred<void>();
   let waiting = count;
   const opened = (): void => {

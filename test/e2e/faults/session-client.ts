@@ -1,6 +1,4 @@
 import { Buffer } from 'node:buffer';
-import { once } from 'node:events';
-import { connect } from 'node:net';
 import type { Readable } from 'node:stream';
 import { exec } from '../../../src/client/index.ts';
 import type { StreamOptions } from '../../../src/common/channels.ts';
@@ -8,7 +6,6 @@ import { ExecPathError, toError } from '../../../src/common/errors.ts';
 import { failed, type Outcome } from '../../../src/common/outcome.ts';
 import { outcomeOfErrorStream } from '../../../src/common/status.ts';
 import { dialSpdy, openChannels } from '../../../src/httpstream/index.ts';
-import { createTransport } from '../../../src/kubeapi/index.ts';
 import {
   channelStreamSet,
   openStreamSet,
@@ -17,6 +14,7 @@ import {
   type StreamSet,
 } from '../../../src/remotecommand/index.ts';
 import { CONTAINER } from './chain-pods.ts';
+import { type Endpoint, transportTo } from './endpoint.ts';
 import { protocolOf, READY, type SessionPlan } from './session-plan.ts';
 import { shortLimits } from './short-limits.ts';
 
@@ -34,12 +32,12 @@ const SLOW_BYTES = 32 * 1024;
 /** … then nothing for so long, in ms. */
 const SLOW_PAUSE_MS = 4;
 
-/** Runs `plan` as a client of the apiserver at `port`. Settles when the outcome is known and the connection is gone. */
-export async function runPlan(plan: SessionPlan, port: number): Promise<SessionSight> {
+/** Runs `plan` as a client of `apiserver`. Settles when the outcome is known and the connection is gone. */
+export async function runPlan(plan: SessionPlan, apiserver: Endpoint): Promise<SessionSight> {
   const status: Buffer[] = [];
   let command: RemoteCommand;
   try {
-    command = plan.client === 'library' ? await byLibrary(plan, port) : await byHand(plan, port, status);
+    command = plan.client === 'library' ? await byLibrary(plan, apiserver) : await byHand(plan, apiserver, status);
   } catch (thrown) {
     const error = toError(thrown);
     if (!(error instanceof ExecPathError)) throw error;
@@ -63,12 +61,11 @@ function streamsOf(plan: SessionPlan): StreamOptions {
   return { stdin: plan.stdin !== undefined, stdout: true, stderr: !plan.tty, tty: plan.tty };
 }
 
-async function byLibrary(plan: SessionPlan, port: number): Promise<RemoteCommand> {
-  const api = createTransport({ server: new URL(`http://127.0.0.1:${port}`) });
+async function byLibrary(plan: SessionPlan, apiserver: Endpoint): Promise<RemoteCommand> {
   return await exec({
     ...shortLimits,
     ...streamsOf(plan),
-    api,
+    api: transportTo(apiserver),
     pod: plan.pod,
     container: CONTAINER,
     command: plan.argv,
@@ -77,22 +74,17 @@ async function byLibrary(plan: SessionPlan, port: number): Promise<RemoteCommand
 }
 
 /** @param status gets the bytes of the error stream */
-async function byHand(plan: SessionPlan, port: number, status: Buffer[]): Promise<RemoteCommand> {
-  const set = await openSession(plan, streamsOf(plan), port);
+async function byHand(plan: SessionPlan, apiserver: Endpoint, status: Buffer[]): Promise<RemoteCommand> {
+  const set = await openSession(plan, streamsOf(plan), apiserver);
   set.streams.error.on('data', (chunk: Buffer) => status.push(Buffer.from(chunk)));
   return runRemoteCommand(set);
 }
 
-async function openSession(plan: SessionPlan, options: StreamOptions, port: number): Promise<StreamSet> {
+async function openSession(plan: SessionPlan, options: StreamOptions, apiserver: Endpoint): Promise<StreamSet> {
   const path = `/api/v1/namespaces/default/pods/${plan.pod}/exec?${queryOf(plan, options)}`;
   const protocols = [protocolOf(plan.transport)];
   const timeoutMs = shortLimits.upgradeTimeoutMs;
-  const socket = connect({ host: '127.0.0.1', port, noDelay: true });
-  try {
-    await once(socket, 'connect');
-  } catch (cause) {
-    throw new ExecPathError('ERR_DIAL', toError(cause).message, { cause });
-  }
+  const socket = await transportTo(apiserver).connect(new URL(apiserver.url), { timeoutMs });
   if (plan.transport !== 'SPDY v4') {
     const session = await openChannels(socket, { ...shortLimits, path, host: 'apiserver', protocols, timeoutMs });
     return channelStreamSet(session, options);

@@ -6,7 +6,7 @@ const TIMES = 5;
 
 let chain: HopChain;
 beforeAll(async () => {
-  chain = await HopChain.start();
+  chain = await HopChain.start({ limits: {} });
 });
 afterAll(() => chain[Symbol.asyncDispose]());
 
@@ -19,6 +19,6 @@ it.each([
   const ways = outputWays.filter((way) => way.tty === tty && way.reader === reader);
   for (let time = 0; time < TIMES; time += 1) {
     const way = ways[time % ways.length]!;
-    expect(await longOutput(way, chain.port)).toBe(expectedOutput(way));
+    expect(await longOutput(way, chain.apiserver)).toBe(expectedOutput(way));
   }
 });

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { exec } from '../../../src/client/index.ts';
-import { createTransport } from '../../../src/kubeapi/index.ts';
 import { CONTAINER, podNames } from './chain-pods.ts';
+import { type Endpoint, transportTo } from './endpoint.ts';
 
 /** Lines of the long output; 14 MB, or 16 MB on a terminal. */
 export const LONG_OUTPUT_LINES = 2_000_000;
@@ -18,11 +18,11 @@ const SLOW_BYTES = 512 * 1024;
 /** … then nothing for so long, in ms. */
 const SLOW_PAUSE_MS = 5;
 
-/** Runs `seq 1 2000000` by the apiserver at `port`. @returns what came of it, as {@link expectedOutput} says it */
-export async function longOutput(way: OutputWay, port: number): Promise<string> {
+/** Runs `seq 1 2000000` by `apiserver`. @returns what came of it, as {@link expectedOutput} says it */
+export async function longOutput(way: OutputWay, apiserver: Endpoint): Promise<string> {
   const { transport, tty, reader } = way;
   const session = await exec({
-    api: createTransport({ server: new URL(`http://127.0.0.1:${port}`) }),
+    api: transportTo(apiserver),
     pod: podNames.passThrough,
     container: CONTAINER,
     command: ['sh', '-c', `seq 1 ${LONG_OUTPUT_LINES}; exit 7`],
