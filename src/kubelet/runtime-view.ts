@@ -1,7 +1,7 @@
 import type { Container, CriClient, PodSandbox } from '../cri/index.ts';
 import { ContainerState, PodSandboxState } from '../cri/index.ts';
 
-/** A pod as the runtime has it: its newest sandbox and that sandbox's containers, newest attempt of each name. */
+/** A pod as the runtime has it: its newest sandbox, and the newest attempt of each container over all its sandboxes. */
 export interface PodView {
   readonly namespace: string;
   readonly name: string;
@@ -11,6 +11,10 @@ export interface PodView {
   readonly ready: boolean;
   /** By container name. */
   readonly containers: ReadonlyMap<string, Container>;
+  /** Sandboxes that `sandbox` took the place of, oldest first; containers in them may still be alive. */
+  readonly olderSandboxes: readonly PodSandbox[];
+  /** Attempts that those in `containers` took the place of, oldest first. */
+  readonly olderContainers: readonly Container[];
 }
 
 /**
@@ -35,14 +39,12 @@ export class RuntimeView {
       this.#cri.runtime.listPodSandbox({}, options),
       this.#cri.runtime.listContainers({}, options),
     ]);
-    const newest = new Map<string, PodSandbox>();
-    for (const sandbox of sandboxes.items.sort(byAge)) newest.set(podKey(sandbox), sandbox);
-    return [...newest.values()].sort(byAge).map((sandbox) =>
-      viewOf(
-        sandbox,
-        containers.containers.filter((container) => container.podSandboxId === sandbox.id),
-      ),
-    );
+    const groups = new Map<string, PodSandbox[]>();
+    for (const sandbox of sandboxes.items.sort(byAge)) {
+      const key = podKey(sandbox);
+      groups.set(key, [...(groups.get(key) ?? []), sandbox]);
+    }
+    return [...groups.values()].flatMap((group) => viewOf(group, containers.containers)).sort(bySandboxAge);
   }
 
   /** The pod of that name, or undefined. A `uid`, when given, must match too. */
@@ -58,24 +60,36 @@ export class RuntimeView {
   }
 }
 
-function viewOf(sandbox: PodSandbox, containers: readonly Container[]): PodView {
+/** @param group all sandboxes of one pod, oldest first; gives nothing when it is empty */
+function viewOf(group: readonly PodSandbox[], all: readonly Container[]): PodView[] {
+  const sandbox = group.at(-1);
+  if (sandbox === undefined) return [];
+  const ids = new Set(group.map(({ id }) => id));
   const byName = new Map<string, Container>();
-  for (const container of [...containers].sort(byAge)) {
+  const olderContainers: Container[] = [];
+  for (const container of all.filter(({ podSandboxId }) => ids.has(podSandboxId)).sort(byAge)) {
     const name = container.metadata?.name ?? '';
     const known = byName.get(name);
     // A running container wins over a newer one that is not up yet: exec goes to what runs.
-    if (known?.state === ContainerState.CONTAINER_RUNNING && container.state !== ContainerState.CONTAINER_RUNNING)
-      continue;
-    byName.set(name, container);
+    const knownWins =
+      known?.state === ContainerState.CONTAINER_RUNNING && container.state !== ContainerState.CONTAINER_RUNNING;
+    if (knownWins) olderContainers.push(container);
+    else {
+      if (known !== undefined) olderContainers.push(known);
+      byName.set(name, container);
+    }
   }
-  return {
+  const view = {
     namespace: sandbox.metadata?.namespace || 'default',
     name: sandbox.metadata?.name ?? '',
     uid: sandbox.metadata?.uid ?? '',
     sandbox,
     ready: sandbox.state === PodSandboxState.SANDBOX_READY,
     containers: byName,
+    olderSandboxes: group.slice(0, -1),
+    olderContainers,
   };
+  return [view];
 }
 
 function podKey(sandbox: PodSandbox): string {
@@ -84,4 +98,8 @@ function podKey(sandbox: PodSandbox): string {
 
 function byAge(one: { readonly createdAt: bigint }, other: { readonly createdAt: bigint }): number {
   return Number(one.createdAt - other.createdAt);
+}
+
+function bySandboxAge(one: PodView, other: PodView): number {
+  return byAge(one.sandbox, other.sandbox);
 }

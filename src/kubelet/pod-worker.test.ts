@@ -1,0 +1,173 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ContainerState, CriClient, PodSandboxState } from '../cri/index.ts';
+import type { Pod } from '../kubeapi/index.ts';
+import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../runtime/index.ts';
+import { containerConfig, sandboxConfig } from './container-config.ts';
+import { type ObservedPod, PodObserver } from './pod-observer.ts';
+import { PodWorker } from './pod-worker.ts';
+
+let folder: string;
+let runtime: RunningRuntime;
+let cri: CriClient;
+let worker: PodWorker;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'podwire-worker-'));
+  runtime = await startRuntime({ stateDir: join(folder, 'runtime') });
+  cri = new CriClient(runtime.endpoints[0] ?? '');
+  worker = new PodWorker(cri, folders());
+});
+
+afterEach(async () => {
+  await cri.close();
+  await runtime.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function folders(): { logs: string; volumes: string } {
+  return { logs: join(folder, 'logs'), volumes: join(folder, 'volumes') };
+}
+
+function podOf(spec: Partial<Pod['spec']> = {}, command = ['sleep', '100000']): Pod {
+  const containers = [{ name: 'main', image: HOST_IMAGE, command }];
+  return {
+    metadata: { name: 'web', namespace: 'default', uid: 'u-1' },
+    spec: { nodeName: 'n1', terminationGracePeriodSeconds: 0, containers, ...spec },
+  };
+}
+
+async function observe(): Promise<ObservedPod | undefined> {
+  const pods = await new PodObserver(cri).observe();
+  expect(pods.length).toBeLessThan(2);
+  return pods[0];
+}
+
+/** Looks and syncs until a look leads to nothing. */
+async function settle(pod: Pod): Promise<ObservedPod | undefined> {
+  for (let turn = 0; turn < 10; turn += 1) {
+    const { acted } = await worker.sync(pod, await observe());
+    if (!acted) return await observe();
+  }
+  throw new Error('the pod never settled');
+}
+
+async function sandboxStates(): Promise<PodSandboxState[]> {
+  return (await cri.runtime.listPodSandbox({})).items.map(({ state }) => state);
+}
+
+/** Sets the container's end: waits until the runtime says so. */
+async function untilExited(): Promise<void> {
+  await expect.poll(async () => (await observe())?.containers.get('main')?.state).toBe(ContainerState.CONTAINER_EXITED);
+}
+
+describe('a pod whose sandbox died', () => {
+  it('gets another, counts its restarts on, and leaves nothing of the old one', async () => {
+    const pod = podOf();
+    const first = await settle(pod);
+    await cri.runtime.stopPodSandbox({ podSandboxId: first?.sandbox.id ?? '' });
+    const second = await settle(pod);
+    expect(second?.sandbox.id).not.toBe(first?.sandbox.id);
+    expect(second?.statuses.get('main')).toMatchObject({
+      state: ContainerState.CONTAINER_RUNNING,
+      metadata: { attempt: 1 },
+    });
+    await worker.remove(second as ObservedPod, 0);
+    expect(await sandboxStates()).toEqual([]);
+    expect((await cri.runtime.listContainers({})).containers).toEqual([]);
+  });
+
+  it('ends what outlived the sandbox before anything runs in another', async () => {
+    const pod = podOf({ restartPolicy: 'OnFailure' });
+    const view = (await settle(pod)) as ObservedPod;
+    // As with containerd when the pause process dies: the sandbox is not ready, its container runs on.
+    expect(await worker.sync(pod, { ...view, ready: false })).toMatchObject({ acted: true });
+    expect((await observe())?.statuses.get('main')).toMatchObject({ state: ContainerState.CONTAINER_EXITED });
+    expect(await sandboxStates()).toEqual([PodSandboxState.SANDBOX_NOTREADY]);
+  });
+
+  it('runs nothing twice when it never restarts', async () => {
+    const pod = podOf({ restartPolicy: 'Never' });
+    const first = await settle(pod);
+    await cri.runtime.stopPodSandbox({ podSandboxId: first?.sandbox.id ?? '' });
+    const second = await settle(pod);
+    expect(await sandboxStates()).toEqual([PodSandboxState.SANDBOX_NOTREADY]);
+    expect(second?.containers.size).toBe(1);
+  });
+});
+
+describe('a container', () => {
+  it('that was made and never started, by a kubelet that was killed then, is made anew', async () => {
+    const pod = podOf();
+    const sandbox = sandboxConfig(pod, 0, folders());
+    mkdirSync(join(sandbox.logDirectory ?? '', 'main'), { recursive: true });
+    const { podSandboxId } = await cri.runtime.runPodSandbox({ config: sandbox });
+    const [container] = pod.spec.containers;
+    if (container === undefined) throw new Error('no container');
+    const config = containerConfig(pod, container, 0, folders());
+    await cri.runtime.createContainer({ podSandboxId, config, sandboxConfig: sandbox });
+    const view = await settle(pod);
+    expect(view?.statuses.get('main')).toMatchObject({
+      state: ContainerState.CONTAINER_RUNNING,
+      metadata: { attempt: 1 },
+    });
+    expect(view?.olderContainers).toEqual([]);
+  });
+
+  it('leaves of all its attempts the last one and the one before', async () => {
+    const pod = podOf();
+    await settle(pod);
+    for (let attempt = 1; attempt <= 3; attempt += 1) {
+      const view = await observe();
+      const id = view?.containers.get('main')?.id ?? '';
+      await cri.runtime.stopContainer({ containerId: id, timeout: 0n });
+      await untilExited();
+      // As a kubelet that has just started: it remembers no back-off.
+      worker = new PodWorker(cri, folders());
+      if (view !== undefined) await worker.tidy(pod, view);
+      const before = await observe();
+      const config = containerConfig(pod, pod.spec.containers[0] as never, attempt, folders());
+      const podSandboxId = before?.sandbox.id ?? '';
+      const { containerId } = await cri.runtime.createContainer({
+        podSandboxId,
+        config,
+        sandboxConfig: sandboxConfig(pod, 0, folders()),
+      });
+      await cri.runtime.startContainer({ containerId });
+    }
+    await worker.tidy(pod, (await observe()) as ObservedPod);
+    const { containers } = await cri.runtime.listContainers({});
+    expect(containers.map(({ metadata }) => metadata?.attempt).sort()).toEqual([2, 3]);
+    const logs = join(folders().logs, 'default_web_u-1', 'main');
+    expect([0, 1, 2, 3].map((attempt) => existsSync(join(logs, `${attempt}.log`)))).toEqual([false, false, true, true]);
+  });
+
+  it('whose image is not there is not asked for at each look', async () => {
+    const pod = podOf({ containers: [{ name: 'main', image: 'registry.invalid/none', command: ['x'] }] });
+    await worker.sync(pod, undefined);
+    const view = await observe();
+    const first = await worker.sync(pod, view);
+    expect(first.waiting.get('main')?.reason).toBe('ImagePullBackOff');
+  });
+});
+
+describe('a pod that is removed', () => {
+  it('takes its volumes and logs along', async () => {
+    const pod = podOf({ volumes: [{ name: 'data', emptyDir: {} }] });
+    const view = await settle(pod);
+    const paths = [join(folders().volumes, 'u-1'), join(folders().logs, 'default_web_u-1')];
+    expect(paths.map((path) => existsSync(path))).toEqual([true, true]);
+    await worker.remove(view as ObservedPod, 0);
+    expect(paths.map((path) => existsSync(path))).toEqual([false, false]);
+  });
+
+  it('without a uid takes no other pod’s volumes along', async () => {
+    const other = join(folders().volumes, 'u-2');
+    mkdirSync(other, { recursive: true });
+    const view = await settle(podOf());
+    await expect(worker.remove({ ...(view as ObservedPod), uid: '' }, 0)).rejects.toThrow('cannot be a part of a path');
+    expect(existsSync(other)).toBe(true);
+  });
+});
