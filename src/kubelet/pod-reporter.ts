@@ -67,6 +67,7 @@ export class PodReporter {
   }
 
   async #write({ pod, source, gone }: NodePod): Promise<void> {
+    if (source === 'unknown') return;
     const { name, namespace = 'default', uid = '' } = pod.metadata;
     const known = this.#reported.get(uid);
     const address = { namespace, signal: this.#signal };

@@ -19,8 +19,14 @@ export interface StatusContext {
   readonly now: Date;
 }
 
-/** v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox. */
+/**
+ * v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox.
+ *
+ * A pod that was over stays as it was once the runtime has forgotten how its containers ended.
+ */
 export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: StatusContext): PodStatus {
+  const isOver = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+  if (isOver && pod.status && !pod.spec.containers.every(({ name }) => observed?.statuses.has(name))) return pod.status;
   const containerStatuses = pod.spec.containers.map((container) => containerStatus(container, observed, context));
   const phase = podPhase(pod, containerStatuses);
   const allReady = phase === 'Running' && containerStatuses.every(({ ready }) => ready);

@@ -1,6 +1,7 @@
 import { toError } from '../common/errors.ts';
 import type { Pod, PodStatus } from '../kubeapi/index.ts';
 import { adoptedPod, CONFIG_SOURCE } from './adopted-pod.ts';
+import { STARTED_BY } from './container-config.ts';
 import type { ObservedPod, PodObserver } from './pod-observer.ts';
 import { podStatus } from './pod-status.ts';
 import { DEFAULT_GRACE_SECONDS, type PodWorker, type WaitingReason } from './pod-worker.ts';
@@ -19,7 +20,8 @@ export interface PodSource {
 /** A pod of this node with its present status. */
 export interface NodePod {
   readonly pod: Pod & { readonly status: PodStatus };
-  readonly source: 'file' | 'api' | 'runtime';
+  /** `unknown`: this kubelet started it, and where it came from cannot say now whether it is still wanted. */
+  readonly source: 'file' | 'api' | 'runtime' | 'unknown';
   /** Its containers are stopped and it is gone from the runtime: the API object may go too. */
   readonly gone: boolean;
 }
@@ -37,15 +39,34 @@ export interface SyncLoopOptions {
   readonly periodMs?: number;
 }
 
+/** What is wanted now, by uid, and the sources that cannot say. */
+interface Wanted {
+  readonly pods: ReadonlyMap<string, Pod>;
+  readonly silent: ReadonlySet<string>;
+}
+
+/** A step under way. */
+interface Step {
+  readonly kind: 'sync' | 'remove';
+  readonly done: Promise<void>;
+  readonly stop: AbortController;
+}
+
 /**
  * Compares what is wanted with what the runtime shows, each second, and does the next step for every pod.
  *
- * A pod whose step takes long (a pull, a grace period) holds up no other: it is left out until its step is done.
+ * A pod whose step takes long (a pull, a grace period) holds up no other: it is left out until its step is done. A pod
+ * that is to go ends its own step. A step only follows from a look that began after the pod's last step was done: what
+ * an earlier look saw is old by then.
  */
 export class SyncLoop {
   readonly #options: SyncLoopOptions;
   /** Steps under way, by uid. */
-  readonly #busy = new Map<string, Promise<void>>();
+  readonly #busy = new Map<string, Step>();
+  /** Pods with a step under way when the present look began. */
+  #stale: ReadonlySet<string> = new Set();
+  /** Seconds that each wanted pod gives its containers to end, for when it is wanted no more. */
+  readonly #grace = new Map<string, number>();
   readonly #waiting = new Map<string, Map<string, WaitingReason>>();
   #pods: readonly NodePod[] = [];
   #lastLook = 0;
@@ -70,7 +91,7 @@ export class SyncLoop {
   }
 
   start(): void {
-    this.#turn();
+    if (!this.#stopped) this.#turn();
   }
 
   /** Something changed: the next look is now, or right after the one under way. */
@@ -85,12 +106,14 @@ export class SyncLoop {
     this.#turn();
   }
 
-  /** Pods stay as they are: a kubelet that restarts finds them again. */
+  /** Pods stay as they are: a kubelet that restarts finds them again, and goes on with what was to be removed. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    for (const { stop } of this.#busy.values()) stop.abort();
     await this.#running;
-    await Promise.all(this.#busy.values());
+    for (const { stop } of this.#busy.values()) stop.abort();
+    await Promise.all([...this.#busy.values()].map(({ done }) => done));
   }
 
   #turn(): void {
@@ -105,9 +128,11 @@ export class SyncLoop {
 
   /** One look and the steps that follow from it. Never rejects. */
   async look(): Promise<void> {
+    this.#stale = new Set(this.#busy.keys());
     try {
       const observed = await this.#options.observer.observe();
       const wanted = await this.#wanted();
+      if (this.#stopped) return;
       this.#step(observed, wanted);
       this.#pods = this.#describe(observed, wanted);
       this.#lastLook = Date.now();
@@ -120,7 +145,7 @@ export class SyncLoop {
     }
   }
 
-  async #wanted(): Promise<{ pods: Map<string, Pod>; silent: Set<string> }> {
+  async #wanted(): Promise<Wanted> {
     const pods = new Map<string, Pod>();
     const silent = new Set<string>();
     for (const source of this.#options.sources) {
@@ -134,59 +159,95 @@ export class SyncLoop {
     return { pods, silent };
   }
 
-  #step(observed: readonly ObservedPod[], { pods, silent }: { pods: Map<string, Pod>; silent: Set<string> }): void {
+  #step(observed: readonly ObservedPod[], wanted: Wanted): void {
     const shown = new Map(observed.map((pod) => [pod.uid, pod]));
-    for (const [uid, pod] of pods) {
+    const last = new Map(this.#pods.map(({ pod }) => [pod.metadata.uid, pod.status]));
+    for (const [uid, pod] of wanted.pods) {
       const view = shown.get(uid);
+      const grace = pod.metadata.deletionGracePeriodSeconds ?? pod.spec.terminationGracePeriodSeconds;
+      this.#grace.set(uid, grace ?? DEFAULT_GRACE_SECONDS);
       if (pod.metadata.deletionTimestamp) {
-        if (view !== undefined) this.#remove(view, pod.metadata.deletionGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+        this.#endSync(uid);
+        if (view !== undefined) this.#remove(view);
         continue;
       }
-      this.#once(uid, async () => {
-        const { waiting, acted } = await this.#options.worker.sync(pod, view);
-        this.#waiting.set(uid, waiting);
-        return acted;
-      });
+      // A pod that is over stays over, also when the runtime has forgotten it: nothing in it runs twice.
+      if (isOver((last.get(uid) ?? pod.status)?.phase)) continue;
+      this.#once(uid, 'sync', (signal) => this.#sync(pod, view, signal));
     }
     for (const view of observed) {
-      const source = view.sandbox.annotations[CONFIG_SOURCE];
-      const ours = source === 'file' || source === 'api';
-      if (
-        ours &&
-        !pods.has(view.uid) &&
-        !silent.has(source) &&
-        this.#options.sources.some(({ name }) => name === source)
-      ) {
-        this.#remove(view, DEFAULT_GRACE_SECONDS);
-      }
+      if (wanted.pods.has(view.uid) || !this.#isOurs(view) || !this.#isKnownUnwanted(view, wanted)) continue;
+      this.#endSync(view.uid);
+      this.#remove(view);
     }
+    this.#forget(shown, wanted);
   }
 
-  #remove(view: ObservedPod, graceSeconds: number): void {
-    this.#once(view.uid, async () => {
-      await this.#options.worker.remove(view, graceSeconds);
-      this.#waiting.delete(view.uid);
+  /** Sandboxes of others may bear the same annotations: a real kubelet's do. */
+  #isOurs({ uid, sandbox }: ObservedPod): boolean {
+    return uid !== '' && sandbox.annotations[STARTED_BY] === this.#options.nodeName;
+  }
+
+  #isKnownUnwanted({ sandbox }: ObservedPod, { silent }: Wanted): boolean {
+    const source = sandbox.annotations[CONFIG_SOURCE] ?? '';
+    return !silent.has(source) && this.#options.sources.some(({ name }) => name === source);
+  }
+
+  async #sync(pod: Pod, view: ObservedPod | undefined, signal: AbortSignal): Promise<boolean> {
+    const { worker } = this.#options;
+    const { waiting, acted } = await worker.sync(pod, view, signal);
+    this.#waiting.set(pod.metadata.uid ?? '', waiting);
+    if (view?.ready === true) await worker.tidy(pod, view);
+    return acted;
+  }
+
+  #remove(view: ObservedPod): void {
+    const { uid } = view;
+    this.#once(uid, 'remove', async (signal) => {
+      await this.#options.worker.remove(view, this.#grace.get(uid) ?? DEFAULT_GRACE_SECONDS, signal);
       return true;
     });
   }
 
-  /** Does `step` unless one of that pod is under way; a step that changed something is looked at right away. */
-  #once(uid: string, step: () => Promise<boolean>): void {
-    if (this.#busy.has(uid)) return;
+  /** A pull of an image that nobody waits for any more may take for ever. */
+  #endSync(uid: string): void {
+    const step = this.#busy.get(uid);
+    if (step?.kind === 'sync') step.stop.abort();
+  }
+
+  /** Pods that are neither wanted nor there leave nothing in memory. */
+  #forget(shown: ReadonlyMap<string, ObservedPod>, { pods, silent }: Wanted): void {
+    if (silent.size > 0) return;
+    for (const uid of this.#grace.keys()) {
+      if (pods.has(uid) || shown.has(uid)) continue;
+      this.#endSync(uid);
+      if (this.#busy.has(uid)) continue;
+      this.#grace.delete(uid);
+      this.#waiting.delete(uid);
+      this.#options.worker.forget(uid);
+    }
+  }
+
+  /** Does `step` unless one of that pod is or just was under way; one that changed something is looked at right away. */
+  #once(uid: string, kind: Step['kind'], step: (signal: AbortSignal) => Promise<boolean>): void {
+    if (this.#busy.has(uid) || this.#stale.has(uid)) return;
+    const stop = new AbortController();
     const run = async (): Promise<void> => {
       let acted = false;
       try {
-        acted = await step();
+        acted = await step(stop.signal);
       } catch (thrown) {
-        this.#options.onError(`pod ${uid}: ${toError(thrown).message}`);
+        if (!this.#stopped) this.#options.onError(`pod ${uid}: ${toError(thrown).message}`);
       }
       this.#busy.delete(uid);
-      if (acted) this.nudge();
+      if (acted || stop.signal.aborted) this.nudge();
     };
-    this.#busy.set(uid, run());
+    // Entered before it runs: a step without a wait would otherwise be over before it is known.
+    const done = Promise.resolve().then(run);
+    this.#busy.set(uid, { kind, done, stop });
   }
 
-  #describe(observed: readonly ObservedPod[], wanted: { pods: Map<string, Pod> }): NodePod[] {
+  #describe(observed: readonly ObservedPod[], wanted: Wanted): NodePod[] {
     const { nodeName, hostIP, runtimeName } = this.#options;
     const shown = new Map(observed.map((pod) => [pod.uid, pod]));
     // Conditions keep the time at which they changed: from the last look, or from the apiserver before the first.
@@ -201,16 +262,24 @@ export class SyncLoop {
     const pods: NodePod[] = [...wanted.pods.values()].map((pod) => {
       const view = shown.get(pod.metadata.uid ?? '');
       const source = pod.metadata.annotations?.[CONFIG_SOURCE] === 'file' ? 'file' : 'api';
-      const gone =
-        view === undefined && Boolean(pod.metadata.deletionTimestamp) && !this.#busy.has(pod.metadata.uid ?? '');
+      const gone = view === undefined && Boolean(pod.metadata.deletionTimestamp) && !this.#isUnderWay(pod.metadata.uid);
       return { pod: { ...pod, status: status(pod, view) }, source, gone };
     });
     for (const view of observed) {
-      const source = view.sandbox.annotations[CONFIG_SOURCE];
-      if (wanted.pods.has(view.uid) || ((source === 'file' || source === 'api') && this.#busy.has(view.uid))) continue;
+      if (wanted.pods.has(view.uid) || (this.#isOurs(view) && this.#isUnderWay(view.uid))) continue;
       const pod = adoptedPod(view, nodeName);
-      pods.push({ pod: { ...pod, status: status(pod, view) }, source: 'runtime', gone: false });
+      const source = this.#isOurs(view) && !this.#isKnownUnwanted(view, wanted) ? 'unknown' : 'runtime';
+      pods.push({ pod: { ...pod, status: status(pod, view) }, source, gone: false });
     }
     return pods;
   }
+
+  /** What this look saw of the pod may be old, or about to be. */
+  #isUnderWay(uid = ''): boolean {
+    return this.#busy.has(uid) || this.#stale.has(uid);
+  }
+}
+
+function isOver(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
