@@ -1,9 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExecPathError, toError } from '../common/errors.ts';
 
 /**
- * Claims a state folder for this process. A claim whose process is gone is taken over.
+ * Claims a state folder for this process. A claim whose process is gone is taken over, also when another program has
+ * its process id by now: the claim (`PID START`) says when the process started, where the system tells.
  *
  * @returns gives it back
  * @throws ExecPathError ERR_STATE_IN_USE naming the process that has it
@@ -14,7 +16,7 @@ export async function lockState(folder: string): Promise<() => Promise<void>> {
   for (let attempt = 0; attempt < 3; attempt += 1) {
     try {
       const file = await open(path, 'wx', 0o600);
-      await file.writeFile(`${process.pid}\n`);
+      await file.writeFile(`${process.pid} ${startOf(process.pid)}\n`);
       await file.close();
       return () => rm(path, { force: true });
     } catch (thrown) {
@@ -24,8 +26,9 @@ export async function lockState(folder: string): Promise<() => Promise<void>> {
           cause,
         });
       }
-      const holder = Number(await readFile(path, 'utf8').catch(() => ''));
-      if (holder > 0 && isAlive(holder)) {
+      const [pid = '', start = ''] = (await readFile(path, 'utf8').catch(() => '')).trim().split(' ');
+      const holder = Number(pid);
+      if (holder > 0 && isAlive(holder) && (start === '' || start === startOf(holder))) {
         throw new ExecPathError(
           'ERR_STATE_IN_USE',
           `process ${holder} already runs with the state folder ${folder}; stop it or choose another --state-dir`,
@@ -43,5 +46,16 @@ function isAlive(pid: number): boolean {
     return true;
   } catch (thrown) {
     return (thrown as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Ticks from boot to the start of a process (proc(5), stat, field 22); empty where there is no /proc. */
+function startOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field, the program's name, may hold blanks.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
   }
 }
