@@ -22,6 +22,11 @@ export class ApiPods {
     return this.#synced ? [...this.#pods.values()].filter((pod) => !isMirror(pod)) : undefined;
   }
 
+  /** Does the apiserver hold a pod of this name, mirrors included? Undefined until the first list has arrived. */
+  has(namespace: string, name: string): boolean | undefined {
+    return this.#synced ? this.#pods.has(`${namespace}/${name}`) : undefined;
+  }
+
   /** @param onChange called after each change */
   start(onChange: () => void): void {
     this.#following = this.#follow(onChange);

@@ -118,7 +118,10 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
       before,
     );
   };
-  if (options.apiserver !== undefined) registration = new Registration(options.apiserver, describeNode, onError);
+  if (options.apiserver !== undefined) {
+    const isThere = (namespace: string, name: string): boolean | undefined => apiPods?.has(namespace, name);
+    registration = new Registration({ client: options.apiserver, onError, isThere, describeNode });
+  }
   const healthz = options.healthzPort === undefined ? undefined : await serveHealthz(options.healthzPort);
   const firstHealth = runtimeHealth(cri).then((health) => {
     runtime = health.runtime;

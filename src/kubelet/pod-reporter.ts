@@ -7,6 +7,13 @@ import type { NodePod } from './sync-loop.ts';
 /** Requests under way at once. */
 const MAX_PARALLEL = 8;
 
+export interface PodReporterOptions {
+  readonly client: KubeClient;
+  readonly onError: (message: string) => void;
+  /** Whether the apiserver holds a pod of this name; undefined when that is not known. */
+  readonly isThere: (namespace: string, name: string) => boolean | undefined;
+}
+
 /** What the apiserver last said of a pod. */
 interface Reported {
   readonly status: Pod['status'];
@@ -17,19 +24,22 @@ interface Reported {
 
 /**
  * Writes the status of the node's pods to the apiserver, and mirrors those that it does not know: static pods and
- * pods that the kubelet found running. Only differences are written; what failed is tried again at the next report.
+ * pods that the kubelet found running. Only differences are written; what failed is tried again at the next report. A
+ * mirror that somebody deleted, or that an apiserver forgot when it restarted, is made again.
  */
 export class PodReporter {
   readonly #client: KubeClient;
-  readonly #onError: (message: string) => void;
+  readonly #options: PodReporterOptions;
   readonly #signal: AbortSignal;
   readonly #reported = new Map<string, Reported>();
+  /** What could not be written, by uid: said once, not at each look. */
+  readonly #complaints = new Map<string, string>();
   #running: Promise<void> | undefined;
   #next: readonly NodePod[] | undefined;
 
-  constructor(client: KubeClient, onError: (message: string) => void, signal: AbortSignal) {
-    this.#client = client;
-    this.#onError = onError;
+  constructor(options: PodReporterOptions, signal: AbortSignal) {
+    this.#client = options.client;
+    this.#options = options;
     this.#signal = signal;
   }
 
@@ -51,24 +61,32 @@ export class PodReporter {
     while (this.#next !== undefined && !this.#signal.aborted) {
       const seen = this.#next;
       this.#next = undefined;
-      const steps = [...seen.map((pod) => () => this.#write(pod)), ...this.#vanished(seen)];
+      const steps = [...seen.map((pod) => [uidOf(pod), () => this.#write(pod)] as const), ...this.#vanished(seen)];
       for (let at = 0; at < steps.length; at += MAX_PARALLEL) {
-        await Promise.all(steps.slice(at, at + MAX_PARALLEL).map((step) => this.#attempt(step)));
+        await Promise.all(steps.slice(at, at + MAX_PARALLEL).map(([uid, step]) => this.#attempt(uid, step)));
       }
+      const there = new Set(seen.map(uidOf));
+      for (const uid of this.#complaints.keys()) if (!there.has(uid)) this.#complaints.delete(uid);
     }
   }
 
-  async #attempt(step: () => Promise<void>): Promise<void> {
+  async #attempt(uid: string, step: () => Promise<void>): Promise<void> {
     try {
       await step();
+      this.#complaints.delete(uid);
     } catch (thrown) {
-      if (!this.#signal.aborted) this.#onError(`pod status: ${toError(thrown).message}`);
+      if (this.#signal.aborted) return;
+      const message = `pod status: ${toError(thrown).message}`;
+      if (this.#complaints.get(uid) !== message) this.#options.onError(message);
+      this.#complaints.set(uid, message);
     }
   }
 
   async #write({ pod, source, gone }: NodePod): Promise<void> {
     if (source === 'unknown') return;
     const { name, namespace = 'default', uid = '' } = pod.metadata;
+    const mirror = source !== 'api';
+    if (mirror && this.#options.isThere(namespace, name) === false) this.#reported.delete(uid);
     const known = this.#reported.get(uid);
     const address = { namespace, signal: this.#signal };
     if (gone) {
@@ -80,7 +98,6 @@ export class PodReporter {
       return;
     }
     if (known !== undefined && isDeepStrictEqual(known.status, pod.status)) return;
-    const mirror = source !== 'api';
     if (mirror && known === undefined) await this.#mirror(pod);
     await ignoringNotFound(
       this.#client.patch(pods, name, { status: pod.status }, { ...address, subresource: 'status' }),
@@ -111,16 +128,23 @@ export class PodReporter {
   }
 
   /** Mirrors of pods that are no longer there. */
-  #vanished(seen: readonly NodePod[]): (() => Promise<void>)[] {
-    const there = new Set(seen.map(({ pod }) => pod.metadata.uid));
+  #vanished(seen: readonly NodePod[]): (readonly [uid: string, step: () => Promise<void>])[] {
+    const there = new Set(seen.map(uidOf));
     return [...this.#reported]
       .filter(([uid]) => !there.has(uid))
-      .map(([uid, { mirror, namespace, name }]) => async () => {
-        const options = { namespace, gracePeriodSeconds: 0, signal: this.#signal };
-        if (mirror) await ignoringNotFound(this.#client.delete(pods, name, options));
-        this.#reported.delete(uid);
+      .map(([uid, { mirror, namespace, name }]) => {
+        const forget = async (): Promise<void> => {
+          const options = { namespace, gracePeriodSeconds: 0, signal: this.#signal };
+          if (mirror) await ignoringNotFound(this.#client.delete(pods, name, options));
+          this.#reported.delete(uid);
+        };
+        return [uid, forget];
       });
   }
+}
+
+function uidOf({ pod }: NodePod): string {
+  return pod.metadata.uid ?? '';
 }
 
 async function ignoringNotFound(answer: Promise<unknown>): Promise<void> {

@@ -9,7 +9,7 @@ import {
   type Node,
   nodes,
 } from '../kubeapi/index.ts';
-import { PodReporter } from './pod-reporter.ts';
+import { PodReporter, type PodReporterOptions } from './pod-reporter.ts';
 import type { NodePod } from './sync-loop.ts';
 
 /** How often the node's lease is renewed and its status looked at, in ms: a quarter of the lease's life. */
@@ -19,6 +19,11 @@ const LEASE_SECONDS = 40;
 
 /** First wait after a failed heartbeat, doubled up to {@link HEARTBEAT_MS}, in ms. */
 const FIRST_RETRY_MS = 250;
+
+export interface RegistrationOptions extends PodReporterOptions {
+  /** @param before what the apiserver holds: conditions keep the times at which they changed */
+  readonly describeNode: (before: Node | undefined) => Promise<Node>;
+}
 
 /** Keeps the node, its lease and its pods' status in an apiserver as they are on the machine. */
 export class Registration {
@@ -32,15 +37,11 @@ export class Registration {
   #beating: Promise<void> = Promise.resolve();
   #retryMs = FIRST_RETRY_MS;
 
-  constructor(
-    client: KubeClient,
-    describeNode: (before: Node | undefined) => Promise<Node>,
-    onError: (message: string) => void,
-  ) {
-    this.#client = client;
-    this.#describeNode = describeNode;
-    this.#onError = onError;
-    this.#reporter = new PodReporter(client, onError, this.#stop.signal);
+  constructor(options: RegistrationOptions) {
+    this.#client = options.client;
+    this.#describeNode = options.describeNode;
+    this.#onError = options.onError;
+    this.#reporter = new PodReporter(options, this.#stop.signal);
   }
 
   /** Resolves at the first success. */

@@ -1,0 +1,120 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Apiserver, startApiserver } from '../../src/apiserver/index.ts';
+import { CriClient } from '../../src/cri/index.ts';
+import { createTransport, KubeClient, nodes, type Pod, pods } from '../../src/kubeapi/index.ts';
+import { type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
+import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
+import { freePort } from '../support/free-port.ts';
+
+let folder: string;
+let port: number;
+let runtime: RunningRuntime;
+let apiserver: Apiserver;
+let client: KubeClient;
+let kubelet: RunningKubelet;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'podwire-restart-'));
+  mkdirSync(join(folder, 'manifests'));
+  port = await freePort();
+  runtime = await startRuntime({ stateDir: join(folder, 'runtime') });
+  apiserver = await serveApi();
+  client = new KubeClient(createTransport({ server: new URL(`http://127.0.0.1:${port}`) }));
+});
+
+afterEach(async () => {
+  await kubelet.close();
+  await client.close();
+  await apiserver.close();
+  await runtime.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** An apiserver that remembers nothing, on the port of the one before. */
+function serveApi(): Promise<Apiserver> {
+  return startApiserver({
+    insecurePort: port,
+    anonymousAuth: true,
+    authorizationMode: 'AlwaysAllow',
+    shutdownGraceMs: 0,
+  });
+}
+
+function manifest(name: string): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name },
+    spec: {
+      nodeName: 'n1',
+      terminationGracePeriodSeconds: 0,
+      containers: [{ name: 'main', image: HOST_IMAGE, command: ['sleep', '100000'] }],
+    },
+  };
+}
+
+async function start(): Promise<void> {
+  kubelet = await startKubelet({
+    containerRuntimeEndpoint: runtime.endpoints[0] ?? '',
+    rootDir: join(folder, 'kubelet'),
+    podManifestPath: join(folder, 'manifests'),
+    nodeName: 'n1',
+    nodeAddress: '127.0.0.1',
+    port: 0,
+    syncPeriodMs: 100,
+    version: '0',
+    apiserver: client,
+    authenticate: async () => ({ name: 'admin', groups: [] }),
+    authorize: async () => true,
+  });
+  await kubelet.registered;
+}
+
+async function phaseOf(name: string): Promise<string | undefined> {
+  return (await client.get(pods, name, { namespace: 'default' }).catch(() => undefined))?.status?.phase;
+}
+
+const patience = { timeout: 30_000, interval: 100 };
+
+describe('a kubelet whose apiserver restarts and has forgotten everything', () => {
+  it('registers again, mirrors its static pods again, and ends the pods that nobody wants any more', async () => {
+    writeFileSync(join(folder, 'manifests', 'static.yaml'), JSON.stringify(manifest('static')));
+    await start();
+    await client.create(pods, manifest('bound'), { namespace: 'default' });
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    await expect.poll(() => phaseOf('bound'), patience).toBe('Running');
+    await apiserver.close();
+    apiserver = await serveApi();
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    await expect
+      .poll(
+        () =>
+          client.get(nodes, 'n1').then(
+            () => true,
+            () => false,
+          ),
+        patience,
+      )
+      .toBe(true);
+    await using cri = new CriClient(runtime.endpoints[0] ?? '');
+    const running = async (): Promise<(string | undefined)[]> =>
+      (await cri.runtime.listPodSandbox({})).items.map(({ metadata }) => metadata?.name);
+    await expect.poll(running, patience).toEqual(['static-n1']);
+  });
+
+  it('makes a mirror again that somebody deleted', async () => {
+    writeFileSync(join(folder, 'manifests', 'static.yaml'), JSON.stringify(manifest('static')));
+    await start();
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    const { metadata } = await client.get(pods, 'static-n1', { namespace: 'default' });
+    await client.delete(pods, 'static-n1', { namespace: 'default', gracePeriodSeconds: 0 });
+    const uid = async (): Promise<string | undefined> =>
+      (await client.get(pods, 'static-n1', { namespace: 'default' }).catch(() => undefined))?.metadata.uid;
+    await expect.poll(uid, patience).toEqual(expect.any(String));
+    expect(await uid()).not.toBe(metadata.uid);
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+  });
+});
