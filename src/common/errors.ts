@@ -100,6 +100,7 @@ export const errorTable = {
   ERR_IMAGE_ARCHIVE: { reason: 'BadRequest', http: 400, help: 'an image archive is an OCI layout or a docker save' },
   ERR_IMAGE_DIGEST: { reason: 'BadRequest', http: 400, help: 'a blob of an image must have the digest it is named by' },
   ERR_IMAGE_LAYER: { reason: 'BadRequest', http: 400, help: 'every member of a layer lies inside the root folder' },
+  ERR_ISOLATION: { reason: 'InternalError', http: 500, help: 'the host refused a mount, namespace or network' },
 
   ERR_TERMINAL_UNAVAILABLE: {
     reason: 'InternalError',

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import {
   type ContainerConfig,
@@ -9,8 +10,10 @@ import {
 } from '../cri/index.ts';
 import { Container } from './container.ts';
 import { containerEntry, containerStateOf, containerStatus } from './container-status.ts';
-import { HOST_IMAGE } from './host-image.ts';
+import { HOST_IMAGE, HOST_IMAGE_ID, HOST_IMAGE_REF } from './host-image.ts';
 import { userOf } from './host-user.ts';
+import type { StoredImage } from './image/index.ts';
+import type { Confinement } from './isolation/index.ts';
 import { matchesLabels, newId } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -40,8 +43,16 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
       const sandbox = state.sandboxes.get(podSandboxId);
       if (config === undefined) throw new RuntimeCallError(grpcCodes.InvalidArgument, 'container config is missing');
       assertReady(sandbox);
-      const container = newContainer(state, sandbox, config, sandboxConfig ?? sandbox.config);
-      state.containers.add(container);
+      const container = await newContainer(state, sandbox, config, sandboxConfig ?? sandbox.config);
+      try {
+        // While its root was made the pod may have been stopped, or the name taken.
+        state.assertOpen();
+        assertReady(sandbox);
+        state.containers.add(container);
+      } catch (thrown) {
+        await container.remove();
+        throw thrown;
+      }
       return { containerId: container.id };
     },
     startContainer: async ({ containerId }) => {
@@ -56,7 +67,7 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
     stopContainer: async ({ containerId, timeout }) => {
       const container = state.containers.find(containerId);
       if (container === undefined) return {};
-      await container.stop(signalOf(container.options.config.stopSignal), Number(timeout) * 1000);
+      await container.stop(container.options.stopSignal, Number(timeout) * 1000);
       return {};
     },
     removeContainer: async ({ containerId }) => {
@@ -88,24 +99,18 @@ function assertReady(sandbox: Sandbox): void {
   throw new RuntimeCallError(grpcCodes.Unknown, `sandbox container ${JSON.stringify(sandbox.id)} is not running`);
 }
 
-function newContainer(
+async function newContainer(
   state: RuntimeState,
   sandbox: Sandbox,
   config: ContainerConfig,
   sandboxConfig: PodSandboxConfig,
-): Container {
-  const { metadata, image, command, args, workingDir, linux } = config;
+): Promise<Container> {
+  const { metadata, image, workingDir, linux } = config;
   if (metadata === undefined || metadata.name === '') {
     throw new RuntimeCallError(grpcCodes.InvalidArgument, 'container config has no metadata');
   }
-  const reference = image?.image ?? '';
-  if (!state.image.isNamedBy(reference)) {
-    throw new RuntimeCallError(
-      grpcCodes.NotFound,
-      `image ${JSON.stringify(reference)} not found: this runtime has no images but ${HOST_IMAGE}`,
-    );
-  }
-  const argv = [...command, ...args];
+  const found = imageFor(state, sandbox, image?.image ?? '');
+  const argv = commandOf(config, found);
   if (argv.length === 0) throw new RuntimeCallError(grpcCodes.InvalidArgument, 'no command specified');
   if (linux?.securityContext?.privileged && !sandbox.config.linux?.securityContext?.privileged) {
     throw new RuntimeCallError(grpcCodes.Unknown, 'no privileged container allowed in sandbox');
@@ -115,27 +120,80 @@ function newContainer(
   }
   const id = newId();
   const pod = sandbox.config.metadata;
+  const name = [metadata.name, pod?.name, pod?.namespace, pod?.uid, metadata.attempt].join('_');
+  const hostUser = found === undefined ? userOf(linux?.securityContext) : undefined;
+  state.containers.assertFree(name);
   const directory = join(state.containersDir, id);
+  const logPath = logPathOf(config, sandboxConfig);
+  const confinement = await confine(state, sandbox, { config, image: found, directory });
+  const home = confinement?.options.user.home ?? directory;
   return new Container({
     id,
-    name: [metadata.name, pod?.name, pod?.namespace, pod?.uid, metadata.attempt].join('_'),
+    name,
     podSandboxId: sandbox.id,
     config,
     directory,
     argv,
-    env: environment(config, sandboxConfig, directory),
-    cwd: workingDir === '' ? directory : workingDir,
-    user: userOf(linux?.securityContext),
-    logPath: logPathOf(config, sandboxConfig),
+    env: environment(config, sandboxConfig, { home, image: found?.config.env ?? [] }),
+    cwd: workingDir || (found === undefined ? directory : found.config.workingDir || '/'),
+    user: confinement?.options.user ?? hostUser,
+    logPath,
     marker: `${state.marker}/${id}`,
     pipes: state.pipes,
+    image:
+      found === undefined
+        ? { id: HOST_IMAGE_ID, reference: HOST_IMAGE_REF }
+        : { id: found.id, reference: found.repoDigests[0] ?? found.id },
+    confinement,
+    stopSignal: stopSignalOf(config.stopSignal, found?.config.stopSignal ?? ''),
   });
 }
 
-function environment(config: ContainerConfig, sandbox: PodSandboxConfig, home: string): Record<string, string> {
-  const image = { PATH: IMAGE_PATH, HOME: home, HOSTNAME: sandbox.hostname || (sandbox.metadata?.name ?? '') };
+/**
+ * @returns undefined for the host image
+ * @throws RuntimeCallError NotFound for one that is not there, FailedPrecondition for one that needs walls
+ */
+function imageFor(state: RuntimeState, sandbox: Sandbox, reference: string): StoredImage | undefined {
+  if (state.image.isNamedBy(reference)) return undefined;
+  const image = state.images.find(reference);
+  if (image === undefined) {
+    const rule = `this runtime has ${HOST_IMAGE} and what \`podwire image import\` gave it`;
+    throw new RuntimeCallError(grpcCodes.NotFound, `image ${JSON.stringify(reference)} not found: ${rule}`);
+  }
+  if (sandbox.pod !== undefined) return image;
+  const rule = `the runtime was started without isolation, so it runs ${HOST_IMAGE} alone`;
+  throw new RuntimeCallError(grpcCodes.FailedPrecondition, `image ${JSON.stringify(reference)} cannot be run: ${rule}`);
+}
+
+async function confine(
+  state: RuntimeState,
+  { pod }: Sandbox,
+  {
+    image,
+    ...rest
+  }: { readonly config: ContainerConfig; readonly image: StoredImage | undefined; readonly directory: string },
+): Promise<Confinement | undefined> {
+  if (image === undefined || pod === undefined) return undefined;
+  const pidOf = (containerId: string): number | undefined => state.containers.find(containerId)?.pid;
+  return state.isolation?.confine({ ...rest, image, pod, pidOf });
+}
+
+/** A command replaces the image's entry point and its arguments, arguments replace the arguments alone. */
+function commandOf({ command, args }: ContainerConfig, image: StoredImage | undefined): string[] {
+  if (command.length > 0 || image === undefined) return [...command, ...args];
+  const { entrypoint, cmd } = image.config;
+  return [...entrypoint, ...(args.length > 0 ? args : cmd)];
+}
+
+function environment(
+  config: ContainerConfig,
+  sandbox: PodSandboxConfig,
+  { home, image }: { readonly home: string; readonly image: readonly string[] },
+): Record<string, string> {
+  const base = { PATH: IMAGE_PATH, HOME: home, HOSTNAME: sandbox.hostname || (sandbox.metadata?.name ?? '') };
   const own = config.envs.map(({ key, value }): [string, string] => [key, Buffer.from(value).toString()]);
-  return { ...image, ...(config.tty && { TERM: 'xterm' }), ...Object.fromEntries(own) };
+  const given = image.map((pair): [string, string] => [pair.replace(/=.*$/s, ''), pair.replace(/^[^=]*=?/s, '')]);
+  return { ...base, ...(config.tty && { TERM: 'xterm' }), ...Object.fromEntries(given), ...Object.fromEntries(own) };
 }
 
 /** @throws RuntimeCallError InvalidArgument for a path that leaves the pod's log directory */
@@ -147,12 +205,22 @@ function logPathOf({ logPath }: ContainerConfig, { logDirectory }: PodSandboxCon
   throw new RuntimeCallError(grpcCodes.InvalidArgument, `log path ${quoted}`);
 }
 
-/** The signal that stops a container: SIGTERM unless it says another. */
-function signalOf(signal: Signal): NodeJS.Signals | number {
-  if (signal === Signal.RUNTIME_DEFAULT) return 'SIGTERM';
-  const name = Signal[signal] ?? 'SIGTERM';
-  const realTime = /^SIGRT(MIN|MAX)(?:PLUS|MINUS)?(\d*)$/.exec(name);
-  if (realTime === null) return name === 'SIGCLD' ? 'SIGCHLD' : (name as NodeJS.Signals);
-  const offset = Number(realTime[2] ?? 0);
-  return realTime[1] === 'MIN' ? SIGRTMIN + offset : SIGRTMAX - offset;
+/** The signal that stops a container: its own, else the image's, else SIGTERM. */
+function stopSignalOf(signal: Signal, ofImage: string): NodeJS.Signals | number {
+  if (signal !== Signal.RUNTIME_DEFAULT)
+    return signalNamed((Signal[signal] ?? '').replace('PLUS', '+').replace('MINUS', '-'));
+  return ofImage === '' ? 'SIGTERM' : signalNamed(ofImage);
+}
+
+/** @param name `SIGINT`, `INT`, `2`, `SIGRTMIN+3`; SIGTERM for what is no signal */
+function signalNamed(name: string): NodeJS.Signals | number {
+  if (/^\d+$/.test(name)) return Number(name);
+  const full = name.toUpperCase().replace(/^(?!SIG)/, 'SIG');
+  const realTime = /^SIGRT(MIN|MAX)(?:[+-](\d+))?$/.exec(full);
+  if (realTime !== null) {
+    const offset = Number(realTime[2] ?? 0);
+    return realTime[1] === 'MIN' ? SIGRTMIN + offset : SIGRTMAX - offset;
+  }
+  const known = full === 'SIGCLD' ? 'SIGCHLD' : full;
+  return known in constants.signals ? (known as NodeJS.Signals) : 'SIGTERM';
 }

@@ -1,6 +1,5 @@
 import { ContainerState } from '../cri/index.ts';
 import type { Container } from './container.ts';
-import { HOST_IMAGE_ID, HOST_IMAGE_REF } from './host-image.ts';
 
 /** The state of `container` in CRI's words. One that is being started is still created. */
 export function containerStateOf(container: Container): ContainerState {
@@ -23,8 +22,8 @@ function common(container: Container) {
     state: containerStateOf(container),
     createdAt: container.createdAt,
     image: { image: config.image?.image ?? '' },
-    imageRef: HOST_IMAGE_REF,
-    imageId: HOST_IMAGE_ID,
+    imageRef: container.options.image.reference,
+    imageId: container.options.image.id,
     labels: config.labels,
     annotations: config.annotations,
   };
@@ -63,15 +62,15 @@ export function containerStatus(container: Container, verbose: boolean) {
 
 /** Says what was asked for and not done, too. */
 function info(container: Container): Record<string, string> {
-  const { argv, cwd, directory, config } = container.options;
+  const { argv, cwd, directory, config, confinement } = container.options;
   return {
     info: JSON.stringify({
       pid: container.pid ?? 0,
       argv,
       cwd,
       directory,
-      isolation: 'none',
-      mountsNotMade: config.mounts.map((mount) => mount.containerPath),
+      isolation: confinement === undefined ? 'none' : 'namespaces',
+      mountsNotMade: confinement === undefined ? config.mounts.map((mount) => mount.containerPath) : [],
     }),
   };
 }

@@ -5,6 +5,7 @@ import type { TerminalSize } from '../common/terminal-size.ts';
 import { type ContainerConfig, grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import { ContainerLog } from './container-log.ts';
 import { endsWithin } from './deadline.ts';
+import type { Confinement } from './isolation/index.ts';
 import type { Stored } from './object-store.ts';
 import { type Attachment, OutputHub } from './output-hub.ts';
 import {
@@ -33,6 +34,12 @@ export interface ContainerOptions extends Stored {
   /** Mark of the container's processes; those of an exec add `/` and a number. */
   readonly marker: string;
   readonly pipes: FifoPool;
+  /** What its status says of its image. */
+  readonly image: { readonly id: string; readonly reference: string };
+  /** Its walls; undefined for the host image. */
+  readonly confinement: Confinement | undefined;
+  /** What stops it. */
+  readonly stopSignal: NodeJS.Signals | number;
 }
 
 /** How a container ended, or never began: exit code 128, reason `StartError`. Times in ns since the epoch, 0 for never. */
@@ -138,8 +145,11 @@ export class Container {
     if (this.#phase.name === 'starting') await this.#phase.settled;
     if (this.#phase.name !== 'running') return;
     const { process, ended } = this.#phase;
-    if (graceMs > 0) {
-      process.signal(signal);
+    const { confinement } = this.options;
+    // The kernel would drop the signal, and everybody would wait for nothing.
+    if (graceMs > 0 && confinement?.isDeafTo(signal) !== true) {
+      if (confinement === undefined) process.signal(signal);
+      else confinement.signal(signal);
       if (await endsWithin(process.exited, graceMs)) return ended;
     }
     await process.kill();
@@ -155,9 +165,9 @@ export class Container {
     const running = this.running();
     this.#execs += 1;
     const { env, cwd, marker, pipes } = this.options;
-    const started = await startProcess(this.#spec({ env, cwd, ...request, marker: `${marker}/${this.#execs}` }), {
-      pipes,
-    });
+    const spec = this.#spec({ env, cwd, ...request, marker: `${marker}/${this.#execs}` });
+    const { confinement } = this.options;
+    const started = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.exec(spec));
     if (this.#phase === running) return started;
     await started[Symbol.asyncDispose]();
     throw this.#notRunning();
@@ -189,12 +199,14 @@ export class Container {
 
   /** Pid of the first process while it runs. */
   get pid(): number | undefined {
-    return this.#phase.name === 'running' ? this.#phase.process.pid : undefined;
+    if (this.#phase.name !== 'running') return undefined;
+    return this.options.confinement?.pid ?? this.#phase.process.pid;
   }
 
   /** Kills what runs and removes the directory; the log stays. */
   async remove(): Promise<void> {
     await this.stop('SIGKILL', 0);
+    await this.options.confinement?.close();
     rmSync(this.options.directory, { recursive: true, force: true });
   }
 
@@ -213,17 +225,15 @@ export class Container {
   }
 
   async #launch(): Promise<Running> {
-    const { config, directory, argv, env, cwd, user, marker, logPath, pipes } = this.options;
+    const { config, directory, argv, env, cwd, user, marker, logPath, pipes, confinement } = this.options;
     mkdirSync(directory, { recursive: true, mode: 0o755 });
-    if (user !== undefined && getuid?.() === 0) chownSync(directory, user.uid, user.gid);
+    if (confinement === undefined && user !== undefined && getuid?.() === 0) chownSync(directory, user.uid, user.gid);
     const log = logPath === undefined ? undefined : await ContainerLog.open(logPath);
     let process: RunningProcess;
     try {
       const { tty, stdin } = config;
-      process = await startProcess(
-        this.#spec({ argv, env, cwd, stdin, stdout: true, stderr: true, marker, ...(tty && { tty }) }),
-        { pipes },
-      );
+      const spec = this.#spec({ argv, env, cwd, stdin, stdout: true, stderr: true, marker, ...(tty && { tty }) });
+      process = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.start(spec));
     } catch (thrown) {
       await log?.close();
       throw thrown;

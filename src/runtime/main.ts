@@ -12,6 +12,8 @@ export interface StartRuntimeOptions {
   readonly streaming?: StreamingServerOptions;
   /** More references that mean the host image. */
   readonly imageAliases?: readonly string[];
+  /** Containers of imported images, with walls; see RuntimeOptions. */
+  readonly isolation?: boolean;
 }
 
 export interface RunningRuntime {
@@ -34,6 +36,7 @@ export async function startRuntime(options: StartRuntimeOptions): Promise<Runnin
     stateDir: options.stateDir,
     streamingUrl: () => streamingUrl,
     ...(options.imageAliases === undefined ? {} : { imageAliases: options.imageAliases }),
+    ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
   });
   const closers: (() => Promise<void>)[] = [() => runtime.close()];
   const closeAll = async (): Promise<void> => {

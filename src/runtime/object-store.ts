@@ -29,16 +29,21 @@ export class ObjectStore<Item extends Stored> {
 
   /** @throws RuntimeCallError Unknown when the name is taken, as containerd */
   add(item: Item): void {
-    const holder = this.#idsByName.get(item.name);
+    this.assertFree(item.name);
+    this.#items.set(item.id, item);
+    this.#idsByName.set(item.name, item.id);
+  }
+
+  /** @throws as {@link add} */
+  assertFree(wanted: string): void {
+    const holder = this.#idsByName.get(wanted);
     if (holder !== undefined) {
-      const name = JSON.stringify(item.name);
+      const name = JSON.stringify(wanted);
       throw new RuntimeCallError(
         grpcCodes.Unknown,
         `failed to reserve ${this.#kind} name ${name}: name ${name} is reserved for ${JSON.stringify(holder)}`,
       );
     }
-    this.#items.set(item.id, item);
-    this.#idsByName.set(item.name, item.id);
   }
 
   delete(item: Item): void {

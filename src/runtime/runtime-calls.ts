@@ -1,12 +1,13 @@
 import { createRequire } from 'node:module';
 import { CgroupDriver, type RuntimeServiceHandlers } from '../cri/index.ts';
+import type { Isolation } from './isolation/index.ts';
 
 const packageJson = createRequire(import.meta.url)('../../package.json') as { readonly version: string };
 
 type RuntimeCalls = Pick<RuntimeServiceHandlers, 'version' | 'status' | 'runtimeConfig' | 'updateRuntimeConfig'>;
 
 /** The calls about the runtime itself. @see cri.md 3.1, 4.3 */
-export function runtimeCalls(): RuntimeCalls {
+export function runtimeCalls(isolation: Isolation | undefined): RuntimeCalls {
   return {
     version: async () => ({
       version: '0.1.0',
@@ -18,23 +19,37 @@ export function runtimeCalls(): RuntimeCalls {
       status: {
         conditions: [
           { type: 'RuntimeReady', status: true, reason: '', message: '' },
-          { type: 'NetworkReady', status: true, reason: '', message: '' },
-          {
-            type: 'ContainersIsolated',
-            status: false,
-            reason: 'HostImage',
-            message:
-              'containers of podwire.local/host are processes of this host: they share its files, network and process ' +
-              'table, mounts are not made and resource limits are not set',
-          },
+          networkCondition(isolation),
+          isolationCondition(isolation),
         ],
       },
       runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
       features: { supplementalGroupsPolicy: false },
-      ...(verbose && { info: { config: JSON.stringify({ isolation: 'none', image: 'podwire.local/host' }) } }),
+      ...(verbose && {
+        info: { config: JSON.stringify({ isolation: isolation === undefined ? 'none' : 'namespaces' }) },
+      }),
     }),
     runtimeConfig: async () => ({ linux: { cgroupDriver: CgroupDriver.CGROUPFS } }),
     // The pods' addresses are the host's: a CIDR changes nothing.
     updateRuntimeConfig: async () => ({}),
+  };
+}
+
+function networkCondition(isolation: Isolation | undefined) {
+  const isShared = isolation !== undefined && isolation.network === undefined;
+  const message = isShared ? 'no CNI plugins are installed, so pods share the network of the host' : '';
+  return { type: 'NetworkReady', status: true, reason: isShared ? 'HostNetwork' : '', message };
+}
+
+function isolationCondition(isolation: Isolation | undefined) {
+  const host =
+    'containers of podwire.local/host are processes of this host: they share its files, network and process ' +
+    'table, mounts are not made and resource limits are not set';
+  const isIsolated = isolation !== undefined;
+  return {
+    type: 'ContainersIsolated',
+    status: isIsolated,
+    reason: isIsolated ? 'Namespaces' : 'HostImage',
+    message: host,
   };
 }

@@ -1,6 +1,8 @@
 import { grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import type { Container } from './container.ts';
 import type { HostImage } from './host-image.ts';
+import type { ImageStore } from './image/index.ts';
+import type { Isolation } from './isolation/index.ts';
 import { ObjectStore } from './object-store.ts';
 import type { FifoPool } from './process/index.ts';
 import type { Sandbox } from './sandbox.ts';
@@ -11,7 +13,10 @@ export interface RuntimeStateOptions {
   /** Mark of every process of this runtime; those of a container add `/` and its id. */
   readonly marker: string;
   readonly image: HostImage;
+  readonly images: ImageStore;
   readonly pipes: FifoPool;
+  /** undefined where containers get no walls. */
+  readonly isolation: Isolation | undefined;
 }
 
 /**
@@ -25,14 +30,18 @@ export class RuntimeState {
   readonly containersDir: string;
   readonly marker: string;
   readonly image: HostImage;
+  readonly images: ImageStore;
   readonly pipes: FifoPool;
+  readonly isolation: Isolation | undefined;
   #isClosed = false;
 
   constructor(options: RuntimeStateOptions) {
     this.containersDir = options.containersDir;
     this.marker = options.marker;
     this.image = options.image;
+    this.images = options.images;
     this.pipes = options.pipes;
+    this.isolation = options.isolation;
   }
 
   get isClosed(): boolean {
@@ -58,6 +67,10 @@ export class RuntimeState {
     this.#isClosed = true;
     for (const sandbox of this.sandboxes.values()) sandbox.stop();
     await Promise.all(this.containers.values().map((container) => this.removeContainer(container)));
-    for (const sandbox of this.sandboxes.values()) this.sandboxes.delete(sandbox);
+    for (const sandbox of this.sandboxes.values()) {
+      await sandbox.pod?.close();
+      this.sandboxes.delete(sandbox);
+    }
+    await this.isolation?.close();
   }
 }

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { ExecPathError } from '../common/errors.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
 import { type CriHandlers, grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import { containerCalls } from './container-calls.ts';
@@ -6,6 +7,7 @@ import { execSyncCall } from './exec-sync.ts';
 import { HostImage } from './host-image.ts';
 import { ImageStore } from './image/index.ts';
 import { imageCalls } from './image-calls.ts';
+import { Isolation, isolationObstacle } from './isolation/index.ts';
 import type { Attachment } from './output-hub.ts';
 import { FifoPool, killMarked, type ProcessExit, type RunningProcess } from './process/index.ts';
 import { runtimeCalls } from './runtime-calls.ts';
@@ -26,6 +28,11 @@ export interface RuntimeOptions {
   readonly streamingUrl?: () => string;
   /** More references that mean the host image. */
   readonly imageAliases?: readonly string[];
+  /**
+   * Containers of imported images, with a root file system and namespaces of their own, and pods with a network of
+   * their own where CNI plugins are installed. Takes root on Linux. Off by default: then there is the host image alone.
+   */
+  readonly isolation?: boolean;
 }
 
 /** One exec that a token stood for. */
@@ -58,7 +65,7 @@ export interface AttachSession extends Attachment {
 export interface PortForwardTicket {
   readonly request: StreamRequests['portforward'];
   /**
-   * Connects to a port of the pod, which is one of the host: 127.0.0.1 first, then ::1.
+   * Connects to a port of the pod: of its address when it has one, else of the host, 127.0.0.1 first, then ::1.
    *
    * @throws Error of the system, such as ECONNREFUSED; the signal's reason
    */
@@ -88,11 +95,12 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const images = new ImageStore(options.stateDir);
   images.sweep();
   const pipes = new FifoPool(directory.pipesDir);
-  const state = new RuntimeState({ containersDir, marker, image, pipes });
+  const isolation = await isolationOf(options, { marker, pipes });
+  const state = new RuntimeState({ containersDir, marker, image, images, pipes, isolation });
   const tokens = new StreamingTokens<StreamRequests>();
   const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
   const runtime = {
-    ...runtimeCalls(),
+    ...runtimeCalls(isolation),
     ...sandboxCalls(state),
     ...containerCalls(state),
     ...execSyncCall(state),
@@ -117,6 +125,17 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     close: closeOnce,
     [Symbol.asyncDispose]: closeOnce,
   };
+}
+
+/** @throws ExecPathError ERR_ISOLATION when walls are wanted and cannot be had */
+async function isolationOf(
+  { isolation, stateDir }: RuntimeOptions,
+  rest: { readonly marker: string; readonly pipes: FifoPool },
+): Promise<Isolation | undefined> {
+  if (isolation !== true) return undefined;
+  const obstacle = await isolationObstacle();
+  if (obstacle === undefined) return Isolation.create({ stateDir, ...rest });
+  throw new ExecPathError('ERR_ISOLATION', `containers cannot be isolated here: ${obstacle}`, { hop: 'runtime' });
 }
 
 function streamingBase({ streamingUrl }: RuntimeOptions): string {
@@ -153,10 +172,11 @@ function portForwardTicket(
 ): PortForwardTicket | undefined {
   if (request === undefined) return undefined;
   const dial = async (port: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Socket> => {
-    if (!state.sandboxes.get(request.podSandboxId).isReady) {
-      throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
-    }
+    const { isReady, pod } = state.sandboxes.get(request.podSandboxId);
+    if (!isReady) throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
     signal?.throwIfAborted();
+    const [address] = pod?.addresses ?? [];
+    if (address !== undefined) return dialHost(address, port, signal);
     try {
       return await dialHost('127.0.0.1', port, signal);
     } catch (first) {

@@ -21,6 +21,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
   const stop = async (sandbox: Sandbox): Promise<void> => {
     sandbox.stop();
     await Promise.all(state.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
+    await sandbox.pod?.stop();
   };
   return {
     runPodSandbox: async ({ config, runtimeHandler }) => {
@@ -34,8 +35,18 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
         throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
       }
       validateUser(config.linux?.securityContext);
-      const sandbox = new Sandbox(newId(), sandboxName(metadata), config, runtimeHandler);
-      state.sandboxes.add(sandbox);
+      const [id, name] = [newId(), sandboxName(metadata)];
+      state.sandboxes.assertFree(name);
+      const pod = await state.isolation?.createPod(id, config);
+      const sandbox = new Sandbox(id, name, { config, runtimeHandler, pod });
+      try {
+        // Another call may have taken the name meanwhile, or the runtime may have been closed.
+        state.assertOpen();
+        state.sandboxes.add(sandbox);
+      } catch (thrown) {
+        await pod?.close();
+        throw thrown;
+      }
       return { podSandboxId: sandbox.id };
     },
     stopPodSandbox: async ({ podSandboxId }) => {
@@ -48,6 +59,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
       if (sandbox === undefined) return {};
       await stop(sandbox);
       await Promise.all(state.containersOf(sandbox).map((container) => state.removeContainer(container)));
+      await sandbox.pod?.close();
       state.sandboxes.delete(sandbox);
       return {};
     },
@@ -81,7 +93,9 @@ function stateOf(sandbox: Sandbox): PodSandboxState {
 }
 
 function sandboxInfo(sandbox: Sandbox): Record<string, string> {
-  return { info: JSON.stringify({ isolation: 'none', network: 'host', runtimeHandler: sandbox.runtimeHandler }) };
+  const { pod, runtimeHandler } = sandbox;
+  const network = pod === undefined || pod.isHostNetwork ? 'host' : 'cni';
+  return { info: JSON.stringify({ isolation: pod === undefined ? 'none' : 'namespaces', network, runtimeHandler }) };
 }
 
 function common(sandbox: Sandbox) {
@@ -90,13 +104,20 @@ function common(sandbox: Sandbox) {
   return { id, createdAt, runtimeHandler, labels, annotations, state: stateOf(sandbox), ...(metadata && { metadata }) };
 }
 
+/** Without walls all pods share the host's network; one that asked for it has no address of its own to report. */
+function networkOf({ pod, isReady }: Sandbox, isHostNetwork: boolean) {
+  if (isHostNetwork || !isReady) return { ip: '' };
+  if (pod === undefined || pod.isHostNetwork) return { ip: '127.0.0.1' };
+  const [ip = '', ...more] = pod.addresses;
+  return { ip, additionalIps: more.map((address) => ({ ip: address })) };
+}
+
 function sandboxStatus(sandbox: Sandbox) {
   const options = sandbox.config.linux?.securityContext?.namespaceOptions;
   const isHostNetwork = options?.network === NamespaceMode.NODE;
   return {
     ...common(sandbox),
-    // All pods share the host's network; one that asked for it has no address of its own to report.
-    network: { ip: isHostNetwork || !sandbox.isReady ? '' : '127.0.0.1' },
+    network: networkOf(sandbox, isHostNetwork),
     linux: { namespaces: options === undefined ? {} : { options } },
   };
 }

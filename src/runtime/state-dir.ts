@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecPathError } from '../common/errors.ts';
+import { dismantle } from './isolation/index.ts';
 import { killMarked, processStart } from './process/index.ts';
 
 const FILE = 'runtime.json';
@@ -42,6 +43,8 @@ export async function claimStateDir(path: string): Promise<StateDir> {
   writeFileSync(`${file}.new`, JSON.stringify(claim), { mode: 0o600 });
   renameSync(`${file}.new`, file);
   if (before !== undefined) await killMarked(marker);
+  // Before anything is removed: below a mount may lie what is not ours.
+  await dismantle(path);
   const containersDir = join(path, 'containers');
   const pipesDir = join(path, 'pipes');
   for (const directory of [containersDir, pipesDir]) {

@@ -1,3 +1,4 @@
+export { writeWhole } from './image-record.ts';
 export { ImageStore, type ImportOptions, type StoredImage } from './image-store.ts';
 export type { ImageConfig } from './manifest.ts';
 export { fullReference } from './reference.ts';

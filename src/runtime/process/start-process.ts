@@ -33,6 +33,11 @@ export interface ProcessSpec {
   readonly marker: string;
   /** A command of the host that gets `argv` after its own arguments, such as nsenter(1). */
   readonly wrapper?: readonly string[];
+  /**
+   * The wrapper sets environment, directory and user itself: it is started as ourselves with nothing but PATH and the
+   * marker. `user` then only owns the streams, and nothing is looked up.
+   */
+  readonly confined?: boolean;
   /** Root directory in which `argv[0]` is looked up; with a wrapper and without this it is not looked up at all. */
   readonly root?: string;
 }
@@ -114,6 +119,12 @@ function prepare(spec: ProcessSpec): Launch {
   const wrapper = spec.wrapper?.length === 0 ? undefined : spec.wrapper;
   const env: Record<string, string> = { ...spec.env, [SESSION_VARIABLE]: spec.marker };
   if (spec.tty !== undefined) env['TERM'] ??= 'xterm';
+  if (spec.confined === true && wrapper !== undefined) {
+    const [program = '', ...rest] = wrapper;
+    const file = hostProgram(program);
+    const clean = { PATH: process.env['PATH'] ?? FALLBACK_PATH, [SESSION_VARIABLE]: spec.marker };
+    return { file, argv: [file, ...rest, ...argv], env: clean, cwd: '/', ...(user && { user }) };
+  }
   const base = { env, cwd: wrapper === undefined ? cwd : '/', ...(user && { user }) };
 
   if (wrapper === undefined || spec.root !== undefined) {

@@ -1,0 +1,260 @@
+import { closeSync, constants as files, openSync, readSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { type ContainerConfig, NamespaceMode } from '../../cri/index.ts';
+import { RootFolder } from '../image/index.ts';
+import {
+  CommandStartError,
+  childrenOf,
+  type FifoPool,
+  lookUpCommand,
+  type ProcessSpec,
+  type RunningProcess,
+  resolveInside,
+  startProcess,
+} from '../process/index.ts';
+import { dropContainerRoot } from './container-root.ts';
+import { passEnvironment } from './environment.ts';
+import type { ImageUser } from './image-user.ts';
+import { mountCommands } from './mount-plan.ts';
+import type { Pod } from './pod.ts';
+import { runTool } from './tool.ts';
+import type { ToolsRoot } from './tools-root.ts';
+import { wayToExec, wayToStart } from './way-in.ts';
+
+export interface ConfinementOptions {
+  readonly config: ContainerConfig;
+  /** The container's own folder, with its root mounted in it. */
+  readonly directory: string;
+  /** As {@link makeContainerRoot} made it. */
+  readonly root: string;
+  readonly pod: Pod;
+  readonly tools: ToolsRoot;
+  readonly user: ImageUser;
+  /** What the container's root user may do, in setpriv's spelling. */
+  readonly capabilities: readonly string[];
+  /** Host path of the pid namespace to join for `TARGET`. */
+  readonly targetPidNamespace?: string;
+  readonly pipes: FifoPool;
+}
+
+/**
+ * One container's walls: a root file system, a mount namespace and a pid namespace of its own, those of its pod, a user,
+ * capabilities. Everything is done by util-linux; the first process of the container is the command itself.
+ *
+ * Owns: the mounts of its folder.
+ * @see docs/adr/0030-containers-by-util-linux.md
+ */
+export class Confinement {
+  readonly options: ConfinementOptions;
+  #first: number | undefined;
+  #execs = 0;
+
+  constructor(options: ConfinementOptions) {
+    this.options = options;
+  }
+
+  /** Pid of the container's first process, on the host. */
+  get pid(): number | undefined {
+    return this.#first;
+  }
+
+  /**
+   * Starts the container's own command.
+   *
+   * @throws CommandStartError; ExecPathError ERR_ISOLATION with what a tool said; RuntimeCallError for mounts
+   */
+  async start(wanted: ProcessSpec): Promise<RunningProcess> {
+    const spec = withTerminal(wanted);
+    const { directory, root, user, pipes, pod, tools } = this.options;
+    const [error, env, ready, go] = ['error', 'environment', 'ready', 'go'].map((name) => join(directory, name));
+    if (error === undefined || env === undefined || ready === undefined || go === undefined) throw new TypeError();
+    new RootFolder(root).folder(spec.cwd);
+    const commands = mountCommands(this.options);
+    const pidNamespace = await this.#pidNamespace();
+    await runTool(['mkfifo', '-m', '600', ready, go]);
+    const { argv } = passEnvironment(spec.argv, spec.env, {
+      file: env,
+      user,
+      root,
+      cwd: spec.cwd,
+      beforeHostProgram: false,
+    });
+    const isReady = openSync(ready, files.O_RDONLY | files.O_NONBLOCK);
+    const process = await startProcess(
+      {
+        ...spec,
+        argv,
+        confined: true,
+        user,
+        wrapper: wayToStart({
+          files: [error, env, ready, go],
+          commands,
+          pod,
+          tools,
+          rights: this.options,
+          spec,
+          pidNamespace,
+        }),
+      },
+      { pipes },
+    ).catch((thrown: unknown) => {
+      closeSync(isReady);
+      throw thrown;
+    });
+    try {
+      await this.#finish(process, isReady, { ...spec, argv });
+      const shell = readText(`/proc/${this.#first}/cmdline`);
+      const release = openSync(go, files.O_WRONLY | files.O_NONBLOCK);
+      writeSync(release, '\n');
+      closeSync(release);
+      await this.#becomes(shell);
+      return process;
+    } catch (thrown) {
+      await process[Symbol.asyncDispose]();
+      throw thrown;
+    } finally {
+      for (const path of [env, ready, go]) rmSync(path, { force: true });
+    }
+  }
+
+  /**
+   * Starts a command beside the first process.
+   *
+   * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
+   */
+  async exec(wanted: ProcessSpec): Promise<RunningProcess> {
+    const spec = withTerminal(wanted);
+    const { directory, user, pipes } = this.options;
+    const root = `/proc/${this.#first}/root`;
+    requireDirectory(spec.cwd, root);
+    lookUpCommand(spec.argv[0] ?? '', { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root, user });
+    this.#execs += 1;
+    const env = join(directory, `environment-${this.#execs}`);
+    try {
+      const { argv } = passEnvironment(spec.argv, spec.env, {
+        file: env,
+        user,
+        root,
+        cwd: spec.cwd,
+        beforeHostProgram: true,
+      });
+      const way = { files: [join(directory, 'exec-errors'), env], first: this.#first ?? 0, tools: this.options.tools };
+      return await startProcess(
+        { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
+        { pipes },
+      );
+    } finally {
+      // The shell has it open once the process runs; a name is needed only until then.
+      setTimeout(() => rmSync(env, { force: true }), ENVIRONMENT_MS).unref();
+    }
+  }
+
+  /**
+   * Whether `signal` would be lost: the kernel keeps from the first process of a pid namespace what it does not catch.
+   */
+  isDeafTo(signal: NodeJS.Signals | number): boolean {
+    const status = readText(`/proc/${this.#first}/status`);
+    const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
+    const number = typeof signal === 'number' ? signal : constants.signals[signal];
+    return /^NSpid:.*\s\d+\s+1$/m.test(status) && ((caught >> BigInt(number - 1)) & 1n) === 0n;
+  }
+
+  /** To the first process alone. */
+  signal(signal: NodeJS.Signals | number): void {
+    try {
+      if (this.#first !== undefined) process.kill(this.#first, signal);
+    } catch {
+      // ESRCH: it has ended.
+    }
+  }
+
+  async close(): Promise<void> {
+    await dropContainerRoot(this.options.directory);
+  }
+
+  /** Waits until `shell`, a command line, is the command, or gone; who looks at a started container must not see the shell. */
+  async #becomes(shell: string): Promise<void> {
+    const deadline = performance.now() + BECOME_MS;
+    const isShell = (): boolean => readText(`/proc/${this.#first}/cmdline`) === shell && shell !== '';
+    while (isShell() && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+  }
+
+  async #pidNamespace(): Promise<string | undefined> {
+    const { pod, config, targetPidNamespace } = this.options;
+    const mode = config.linux?.securityContext?.namespaceOptions?.pid ?? NamespaceMode.POD;
+    if (mode === NamespaceMode.CONTAINER) return undefined;
+    if (mode === NamespaceMode.POD) return pod.pidNamespace();
+    return targetPidNamespace ?? '/proc/self/ns/pid';
+  }
+
+  /** Puts the container's root under the waiting shell, and takes away what was its root before. */
+  async #finish(process: RunningProcess, ready: number, spec: ProcessSpec): Promise<void> {
+    const { directory, user } = this.options;
+    if (!(await isSaid(ready, process.exited))) throw await this.#failure(process, join(directory, 'error'));
+    const first = childrenOf(process.pid)[0] ?? process.pid;
+    this.#first = first;
+    const waiting = `/proc/${first}/root/r`;
+    requireDirectory(spec.cwd, waiting);
+    lookUpCommand(spec.argv[0] ?? '', { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root: waiting, user });
+    await runTool(['nsenter', `--mount=/proc/${first}/ns/mnt`, '--', 'sh', '-c', 'cd /r && pivot_root . dev/.old']);
+    const outside = ['nsenter', `--mount=/proc/${first}/ns/mnt`, '--root=/', '--wd=/', '--'];
+    await runTool([...outside, 'umount', '-l', `/proc/${first}/root/dev/.old`]);
+    rmdirSync(`/proc/${first}/root/dev/.old`);
+  }
+
+  async #failure(process: RunningProcess, file: string): Promise<Error> {
+    const { code } = await process.exited;
+    const said = readText(file);
+    return new CommandStartError('ERR_COMMAND_START', said === '' ? `isolation ended with code ${code}` : said);
+  }
+}
+
+/** A terminal has TERM. */
+function withTerminal(spec: ProcessSpec): ProcessSpec {
+  return spec.tty === undefined ? spec : { ...spec, env: { TERM: 'xterm', ...spec.env } };
+}
+
+/** An execve(2) takes a millisecond; on a machine where it takes longer than this, in ms, nobody waits for it. */
+const BECOME_MS = 2_000;
+/** How long a shell may take to open the file of an environment, in ms. */
+const ENVIRONMENT_MS = 30_000;
+
+/** Whether a byte arrives on a FIFO before its writers are gone. */
+async function isSaid(fd: number, ended: Promise<unknown>): Promise<boolean> {
+  const reader = new Socket({ fd, readable: true, writable: false });
+  try {
+    return await new Promise<boolean>((resolve) => {
+      reader.once('data', () => resolve(true));
+      reader.once('end', () => resolve(false));
+      reader.once('error', () => resolve(false));
+      void ended.then(() => resolve(false));
+    });
+  } finally {
+    reader.destroy();
+  }
+}
+
+function readText(file: string): string {
+  const bytes = Buffer.alloc(4096);
+  try {
+    const fd = openSync(file, 'r');
+    const length = readSync(fd, bytes);
+    closeSync(fd);
+    return bytes.toString('utf8', 0, length).trim();
+  } catch {
+    return '';
+  }
+}
+
+function requireDirectory(cwd: string, root: string): void {
+  try {
+    if (statSync(resolveInside(root, cwd)).isDirectory()) return;
+  } catch {
+    // The error says it.
+  }
+  throw new CommandStartError('ERR_COMMAND_START', `chdir to cwd (${JSON.stringify(cwd)}) failed: no such directory`);
+}

@@ -1,0 +1,32 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { unmountBelow } from './mounts.ts';
+import { runTool } from './tool.ts';
+
+/**
+ * Makes the root file system of one container at `<directory>/root`: an overlay over the image's, or where overlays do
+ * not work a copy of it.
+ *
+ * @param directory the container's own, which exists
+ * @throws ExecPathError ERR_ISOLATION
+ */
+export async function makeContainerRoot(image: string, directory: string): Promise<string> {
+  const [root, upper, work] = [join(directory, 'root'), join(directory, 'upper'), join(directory, 'work')];
+  for (const path of [root, upper, work]) mkdirSync(path, { mode: 0o755 });
+  const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`;
+  try {
+    await runTool(['mount', '-t', 'overlay', '-o', `nodev,${layers}`, 'podwire', root]);
+  } catch {
+    await runTool(['cp', '-a', '--', `${image}/.`, root]);
+    // A mount point of its own, as pivot_root(2) wants it.
+    await runTool(['mount', '-o', 'bind', root, root]);
+    await runTool(['mount', '-o', 'remount,bind,nodev', root]);
+  }
+  await runTool(['mount', '--make-private', root]);
+  return root;
+}
+
+/** Takes away what {@link makeContainerRoot} mounted; the files are the caller's to remove. */
+export async function dropContainerRoot(directory: string): Promise<void> {
+  await unmountBelow(join(directory, 'root'));
+}

@@ -1,0 +1,270 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findBusybox, imageArchive } from '../../../test/support/image.ts';
+import { ContainerState, CriClient, type CriServer, NamespaceMode, serveCri } from '../../cri/index.ts';
+import { createRuntime, ImageStore, type Runtime } from '../index.ts';
+import { listPids, readEnvironment } from '../process/process-table.ts';
+import { isolationObstacle } from './index.ts';
+import { mountsBelow } from './mounts.ts';
+import { PodNetwork } from './network.ts';
+
+const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
+const IMAGE = 'podwire.local/walls:1';
+
+describe.skipIf(obstacle !== undefined)(
+  `containers with walls${obstacle === undefined ? '' : ` (${obstacle})`}`,
+  () => {
+    let directory: string;
+    let runtime: Runtime;
+    let server: CriServer;
+    let client: CriClient;
+    let marker: string;
+    let attempt = 0;
+
+    beforeAll(async () => {
+      directory = mkdtempSync(join(tmpdir(), 'podwire-walls-'));
+      const stateDir = join(directory, 'state');
+      const group = Buffer.from('root:x:0:\nstaff:x:50:web\nweb:x:1000:\n');
+      const passwd = Buffer.from('root:x:0:0::/root:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n');
+      writeFileSync(
+        join(directory, 'image.tar'),
+        imageArchive({
+          names: [IMAGE],
+          files: [
+            { kind: 'file', name: 'etc/group', mode: 0o644, body: group },
+            { kind: 'file', name: 'etc/passwd', mode: 0o644, body: passwd },
+            { kind: 'symlink', name: 'etc/resolv.conf', target: `${'../'.repeat(9)}${directory}/outside` },
+            { kind: 'symlink', name: 'out', target: directory },
+          ],
+        }),
+      );
+      writeFileSync(join(directory, 'outside'), 'untouched');
+      mkdirSync(join(directory, 'volume'));
+      await new ImageStore(stateDir).import(join(directory, 'image.tar'));
+      runtime = await createRuntime({ stateDir, isolation: true });
+      marker = (JSON.parse(readFileSync(join(stateDir, 'runtime.json'), 'utf8')) as { marker: string }).marker;
+      server = await serveCri(runtime.handlers, { socketPath: join(directory, 'cri.sock') });
+      client = new CriClient(join(directory, 'cri.sock'));
+    });
+
+    afterAll(async () => {
+      await client.close();
+      await server.close();
+      await runtime.close();
+      expect(listPids().filter((pid) => readEnvironment(pid).includes(`PODWIRE_SESSION=${marker}/`))).toEqual([]);
+      expect(mountsBelow(directory)).toEqual([]);
+      expect(readFileSync(join(directory, 'outside'), 'utf8')).toBe('untouched');
+      rmSync(directory, { recursive: true });
+    });
+
+    type Config = NonNullable<Parameters<typeof client.runtime.createContainer>[0]['config']>;
+    type Security = NonNullable<NonNullable<Config['linux']>['securityContext']>;
+    const own = { pid: NamespaceMode.CONTAINER, network: NamespaceMode.POD, ipc: NamespaceMode.POD };
+
+    async function pod(
+      security: { pid?: NamespaceMode; network?: NamespaceMode; ipc?: NamespaceMode } = own,
+    ): Promise<string> {
+      attempt += 1;
+      const config = {
+        metadata: { name: 'pod', namespace: 'ns', uid: `u${attempt}`, attempt },
+        hostname: 'walled',
+        linux: { securityContext: { namespaceOptions: security, privileged: true } },
+        dnsConfig: { servers: ['192.0.2.1'], searches: ['a.test'], options: ['ndots:3'] },
+      };
+      return (await client.runtime.runPodSandbox({ config })).podSandboxId;
+    }
+
+    async function start(podSandboxId: string, config: Config = {}, security: Security = {}): Promise<string> {
+      const namespaces = security.namespaceOptions;
+      const namespaceOptions = { ...own, ...(namespaces?.pid !== undefined && { pid: namespaces.pid }) };
+      const whole = {
+        image: { image: IMAGE },
+        command: ['sleep', '1000'],
+        ...config,
+        metadata: { name: config.metadata?.name ?? 'main', attempt: 0 },
+        linux: { securityContext: { ...security, namespaceOptions } },
+      };
+      const { containerId } = await client.runtime.createContainer({ podSandboxId, config: whole as Config });
+      await client.runtime.startContainer({ containerId });
+      return containerId;
+    }
+
+    async function sh(containerId: string, script: string): Promise<string> {
+      const { stdout, stderr } = await client.runtime.execSync({
+        containerId,
+        cmd: ['sh', '-c', script],
+        timeout: 20n,
+      });
+      return Buffer.concat([stdout, stderr]).toString().trim();
+    }
+
+    const status = async (containerId: string) => (await client.runtime.containerStatus({ containerId })).status!;
+
+    it('have their own processes, root, host name, resolver and devices', async () => {
+      const id = await start(await pod());
+      expect(await sh(id, 'tr "\\0" " " </proc/1/cmdline')).toBe('sleep 1000');
+      expect(await sh(id, 'ls /proc | grep -c "^[0-9]"')).toMatch(/^[1-6]$/);
+      expect(await sh(id, 'hostname; cat /etc/hostname')).toBe('walled\nwalled');
+      expect(await sh(id, 'cat /etc/resolv.conf')).toBe('search a.test\nnameserver 192.0.2.1\noptions ndots:3');
+      expect(await sh(id, 'ls /')).not.toMatch(/work|boot|\br\b/);
+      expect(await sh(id, 'cd /dev; ls -A')).toBe(
+        'fd\nfull\nmqueue\nnull\nptmx\npts\nrandom\nshm\nstderr\nstdin\nstdout\ntty\nurandom\nzero',
+      );
+      expect(await sh(id, `cat ${directory}/outside /out/outside`)).toContain('No such file');
+      expect(await sh(id, 'grep -c . /proc/mounts; grep -E "old|podwire-tools|/dev/vda / " /proc/mounts')).toMatch(
+        /^\d+$/,
+      );
+    });
+
+    it('keep the rights of their first process in an exec', async () => {
+      const id = await start(await pod(), {}, { capabilities: { dropCapabilities: ['NET_RAW'] }, noNewPrivs: true });
+      const rights = 'grep -E "^(Cap|NoNewPrivs|Seccomp:|Groups|Uid|Gid)"';
+      const ofFirst = await sh(id, `${rights} /proc/1/status`);
+      expect(await sh(id, `${rights} /proc/self/status`)).toBe(ofFirst);
+      expect(ofFirst).toMatch(/NoNewPrivs:\s1/);
+      const bits = BigInt(`0x${/CapBnd:\s*(\w+)/.exec(ofFirst)![1]}`);
+      expect([(bits >> 13n) & 1n, (bits >> 21n) & 1n, (bits >> 18n) & 1n]).toEqual([0n, 0n, 1n]);
+      expect(ofFirst).toMatch(/CapInh:\s*0+\n/);
+      expect(await sh(id, 'mount -t tmpfs t /tmp; mknod /tmp/sda b 8 0')).toMatch(
+        /permission denied[\s\S]*not permitted/i,
+      );
+    });
+
+    it.each([
+      ['by id', { runAsUser: { value: 1000n } }],
+      ['by name', { runAsUsername: 'web' }],
+    ])('run as a user %s with its groups, also with no capability at all', async (_title, user) => {
+      const security = { ...user, supplementalGroups: [77n], capabilities: { dropCapabilities: ['ALL'] } };
+      const id = await start(
+        await pod(),
+        { workingDir: '/made/here', envs: [{ key: 'a.b', value: Buffer.from('dots') }] },
+        security,
+      );
+      const rights = 'grep -E "^(CapEff|CapPrm|CapBnd|CapAmb|Groups|Uid|Gid)" /proc/';
+      expect(
+        await sh(
+          id,
+          'id; pwd; echo $HOME; until grep -q ^sleep /proc/1/cmdline; do :; done; tr "\\0" "\\n" </proc/1/environ | grep a.b',
+        ),
+      ).toBe('uid=1000(web) gid=1000(web) groups=50(staff),77\n/made/here\n/home/web\na.b=dots');
+      expect(await sh(id, `${rights}self/status`)).toBe(await sh(id, `${rights}1/status`));
+      expect(await sh(id, `${rights}self/status`)).toMatch(/CapBnd:\s*0+\n/);
+      expect((await status(id)).user?.linux).toMatchObject({ uid: 1000n, gid: 1000n, supplementalGroups: [50n, 77n] });
+    });
+
+    it('never have a variable of theirs set for a program of the host', async () => {
+      const envs = [
+        { key: 'LD_PRELOAD', value: Buffer.from('/none.so') },
+        { key: 'Q', value: Buffer.from("it's $HOME\n`x`") },
+      ];
+      const id = await start(await pod(), { envs });
+      expect(await sh(id, 'echo "$LD_PRELOAD"; echo "$Q"; tr "\\0" "\\n" </proc/1/environ | grep LD_')).toBe(
+        "/none.so\nit's $HOME\n`x`\nLD_PRELOAD=/none.so",
+      );
+    });
+
+    it('see volumes, read-only ones too, and never through a link of somebody else', async () => {
+      const volume = join(directory, 'volume');
+      writeFileSync(join(volume, 'file'), 'from the host');
+      const mounts = [
+        { containerPath: '/data/rw', hostPath: volume },
+        { containerPath: '/data/ro', hostPath: volume, readonly: true },
+        { containerPath: '/etc/one', hostPath: join(volume, 'file') },
+      ];
+      const id = await start(await pod(), { mounts });
+      expect(await sh(id, 'cat /data/rw/file /etc/one; echo new >/data/rw/new; echo no >/data/ro/no')).toMatch(
+        /^from the hostfrom the host.*Read-only/s,
+      );
+      expect(readFileSync(join(volume, 'new'), 'utf8')).toBe('new\n');
+      symlinkSync('/', join(volume, 'root'));
+      const evil = [mounts[0]!, { containerPath: '/data/rw/root/tmp/x', hostPath: volume }];
+      await expect(start(await pod(), { mounts: evil })).rejects.toThrow('leads through a link');
+      const missing = [{ containerPath: '/x', hostPath: join(directory, 'missing') }];
+      await expect(start(await pod(), { mounts: missing })).rejects.toThrow('missing');
+    });
+
+    it('hide what must not be seen or written, and may have a read-only root', async () => {
+      const id = await start(await pod(), {}, { readonlyRootfs: true, maskedPaths: ['/proc/cpuinfo', '/usr'] });
+      expect(await sh(id, 'wc -c </proc/cpuinfo; ls /usr')).toBe('0');
+      expect(await sh(id, 'echo 1 >/proc/sys/kernel/hostname')).toContain('Read-only');
+      expect(await sh(id, 'echo x >/file')).toContain('Read-only');
+      expect(await sh(id, 'echo ok >/dev/shm/x && cat /dev/shm/x')).toBe('ok');
+    });
+
+    it('share processes, shared memory and network within a pod, when it says so', async () => {
+      const shared = { ...own, pid: NamespaceMode.POD };
+      const podSandboxId = await pod(shared);
+      const one = await start(
+        podSandboxId,
+        { metadata: { name: 'one' }, command: ['sleep', '1111'] },
+        { namespaceOptions: shared },
+      );
+      const two = await start(podSandboxId, { metadata: { name: 'two' } }, { namespaceOptions: shared });
+      expect(await sh(two, 'ps')).toContain('sleep 1111');
+      expect(await sh(one, 'echo hi >/dev/shm/x')).toBe('');
+      expect(await sh(two, 'cat /dev/shm/x')).toBe('hi');
+      expect(await sh(one, 'readlink /proc/self/ns/net')).toBe(await sh(two, 'readlink /proc/self/ns/net'));
+      expect(await sh(one, 'ls /proc/1/root/')).not.toContain('etc');
+    });
+
+    it('never show the host to a neighbour, neither at a start nor at an exec', async () => {
+      const shared = { ...own, pid: NamespaceMode.POD };
+      const podSandboxId = await pod(shared);
+      const look =
+        'while :; do for p in /proc/[0-9]*; do [ -e $p/root/home ] && echo "$p $(ls $p/root)"; [ -e $p/cwd/../../home/../boot ] && echo "cwd $p"; done; done 2>/dev/null';
+      const spy = await start(
+        podSandboxId,
+        { metadata: { name: 'spy' }, command: ['sh', '-c', `(${look}) >/seen & sleep 1000`] },
+        { namespaceOptions: shared },
+      );
+      const other = await start(podSandboxId, { metadata: { name: 'other' } }, { namespaceOptions: shared });
+      for (let round = 0; round < 5; round += 1) await sh(other, 'true');
+      expect(await sh(spy, 'cat /seen')).toBe('');
+    });
+
+    it('end with their code, and at once when nobody catches the stop signal', async () => {
+      const podSandboxId = await pod();
+      const deaf = await start(podSandboxId);
+      const before = performance.now();
+      await client.runtime.stopContainer({ containerId: deaf, timeout: 30n });
+      expect(performance.now() - before).toBeLessThan(10_000);
+      expect((await status(deaf)).exitCode).toBe(137);
+      const command = ['sh', '-c', 'trap "exit 7" TERM; echo up >/up; while :; do sleep 0.05; done'];
+      const polite = await start(podSandboxId, { metadata: { name: 'polite' }, command });
+      while ((await sh(polite, 'cat /up')) !== 'up');
+      await client.runtime.stopContainer({ containerId: polite, timeout: 30n });
+      expect(await status(polite)).toMatchObject({ exitCode: 7, state: ContainerState.CONTAINER_EXITED });
+    });
+
+    it('say 127 and 126 for a command that is not there or may not run', async () => {
+      const podSandboxId = await pod();
+      await expect(start(podSandboxId, { command: ['nope'] })).rejects.toThrow('executable file not found in $PATH');
+      const id = await start(podSandboxId, { metadata: { name: 'two' } });
+      await expect(client.runtime.execSync({ containerId: id, cmd: ['/etc/passwd'] })).rejects.toThrow(
+        'permission denied',
+      );
+      await expect(client.runtime.execSync({ containerId: id, cmd: ['nope'] })).rejects.toThrow('not found');
+    });
+
+    it.skipIf(PodNetwork.find('/') === undefined)('have an address that the host reaches', async () => {
+      const podSandboxId = await pod();
+      await start(podSandboxId, { command: ['httpd', '-f', '-p', '80', '-h', '/www'] });
+      const { ip } = (await client.runtime.podSandboxStatus({ podSandboxId })).status!.network!;
+      expect(ip).toMatch(/^10\./);
+      expect(await answerOf(`http://${ip}/index.html`)).toBe('podwire\n');
+    });
+  },
+);
+
+/** A server needs a moment until it listens. */
+async function answerOf(url: string): Promise<string> {
+  for (;;) {
+    try {
+      return await (await fetch(url)).text();
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import { readFileSync } from 'node:fs';
+import { runTool } from './tool.ts';
+
+/** Mount points of this mount namespace at `folder` or below, the newest last. */
+export function mountsBelow(folder: string): string[] {
+  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => unescaped(line.split(' ')[4] ?? ''));
+  return points.filter((point) => point === folder || point.startsWith(`${folder}/`));
+}
+
+/** Unmounts everything at `folder` and below, also what is in use: it goes when its last user goes. */
+export async function unmountBelow(folder: string): Promise<void> {
+  for (const point of mountsBelow(folder).toReversed()) await runTool(['umount', '-l', point]);
+}
+
+/** Spaces and the like are `\040` there. */
+function unescaped(field: string): string {
+  return field.replace(/\\([0-7]{3})/g, (_whole, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}

@@ -1,0 +1,140 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ExecPathError } from '../../common/errors.ts';
+import { type PodSandboxConfig, Protocol } from '../../cri/index.ts';
+import { writeWhole } from '../image/index.ts';
+import { runTool, TOOL_PATH, toolPath } from './tool.ts';
+
+const PLUGIN_FOLDERS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
+const CNI_VERSION = '0.4.0';
+
+const addResult = z.object({ ips: z.array(z.object({ address: z.string() })) });
+
+interface Plugin {
+  readonly type: string;
+  readonly [option: string]: unknown;
+}
+
+/** What a pod's network was made with, kept so that it can be taken down by another process of ours. */
+const attachment = z.object({
+  containerId: z.string(),
+  netns: z.string(),
+  plugins: z.array(z.looseObject({ type: z.string() })),
+  result: z.unknown(),
+});
+
+/** The pods' network, by CNI plugins: a cable from each pod to the host, addresses of 10.x.y.0/24, host ports. */
+export class PodNetwork {
+  /** Where the plugins are. */
+  readonly #plugins: string;
+  readonly #addressDir: string;
+  readonly #subnet: string;
+
+  private constructor(plugins: string, stateDir: string) {
+    this.#plugins = plugins;
+    this.#addressDir = join(stateDir, 'cni');
+    // Of the folder's name, so that two runtimes on one machine do not share a subnet.
+    const [second = 0, third = 0] = createHash('sha256').update(stateDir).digest();
+    this.#subnet = `10.${100 + (second % 100)}.${third}.0/24`;
+  }
+
+  /** @returns undefined where the plugins `ptp`, `host-local` and `loopback` are not installed */
+  static find(stateDir: string): PodNetwork | undefined {
+    const plugins = PLUGIN_FOLDERS.find((folder) =>
+      ['ptp', 'host-local', 'loopback'].every((name) => existsSync(join(folder, name))),
+    );
+    return plugins === undefined ? undefined : new PodNetwork(plugins, stateDir);
+  }
+
+  /**
+   * Connects a pod. A failed call leaves nothing behind.
+   *
+   * @param netns file of its network namespace
+   * @param record file to keep for {@link disconnect}
+   * @returns its addresses, without prefix length
+   * @throws ExecPathError ERR_ISOLATION
+   */
+  async connect(sandboxId: string, netns: string, record: string, config: PodSandboxConfig): Promise<string[]> {
+    const plugins = this.#chain(config);
+    const kept = { containerId: sandboxId, netns, plugins, result: undefined as unknown };
+    writeWhole(record, kept);
+    try {
+      await this.#call('ADD', kept, { type: 'loopback' }, undefined, 'lo');
+      for (const plugin of plugins) kept.result = await this.#call('ADD', kept, plugin, kept.result);
+      writeWhole(record, kept);
+      return addResult.parse(kept.result).ips.map(({ address }) => address.replace(/\/.*$/, ''));
+    } catch (thrown) {
+      await this.disconnect(record).catch(() => {});
+      throw thrown;
+    }
+  }
+
+  /** Takes down what {@link connect} made, as far as it came. Twice is once. */
+  async disconnect(record: string): Promise<void> {
+    const kept = attachment.safeParse(readJson(record));
+    if (!kept.success) return;
+    for (const plugin of kept.data.plugins.toReversed()) await this.#call('DEL', kept.data, plugin, kept.data.result);
+  }
+
+  #chain(config: PodSandboxConfig): Plugin[] {
+    const ipam = {
+      type: 'host-local',
+      dataDir: this.#addressDir,
+      ranges: [[{ subnet: this.#subnet }]],
+      routes: [{ dst: '0.0.0.0/0' }],
+    };
+    const hasFirewall = toolPath('iptables') !== undefined;
+    const ports = config.portMappings
+      .filter(({ hostPort }) => hostPort > 0)
+      .map(({ hostPort, containerPort, protocol, hostIp }) => ({
+        hostPort,
+        containerPort,
+        protocol: (Protocol[protocol] ?? 'TCP').toLowerCase(),
+        ...(hostIp !== '' && { hostIP: hostIp }),
+      }));
+    if (ports.length > 0 && (!hasFirewall || !existsSync(join(this.#plugins, 'portmap')))) {
+      throw new ExecPathError('ERR_ISOLATION', 'host ports need the CNI plugin portmap and iptables on this host');
+    }
+    return [
+      { type: 'ptp', ipMasq: hasFirewall, ipam },
+      ...(ports.length === 0
+        ? []
+        : [{ type: 'portmap', capabilities: { portMappings: true }, runtimeConfig: { portMappings: ports } }]),
+    ];
+  }
+
+  async #call(
+    command: 'ADD' | 'DEL',
+    { containerId, netns }: { readonly containerId: string; readonly netns: string },
+    plugin: Plugin,
+    before: unknown,
+    device = 'eth0',
+  ): Promise<unknown> {
+    const input = {
+      cniVersion: CNI_VERSION,
+      name: 'podwire',
+      ...plugin,
+      ...(before !== undefined && { prevResult: before }),
+    };
+    const env = {
+      PATH: TOOL_PATH,
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: containerId,
+      CNI_NETNS: existsSync(netns) ? netns : '',
+      CNI_IFNAME: device,
+      CNI_PATH: this.#plugins,
+    };
+    const answer = await runTool([join(this.#plugins, plugin.type)], { env, input: JSON.stringify(input) });
+    return answer.trim() === '' ? before : JSON.parse(answer);
+  }
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

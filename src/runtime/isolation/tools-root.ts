@@ -1,0 +1,95 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SESSION_VARIABLE } from '../process/index.ts';
+import { unmountBelow } from './mounts.ts';
+import { runTool, TOOL_PATH, toolPath } from './tool.ts';
+
+/** The folders of a host in which its programs and their libraries are. */
+const PROGRAM_FOLDERS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'usr'];
+
+/**
+ * A root folder with nothing but the host's programs, read-only: what a process sees that has the rights of a container
+ * already and not its root yet. A neighbour in the same pod may look through `/proc/<pid>/root` of such a process, and
+ * must not find the host there.
+ *
+ * ```
+ * bin sbin lib … usr   the host's, read-only     old   where the root before is put
+ * r                    where a container's is    proc  → r/proc   dev/null
+ * ```
+ *
+ * Its holder is a process that has it as root, and nothing above it, in a mount namespace of its own.
+ * Owns: the folder's mounts, the holder.
+ */
+export class ToolsRoot {
+  readonly path: string;
+  readonly #holder: ChildProcess;
+
+  private constructor(path: string, holder: ChildProcess) {
+    this.path = path;
+    this.#holder = holder;
+  }
+
+  /** @throws ExecPathError ERR_ISOLATION when the host does not let us mount */
+  static async create(path: string, marker: string): Promise<ToolsRoot> {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+    try {
+      await runTool(['mount', '-t', 'tmpfs', '-o', 'nosuid,nodev,mode=755,size=1m', 'podwire-tools', path]);
+      await runTool(['mount', '--make-private', path]);
+      for (const name of PROGRAM_FOLDERS) await showFolder(name, path);
+      for (const name of ['old', 'r']) mkdirSync(join(path, name));
+      symlinkSync('r/proc', join(path, 'proc'));
+      // A shell opens it for whatever it starts in the background.
+      mkdirSync(join(path, 'dev'));
+      writeFileSync(join(path, 'dev/null'), '');
+      await runTool(['mount', '-o', 'bind', '/dev/null', join(path, 'dev/null')]);
+      await runTool(['mount', '-o', 'remount,ro,nosuid,nodev', path]);
+      return new ToolsRoot(path, await startHolder(path, marker));
+    } catch (thrown) {
+      await unmountBelow(path);
+      throw thrown;
+    }
+  }
+
+  /** Its programs are looked up by a process that has nothing else. */
+  get root(): string {
+    return `/proc/${this.#holder.pid}/root`;
+  }
+
+  get mountNamespace(): string {
+    return `/proc/${this.#holder.pid}/ns/mnt`;
+  }
+
+  async close(): Promise<void> {
+    this.#holder.kill('SIGKILL');
+    await unmountBelow(this.path);
+    // rmdir: whatever is mounted there after all is not touched.
+    rmdirSync(this.path);
+  }
+}
+
+async function showFolder(name: string, path: string): Promise<void> {
+  const stats = lstatSync(`/${name}`, { throwIfNoEntry: false });
+  if (stats?.isSymbolicLink() === true) symlinkSync(readlinkSync(`/${name}`), join(path, name));
+  if (stats?.isDirectory() !== true) return;
+  mkdirSync(join(path, name));
+  await runTool(['mount', '-o', 'bind,ro', `/${name}`, join(path, name)]);
+}
+
+const HOLD = 'cd "$1" && pivot_root . old && echo held && exec sleep infinity';
+
+async function startHolder(path: string, marker: string): Promise<ChildProcess> {
+  const argv = ['--mount', '--propagation', 'private', '--', toolPath('sh') ?? 'sh', '-c', HOLD, 'podwire', path];
+  const holder = spawn(toolPath('unshare') ?? 'unshare', argv, {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    env: { PATH: TOOL_PATH, [SESSION_VARIABLE]: `${marker}/tools` },
+    detached: true,
+  });
+  await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
+  holder.stdout.destroy();
+  holder.unref();
+  const outside = ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, '--root=/', '--wd=/', '--'];
+  await runTool([...outside, 'umount', '-l', `/proc/${holder.pid}/root/old`]);
+  return holder;
+}

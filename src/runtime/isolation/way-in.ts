@@ -1,0 +1,114 @@
+import { type ContainerConfig, grpcCodes, RuntimeCallError } from '../../cri/index.ts';
+import type { ProcessSpec, ProcessUser } from '../process/index.ts';
+import type { Pod } from './pod.ts';
+import { toolPath } from './tool.ts';
+import type { ToolsRoot } from './tools-root.ts';
+
+/** Opens what comes later by descriptor, so that it needs no path: 6 our stderr, 7 environment, 8 ready, 9 go. */
+const OPEN = 'exec 6>&2 2>"$1" 7<"$2" 8>"$3" 9<>"$4"; shift 4; exec "$@"';
+/** For an exec. What a shell says of a working directory that it cannot name, and a tool that fails, goes to a file. */
+const OPEN_EXEC = 'exec 6>&2 2>"$1" 7<"$2"; shift 2; exec "$@"';
+/**
+ * Has the container's rights already and a root with nothing but tools: says so, waits for the container's root to be
+ * put under it, and becomes the command. The shell is in memory by then and needs no file of the host.
+ */
+const WAIT =
+  'eval "$(cat <&7)"; echo >&8; read -r go <&9; exec 2>&6 6>&- 7<&- 8>&- 9>&-; cd -- "$1" && shift && exec "$@"';
+/** For an exec, in whose case a program of the host makes the last step. */
+const EVALUATE = 'eval "$(cat <&7)"; exec 2>&6 6>&- 7<&-; exec "$@"';
+
+/** What the processes of a container may do. */
+export interface Rights {
+  readonly config: ContainerConfig;
+  readonly user: Required<ProcessUser>;
+  /** In setpriv's spelling. */
+  readonly capabilities: readonly string[];
+}
+
+export interface WayToStart {
+  /** Paths: where tools complain, the environment, two FIFOs. */
+  readonly files: readonly [errors: string, environment: string, ready: string, go: string];
+  /** Mount everything below the root, which they call `$R`. */
+  readonly commands: readonly string[];
+  readonly pod: Pod;
+  readonly tools: ToolsRoot;
+  readonly rights: Rights;
+  readonly spec: ProcessSpec;
+  /** To join; undefined for one of its own. */
+  readonly pidNamespace: string | undefined;
+}
+
+/** The words before a container's own command: from the host through namespaces and mounts to a shell that waits. */
+export function wayToStart({ files, commands, pod, tools, rights, spec, pidNamespace }: WayToStart): string[] {
+  const script = [
+    'set -e',
+    ...commands,
+    'T=$1; shift',
+    'mount --rbind "$R" "$T/r"; cd "$T"; pivot_root . old; cd /; umount -l /old',
+    'exec "$@"',
+  ];
+  const shared = (['net', 'ipc', 'uts'] as const).flatMap((kind) => {
+    const file = pod.namespace(kind);
+    return file === undefined ? [] : [`--${kind}=${file}`];
+  });
+  return [
+    ['sh', '-c', OPEN, 'podwire', ...files],
+    ['nsenter', ...shared, ...(pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`]), '--'],
+    ['unshare', '--mount', '--propagation', 'slave'],
+    pidNamespace === undefined ? ['--pid', '--fork', '--kill-child', '--'] : ['--'],
+    ['sh', '-c', script.join('\n'), 'podwire', tools.path],
+    // A terminal's session must be one of the container's own pid namespace, or there is no job control.
+    spec.tty === undefined ? [] : ['setsid', '-c'],
+    ['setpriv', `--reuid=${rights.user.uid}`, '--inh-caps=-all', ...limits(rights), '--'],
+    ['sh', '-c', WAIT, 'podwire', spec.cwd],
+  ].flat();
+}
+
+export interface WayToExec {
+  /** Paths: where tools complain, the environment. */
+  readonly files: readonly string[];
+  /** Pid of the container's first process. */
+  readonly first: number;
+  readonly tools: ToolsRoot;
+  readonly rights: Rights;
+  readonly spec: ProcessSpec;
+}
+
+/**
+ * The words before a command that runs beside a container's own.
+ *
+ * @throws RuntimeCallError FailedPrecondition when the way in needs a right that the command must not have
+ */
+export function wayToExec({ files, first, tools, rights, spec }: WayToExec): string[] {
+  const { user, capabilities } = rights;
+  const needed = user.uid === 0 ? ['sys_chroot'] : ['sys_chroot', 'setuid'];
+  const missing = needed.filter((name) => !capabilities.includes(name));
+  if (missing.length > 0 && user.uid === 0) {
+    const rule = 'no command can be started beside one of root that has dropped SYS_CHROOT: the way in needs it';
+    throw new RuntimeCallError(grpcCodes.FailedPrecondition, rule);
+  }
+  const flags = { mount: 'mnt', net: 'net', ipc: 'ipc', uts: 'uts', pid: 'pid' };
+  const kinds = Object.entries(flags).map(([flag, kind]) => `--${flag}=/proc/${first}/ns/${kind}`);
+  // After nsenter there is the tools root alone, and no PATH that leads to it once the environment is there.
+  const [setsid, setpriv, sh, unshare] = ['setsid', 'setpriv', 'sh', 'unshare'].map((name) => toolPath(name) ?? name);
+  return [
+    ['sh', '-c', OPEN_EXEC, 'podwire', ...files],
+    ['nsenter', ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
+    spec.tty === undefined ? [] : [setsid ?? '', '-c'],
+    // Inheritable ones outlast the bounding set: unshare(1) has them, and loses them when it becomes the user. No new
+    // privileges, so that no setuid program gets them back.
+    [setpriv ?? '', `--inh-caps=${['-all', ...missing.map((name) => `+${name}`)].join(',')}`, '--'],
+    [setpriv ?? '', ...limits(rights), ...(missing.length > 0 ? ['--nnp'] : []), '--'],
+    [sh ?? '', '-c', EVALUATE, 'podwire', unshare ?? '', '--root=.', `--wd=${spec.cwd}`],
+    user.uid === 0 ? ['--'] : [`--setuid=${user.uid}`, '--'],
+  ].flat();
+}
+
+function limits({ user, capabilities, config }: Rights): string[] {
+  return [
+    `--regid=${user.gid}`,
+    user.groups.length === 0 ? '--clear-groups' : `--groups=${user.groups.join(',')}`,
+    `--bounding-set=${['-all', ...capabilities.map((name) => `+${name}`)].join(',')}`,
+    ...(config.linux?.securityContext?.noNewPrivs === true ? ['--nnp'] : []),
+  ];
+}
