@@ -1,0 +1,108 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { residentBytes } from '../test/support/process-table.ts';
+import type { Bench } from './bench.ts';
+import { startOwnRuntime } from './bench-runtime.ts';
+import { HopPath } from './hop-path.ts';
+import type { MemoryInUse } from './memory-in-use.ts';
+import { type Session, throughHops } from './sessions.ts';
+import type { Table } from './table.ts';
+import type { Worker } from './worker.ts';
+
+/** Sessions that are opened at once. */
+const OPENING = 20;
+/** What came with the openings is to be over. */
+const SETTLE_MS = 2000;
+
+/** Memory of each hop per idle session. */
+export const memoryBench: Bench = {
+  name: 'memory',
+  about: 'memory per idle session and hop, each hop a process',
+  flags: { sessions: 1000, secure: 1 },
+  run: async (flags, say) => {
+    const count = flags.get('sessions');
+    const isSecure = flags.get('secure') !== 0;
+    await using runtime = await startOwnRuntime();
+    await using hops = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure, pod: 'bench' });
+    const workers: Record<string, Worker> = { apiserver: hops.apiserver, kubelet: hops.kubelet };
+    if (runtime.worker !== undefined) workers['runtime'] = runtime.worker;
+    const tables: Table[] = [];
+    for (const transport of ['spdy', 'websocket'] as const) {
+      const open = async (): Promise<Session> => {
+        const session = await throughHops(hops, transport)({ command: ['cat'], stdin: true });
+        session.stdout?.resume();
+        session.stderr?.resume();
+        return session;
+      };
+      say(`${transport}: a first ${OPENING} sessions, for what is loaded once`);
+      await closeAll(await openMany(open, OPENING));
+      const before = await holdings(workers);
+      say(`${transport}: ${count} sessions`);
+      const sessions = await openMany(open, count);
+      await delay(SETTLE_MS);
+      const during = await holdings(workers);
+      await closeAll(sessions);
+      await delay(SETTLE_MS);
+      tables.push(
+        tableOf(`${count} idle sessions, ${transport}, ${isSecure ? 'TLS' : 'plain'}`, count, {
+          before,
+          during,
+          after: await holdings(workers),
+        }),
+      );
+    }
+    return tables;
+  },
+};
+
+type Holdings = ReadonlyMap<string, MemoryInUse>;
+
+async function holdings(workers: Readonly<Record<string, Worker>>): Promise<Holdings> {
+  const all = new Map<string, MemoryInUse>();
+  for (const [name, worker] of Object.entries(workers)) {
+    const memory = await worker.ask<MemoryInUse>('memory');
+    all.set(name, { ...memory, rss: residentBytes(worker.pid) });
+  }
+  return all;
+}
+
+async function openMany(open: () => Promise<Session>, count: number): Promise<Session[]> {
+  const sessions: Session[] = [];
+  try {
+    while (sessions.length < count) {
+      const size = Math.min(OPENING, count - sessions.length);
+      sessions.push(...(await Promise.all(Array.from({ length: size }, open))));
+    }
+    return sessions;
+  } catch (error) {
+    await closeAll(sessions);
+    throw error;
+  }
+}
+
+async function closeAll(sessions: readonly Session[]): Promise<void> {
+  for (const session of sessions) session.abort();
+  await Promise.all(sessions.map(({ closed }) => closed));
+}
+
+interface Moments {
+  readonly before: Holdings;
+  readonly during: Holdings;
+  readonly after: Holdings;
+}
+
+function tableOf(title: string, count: number, { before, during, after }: Moments): Table {
+  const difference = (name: string, later: Holdings, field: keyof MemoryInUse): number =>
+    (later.get(name)?.[field] ?? 0) - (before.get(name)?.[field] ?? 0);
+  return {
+    title,
+    columns: ['hop', 'RSS per session KiB', 'heap', 'external', 'RSS before MiB', 'during', 'left after'],
+    rows: [...before.keys()].map((name) => [
+      name,
+      ...(['rss', 'heapUsed', 'external'] as const).map((field) =>
+        (difference(name, during, field) / count / 1024).toFixed(1),
+      ),
+      ...[before, during, after].map((moment) => ((moment.get(name)?.rss ?? 0) / 1024 / 1024).toFixed(0)),
+    ]),
+    notes: ['After a full garbage collection. RSS holds what the allocator keeps for later too.'],
+  };
+}

@@ -1,0 +1,15 @@
+import { type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
+import { memoryInUse } from '../memory-in-use.ts';
+import { answerParent } from '../worker.ts';
+
+let runtime: RunningRuntime | undefined;
+
+// Hop 4 as a process of its own.
+answerParent({
+  start: async ({ stateDir }: { stateDir: string }) => {
+    runtime = await startRuntime({ stateDir });
+  },
+  endpoint: () => runtime?.endpoints[0],
+  memory: memoryInUse,
+  close: () => runtime?.close(),
+});
