@@ -1,5 +1,5 @@
 import { constants } from 'node:os';
-import type { Io } from './io.ts';
+import type { Io, LocalOutput } from './io.ts';
 
 /** The signals by which people and supervisors end a program. */
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const satisfies readonly NodeJS.Signals[];
@@ -7,20 +7,33 @@ const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const satis
 /**
  * The wish that a command ends: the first signal asks, the second ends the process at once.
  *
- * Owns: the handlers of the signals, until disposed of.
+ * Owns: the handlers of the signals and the listener at an output, until disposed of.
  */
 export class Interruption implements Disposable {
   readonly #control = new AbortController();
-  readonly #release: () => void;
+  readonly #cleanups: (() => unknown)[] = [];
   #exitCode: number | undefined;
 
   constructor(io: Io) {
-    this.#release = io.onSignal(ENDING_SIGNALS, (name) => {
+    const release = io.onSignal(ENDING_SIGNALS, (name) => {
       const code = 128 + constants.signals[name];
       if (this.#exitCode !== undefined) io.forceExit(code);
-      this.#exitCode = code;
-      this.#control.abort(new Error(name));
+      this.#end(code, name);
     });
+    this.#cleanups.push(release);
+  }
+
+  /**
+   * The reader of `out` left (`| head -1`): for a command that writes what a peer sends, that is the signal SIGPIPE.
+   *
+   * Not what wire.md 7.2 says of the library, which reads on and drops: kubectl 1.32, being a Go program, dies by SIGPIPE
+   * then (seen: `kubectl exec POD -- yes | head -1` ends with 141). Reading on would never end for an endless command.
+   */
+  endWithReaderOf(out: LocalOutput): void {
+    const onError = (): void => this.#end(128 + constants.signals.SIGPIPE, 'SIGPIPE');
+    if (out.destroyed) onError();
+    else out.once('error', onError);
+    this.#cleanups.push(() => out.off('error', onError));
   }
 
   /** Aborted by the first signal. */
@@ -40,6 +53,11 @@ export class Interruption implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#release();
+    for (const cleanup of this.#cleanups.splice(0)) cleanup();
+  }
+
+  #end(code: number, why: string): void {
+    this.#exitCode ??= code;
+    this.#control.abort(new Error(why));
   }
 }

@@ -60,7 +60,7 @@ function reportDefect(thrown: unknown): void {
 }
 
 process.on('exit', undoAll).on('uncaughtException', reportDefect).on('unhandledRejection', reportDefect);
-// A reader that left (a closed pipe) ends output, not the command.
+// A reader that left (a closed pipe) is no defect: what it means is each command's to say.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 

@@ -168,17 +168,36 @@ describe('podwire exec', () => {
     expect(err).toContain('podwire get pods -n shop');
   });
 
-  it('goes on to the end when nobody reads its stdout any more', async () => {
+  it('ends as by SIGPIPE when nobody reads its stdout any more, and the command is told', async () => {
+    const gone = deferred<undefined>();
     const flags = await start({
-      run: async ({ stdout }) => {
-        stdout!.write(Buffer.alloc(4 * 1024 * 1024));
-        return exited(3);
+      run: async ({ stdout, signal }) => {
+        signal.addEventListener('abort', () => gone.resolve(undefined));
+        stdout!.write('y\n');
+        await gone.promise;
+        return exited(0);
       },
     });
     const io = new MemoryIo();
     io.out._write = (_chunk, _encoding, done: (error?: Error) => void): void => done(new Error('EPIPE'));
     io.out.on('error', () => {});
-    expect((await cli(['exec', '-q', 'web', ...flags, '--', 'yes'], io)).code).toBe(3);
+    expect(await cli(['exec', '-q', 'web', ...flags, '--', 'yes'], io)).toEqual({ code: 141, out: '', err: '' });
+    await gone.promise;
+    expect(io.out.listenerCount('error')).toBe(1);
+  });
+
+  it('reads on without a reader of its stderr', async () => {
+    const flags = await start({
+      run: async ({ stdout, stderr }) => {
+        stderr!.write(Buffer.alloc(1024 * 1024));
+        stdout!.write('output');
+        return exited(3);
+      },
+    });
+    const io = new MemoryIo();
+    io.err._write = (_chunk, _encoding, done: (error?: Error) => void): void => done(new Error('EPIPE'));
+    io.err.on('error', () => {});
+    expect(await cli(['exec', '-q', 'web', ...flags, '--', 'true'], io)).toEqual({ code: 3, out: 'output', err: '' });
   });
 
   it('ends by a signal with 128 and its number, the command is told, and no handler is left', async () => {

@@ -19,16 +19,19 @@ const NO_TERMINAL = 'Unable to use a TTY - input is not a terminal or the right 
  * Runs one command on the local streams and says on stderr how it ended.
  *
  * @param options with `tty` the local terminal is in raw mode meanwhile; without a terminal there is no TTY
+ * @param interruption ends the session, also when nobody reads stdout any more
  * @returns the exit code: the command's own, 126, 127, 125, or 128 + n after a signal
  */
 export async function runSession(options: ExecOptions, io: Io, interruption: Interruption): Promise<number> {
+  interruption.endWithReaderOf(io.out);
   const sessionId = options.sessionId ?? randomUUID();
   const tty = options.tty === true && io.inIsTerminal;
   if (options.tty === true && !tty) io.err.write(NO_TERMINAL);
   const restore = tty ? enterRawMode(io) : () => {};
   const words = { namespace: options.namespace, pod: options.pod, container: options.container, sessionId };
   try {
-    const session = await exec({ ...options, tty, sessionId, size: terminalSize(io) });
+    const { signal } = interruption;
+    const session = await exec({ ...options, tty, sessionId, signal, size: terminalSize(io) });
     await joinLocalStreams(session, io);
     const outcome = await session.completed;
     restore();

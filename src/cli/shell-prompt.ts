@@ -43,6 +43,7 @@ export class ShellPrompt {
   async run(): Promise<number> {
     const { inIsTerminal, out } = this.#io;
     using interruption = new Interruption(this.#io);
+    interruption.endWithReaderOf(out);
     // Nobody should type a line to learn that the pod is not there.
     const count = (await findTargets(this.#api, this.#query, interruption.signal)).length;
     const terminal = inIsTerminal && out.isTTY === true;
