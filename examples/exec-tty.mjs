@@ -1,9 +1,8 @@
-// node examples/exec-tty.ts POD [COMMAND…]     (Node 22.18 or later runs it as it is)
+// node examples/exec-tty.mjs POD [COMMAND…]
 //
 // A shell in a pod on this terminal: raw keys go in, the size follows the window, the terminal is given back at the end.
-// As a package it is `import { exec } from 'podwire'`.
 import process from 'node:process';
-import { exec } from '../src/client/index.ts';
+import { exec } from 'podwire';
 
 const [pod = 'demo', ...argv] = process.argv.slice(2);
 const { stdin, stdout } = process;
@@ -12,8 +11,8 @@ if (!stdin.isTTY || !stdout.isTTY) {
   process.exit(125);
 }
 
-const size = (): { width: number; height: number } => ({ width: stdout.columns, height: stdout.rows });
-const restore = (): void => void stdin.setRawMode(false);
+const size = () => ({ width: stdout.columns, height: stdout.rows });
+const restore = () => stdin.setRawMode(false);
 process.once('exit', restore);
 
 const session = await exec({
@@ -27,7 +26,7 @@ const session = await exec({
 // Only now: until the session is there ctrl-C ends this program.
 stdin.setRawMode(true);
 stdout.on('resize', () => session.resize(size()));
-if (session.stdin !== undefined) stdin.pipe(session.stdin);
+stdin.pipe(session.stdin);
 session.stdout?.pipe(stdout, { end: false });
 
 const outcome = await session.completed;

@@ -1,9 +1,8 @@
-// node examples/exec-once.ts POD COMMAND [ARG…]     (Node 22.18 or later runs it as it is)
+// node examples/exec-once.mjs POD COMMAND [ARG…]
 //
-// One command in a pod of the current kubeconfig: its output, its exit code, or why there is none. As a package it is
-// `import { exec } from 'podwire'`.
+// One command in a pod of the current kubeconfig: its output, its exit code, or why there is none.
 import process from 'node:process';
-import { exec } from '../src/client/index.ts';
+import { exec } from 'podwire';
 
 const [pod = 'demo', ...argv] = process.argv.slice(2);
 const command = argv.length > 0 ? argv : ['uname', '-a'];
