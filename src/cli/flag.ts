@@ -131,7 +131,7 @@ export function choiceFlag<const T extends string>(choices: readonly [T, ...T[]]
     initial,
     shownDefault: words.shownDefault ?? initial,
     read: (text) => {
-      if (!isChoice(text)) throw new Error(`must be one of ${choices.join(', ')}`);
+      if (!isChoice(text)) throw new Error(`must be one of ${choices.filter((choice) => choice !== '').join(', ')}`);
       return text;
     },
   };

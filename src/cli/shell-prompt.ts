@@ -136,11 +136,22 @@ export class ShellPrompt {
     }
   }
 
+  /** What failed, and in which pods; a server that is gone is one failure of all of them. */
+  #failures(results: readonly FanOutResult[]): Map<string, string[]> {
+    const failures = new Map<string, string[]>();
+    for (const { target, outcome } of results) {
+      if (outcome.kind !== 'failed') continue;
+      const text = failureText(outcome.error, { ...target, hop: outcome.hop });
+      failures.set(text, [...(failures.get(text) ?? []), target.pod]);
+    }
+    return failures;
+  }
+
   /** Says how it ended. @returns 0 when all are 0, else the first other code */
   #summary(results: readonly FanOutResult[]): number {
     const { err } = this.#io;
-    for (const { target, outcome } of results) {
-      if (outcome.kind === 'failed') err.write(failureText(outcome.error, { ...target, hop: outcome.hop }));
+    for (const [text, names] of this.#failures(results)) {
+      err.write(this.#query.pod === undefined ? `${this.#paint('red', names.join(', '))}\n${text}` : text);
     }
     const code = results.find((result) => result.code !== 0)?.code ?? 0;
     if (this.#query.pod !== undefined) {
