@@ -24,11 +24,14 @@ function call(url, [cert, keyFile, caFile], method = 'GET', body) {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json' };
     const request = https.request(url, { ...tls, rejectUnauthorized: caFile !== undefined, method, headers });
-    request.on('error', reject).on('response', async (response) => {
-      const text = (await response.setEncoding('utf8').toArray()).join('');
-      // 409: it is there already.
-      if (response.statusCode < 300 || response.statusCode === 409) resolve(JSON.parse(text));
-      else reject(new Error(`${url} answered ${response.statusCode}: ${text}`));
+    request.on('error', reject).on('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (part) => (text += part));
+      response.on('end', () => {
+        // 409: it is there already.
+        if (response.statusCode < 300 || response.statusCode === 409) resolve(JSON.parse(text));
+        else reject(new Error(`${url} answered ${response.statusCode}: ${text}`));
+      });
     });
     request.end(body && JSON.stringify(body));
   });

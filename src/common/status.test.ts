@@ -3,9 +3,14 @@ import { ExecPathError } from './errors.ts';
 import { exited, failed } from './outcome.ts';
 import { outcomeOfErrorStream, statusOf, statusOfOutcome } from './status.ts';
 
-const decide = (text: string): ReturnType<typeof outcomeOfErrorStream> => outcomeOfErrorStream(new TextEncoder().encode(text));
+const decide = (text: string): ReturnType<typeof outcomeOfErrorStream> =>
+  outcomeOfErrorStream(new TextEncoder().encode(text));
 const withCode = (message: string): string =>
-  JSON.stringify({ status: 'Failure', reason: 'NonZeroExitCode', details: { causes: [{ reason: 'ExitCode', message }] } });
+  JSON.stringify({
+    status: 'Failure',
+    reason: 'NonZeroExitCode',
+    details: { causes: [{ reason: 'ExitCode', message }] },
+  });
 
 describe('the error stream of v4 and v5', () => {
   it('carries every outcome there and back', () => {
@@ -53,7 +58,11 @@ describe('the error stream of v4 and v5', () => {
 
 describe('statusOf', () => {
   it('takes reason and code from the error table', () => {
-    expect(statusOf(new ExecPathError('ERR_FORBIDDEN', 'no'))).toMatchObject({ reason: 'Forbidden', code: 403, message: 'no' });
+    expect(statusOf(new ExecPathError('ERR_FORBIDDEN', 'no'))).toMatchObject({
+      reason: 'Forbidden',
+      code: 403,
+      message: 'no',
+    });
   });
 
   it('makes a stranger an InternalError, its prefix said once', () => {

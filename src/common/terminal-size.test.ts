@@ -25,7 +25,14 @@ describe('the resize stream', () => {
 
   // wire.md 8, gotcha 75
   it.each([
-    ['packed objects', '{"Width":1,"Height":2}{"Width":3,"Height":4}', [{ width: 1, height: 2 }, { width: 3, height: 4 }]],
+    [
+      'packed objects',
+      '{"Width":1,"Height":2}{"Width":3,"Height":4}',
+      [
+        { width: 1, height: 2 },
+        { width: 3, height: 4 },
+      ],
+    ],
     ['keys in any case and strange ones', '{"wIDTH":5,"x":"}","HEIGHT":6}', [{ width: 5, height: 6 }]],
     ['a missing key', '{"Width":7}', [{ width: 7, height: 0 }]],
     ['0×0', '{"Width":0,"Height":0}\n', [{ width: 0, height: 0 }]],

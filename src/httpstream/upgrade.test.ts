@@ -11,9 +11,7 @@ import { answerUpgrade, refuseUpgrade, requestUpgrade, type UpgradeOptions } fro
 const request = { method: 'POST', path: '/exec/a?x=1', headers: [['Host', 'node']] } as const;
 
 /** Sends the request on a pair and gives the server's end once the request has come. */
-async function asked(
-  options: UpgradeOptions = {},
-): Promise<{
+async function asked(options: UpgradeOptions = {}): Promise<{
   answer: Promise<Awaited<ReturnType<typeof requestUpgrade>>>;
   client: Duplex;
   server: Duplex;
