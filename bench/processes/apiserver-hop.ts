@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type Apiserver, createExecHandler, kubeletDialer, startApiserver } from '../../src/apiserver/index.ts';
+import { type Apiserver, createStreamingHandler, kubeletDialer, startApiserver } from '../../src/apiserver/index.ts';
 import type { StoredPair } from '../../src/pki/index.ts';
 import { memoryInUse } from '../memory-in-use.ts';
 import { answerParent } from '../worker.ts';
@@ -17,7 +17,7 @@ answerParent({
   start: async ({ tls }: ApiserverHopConfig) => {
     const common = { kubeletPreferredAddressTypes: ['InternalIP'] as const, shutdownGraceMs: 0 };
     if (tls === undefined) {
-      const onConnect = createExecHandler(async ({ host, port }) => {
+      const onConnect = createStreamingHandler(async ({ host, port }) => {
         const socket = connect({ host, port, noDelay: true });
         await once(socket, 'connect');
         return socket;
@@ -31,7 +31,7 @@ answerParent({
       });
       return;
     }
-    const onConnect = createExecHandler(
+    const onConnect = createStreamingHandler(
       kubeletDialer({
         clientCertificateFile: tls.kubeletClient.certificateFile,
         clientKeyFile: tls.kubeletClient.keyFile,

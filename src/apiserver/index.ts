@@ -12,5 +12,4 @@ export type * from './store.ts';
 export {
   type ConnectEnd,
   createStreamingHandler,
-  createStreamingHandler as createExecHandler,
 } from './streaming-route.ts';

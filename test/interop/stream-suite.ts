@@ -56,7 +56,9 @@ async function withPod(
       containers: [{ name: 'main', imagePullPolicy: 'IfNotPresent', ...container }],
     },
   };
-  const made = await kubectl.run(['create', '-f', '-'], { stdin: Buffer.from(JSON.stringify(pod)) });
+  const made = await kubectl.run(['create', '--validate=false', '-f', '-'], {
+    stdin: Buffer.from(JSON.stringify(pod)),
+  });
   expect(made.stderr.toString()).toBe('');
   await kubectl.must('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s');
   try {
@@ -78,7 +80,7 @@ function attaching(behaviour: Behaviour, image: string): void {
       const stdin = openInput();
       const heard = deferred<void>();
       let out = '';
-      const session = kubectl.run(['attach', '-i', '-q', 'attach-end'], {
+      const session = kubectl.run(['attach', '-i', 'attach-end'], {
         stdin,
         deadlineMs: DEADLINE_MS,
         onStdout: (chunk) => {
@@ -102,7 +104,7 @@ function attaching(behaviour: Behaviour, image: string): void {
         const stdin = openInput();
         stdin.push(`${word}\n`);
         let out = '';
-        const { exitCode } = await kubectl.run(['attach', '-i', '-q', 'attach-again'], {
+        const { exitCode } = await kubectl.run(['attach', '-i', 'attach-again'], {
           stdin,
           deadlineMs: DEADLINE_MS,
           onStdout: (chunk) => {

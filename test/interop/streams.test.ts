@@ -1,4 +1,5 @@
 import { HOST_IMAGE } from '../../src/runtime/index.ts';
+import { findKubectl, kubectlVersions } from '../support/find-peer.ts';
 import { TEST_IMAGE } from '../support/image.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { describeWithPeer } from '../support/peer.ts';
@@ -26,5 +27,16 @@ for (const transport of ['websocket', 'spdy'] as const) {
       network: 'pod',
       except: containerdDoes,
     });
+  });
+}
+
+// The oldest and the newest at hand: older ones know SPDY alone, and wait for the error stream before they let a user go.
+const versions = kubectlVersions();
+for (const version of new Set([versions.at(0), versions.at(-1)])) {
+  if (version === undefined) continue;
+  describeWithPeer('tmux', `kubectl ${version} and our hops`, () => {
+    const program = findKubectl(version)!;
+    const makeTarget = hopsTarget('host', (kubeconfig) => Kubectl.create({ kubeconfig, program }));
+    streamInterop(`kubectl ${version} → hops → our runtime`, makeTarget, { image: HOST_IMAGE, network: 'host' });
   });
 }

@@ -2,7 +2,7 @@
 // `node hop-main.mjs HOP OPTIONS`, OPTIONS in JSON. Says `ready {…}` on one line, ends cleanly by SIGTERM.
 import { createHash } from 'node:crypto';
 import { connect } from 'node:net';
-import { createExecHandler, startApiserver } from '../../dist/apiserver/index.js';
+import { createStreamingHandler, startApiserver } from '../../dist/apiserver/index.js';
 import { exec } from '../../dist/client/index.js';
 import { createTransport } from '../../dist/kubeapi/index.js';
 import { startKubelet } from '../../dist/kubelet/index.js';
@@ -29,7 +29,7 @@ const hops = {
       authorizationMode: 'AlwaysAllow',
       shutdownGraceMs: 0,
       requestTimeoutMs: limits.headersTimeoutMs,
-      onConnect: createExecHandler(
+      onConnect: createStreamingHandler(
         (location, signal) => dial(location, signal),
         () => {},
         limits,

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { createExecHandler, kubeletDialer, startApiserver } from '../../../src/apiserver/index.ts';
+import { createStreamingHandler, kubeletDialer, startApiserver } from '../../../src/apiserver/index.ts';
 import { serveCri } from '../../../src/cri/index.ts';
 import type { HopLimits } from '../../../src/httpstream/index.ts';
 import { startKubelet } from '../../../src/kubelet/index.ts';
@@ -180,7 +180,7 @@ async function startKubeletOf(surroundings: Surroundings): Promise<{ readonly po
 }
 
 async function startApiserverOf({ limits, certificates, closers }: Surroundings): Promise<Endpoint> {
-  const dialKubelet: Parameters<typeof createExecHandler>[0] =
+  const dialKubelet: Parameters<typeof createStreamingHandler>[0] =
     certificates === undefined
       ? ({ host, port }, signal) => dial(host, port, signal)
       : kubeletDialer({
@@ -200,7 +200,7 @@ async function startApiserverOf({ limits, certificates, closers }: Surroundings)
     authorizationMode: 'AlwaysAllow',
     shutdownGraceMs: 0,
     ...(limits.headersTimeoutMs === undefined ? {} : { requestTimeoutMs: limits.headersTimeoutMs }),
-    onConnect: createExecHandler(dialKubelet, () => {}, limits),
+    onConnect: createStreamingHandler(dialKubelet, () => {}, limits),
   });
   closers.push(() => apiserver.close());
   return { url: (apiserver.address ?? apiserver.insecureAddress)?.url ?? '', ...caOf(certificates) };
