@@ -16,6 +16,9 @@ import { StaticPods } from './static-pods.ts';
 import { StreamingUrlStarter } from './streaming-url.ts';
 import { type PodSource, SYNC_PERIOD_MS, SyncLoop } from './sync-loop.ts';
 
+/** How long calls to the runtime may still take when the kubelet stops, in ms. */
+export const CALLS_GRACE_MS = 5_000;
+
 export interface KubeletOptions {
   /** `--container-runtime-endpoint`: `unix:///path` or `tcp://host:port`. */
   readonly containerRuntimeEndpoint: string;
@@ -85,20 +88,27 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     onPods: (pods) => registration?.report(pods),
     periodMs: options.syncPeriodMs ?? SYNC_PERIOD_MS,
   });
-  const listener = await serveKubelet({
-    host: options.host ?? '127.0.0.1',
-    port: options.port ?? 10_250,
-    tls: options.tls,
-    headersTimeoutMs: options.sessionLimits?.headersTimeoutMs,
-    cri,
-    view: new RuntimeView(cri),
-    starter: new StreamingUrlStarter(cri, options.sessionLimits),
-    loop,
-    authenticate: options.authenticate,
-    authorize: options.authorize,
-    ...(options.onSession === undefined ? {} : { onSession: options.onSession }),
-    signal: stop.signal,
-  });
+  const closers: (() => Promise<void>)[] = [() => cri.close()];
+  const listener = await orUndo(
+    closers,
+    serveKubelet({
+      host: options.host ?? '127.0.0.1',
+      port: options.port ?? 10_250,
+      tls: options.tls,
+      headersTimeoutMs: options.sessionLimits?.headersTimeoutMs,
+      cri,
+      view: new RuntimeView(cri),
+      starter: new StreamingUrlStarter(cri, options.sessionLimits),
+      loop,
+      authenticate: options.authenticate,
+      authorize: options.authorize,
+      ...(options.onSession === undefined ? {} : { onSession: options.onSession }),
+      signal: stop.signal,
+    }),
+  );
+  closers.unshift(() => listener.close(0));
+  const healthz =
+    options.healthzPort === undefined ? undefined : await orUndo(closers, serveHealthz(options.healthzPort));
   const describeNode = async (before: Node | undefined): Promise<Node> => {
     const health = await runtimeHealth(cri);
     runtime = health.runtime ?? runtime;
@@ -122,7 +132,6 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     const isThere = (namespace: string, name: string): boolean | undefined => apiPods?.has(namespace, name);
     registration = new Registration({ client: options.apiserver, onError, isThere, describeNode });
   }
-  const healthz = options.healthzPort === undefined ? undefined : await serveHealthz(options.healthzPort);
   const firstHealth = runtimeHealth(cri).then((health) => {
     runtime = health.runtime;
   });
@@ -136,10 +145,23 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     registered: registration?.registered ?? Promise.resolve(),
     close: async (graceMs) => {
       const closing = closeListener(listener, stop, graceMs);
+      // A runtime that does not answer must not keep the kubelet: this ends the calls under way.
+      const giveUp = setTimeout(() => void cri.close(), (graceMs ?? 0) + CALLS_GRACE_MS).unref();
       await Promise.all([closing, apiPods?.stop(), registration?.stop(), loop.stop(), healthz?.()]);
+      clearTimeout(giveUp);
       await cri.close();
     },
   };
+}
+
+/** What `start` gives; when it fails, `closers` run first. */
+async function orUndo<T>(closers: readonly (() => Promise<void>)[], start: Promise<T>): Promise<T> {
+  try {
+    return await start;
+  } catch (thrown) {
+    for (const close of closers) await close();
+    throw thrown;
+  }
 }
 
 function sourcesOf(

@@ -27,7 +27,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await kubelet.close();
-  await client.close();
+  client.close();
   await apiserver.close();
   await runtime.close();
   rmSync(folder, { recursive: true, force: true });

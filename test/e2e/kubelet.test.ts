@@ -1,10 +1,12 @@
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deferred } from '../../src/common/deferred.ts';
 import { ExecPathError } from '../../src/common/errors.ts';
 import { exited } from '../../src/common/outcome.ts';
 import { CriClient, serveCri } from '../../src/cri/index.ts';
@@ -13,6 +15,8 @@ import type { Pod } from '../../src/kubeapi/index.ts';
 import { type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
 import { channelStreamSet, openStreamSet, runRemoteCommand } from '../../src/remotecommand/index.ts';
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
+import { freePort } from '../support/free-port.ts';
+import { processTable } from '../support/process-table.ts';
 
 let directory: string;
 let runtime: RunningRuntime;
@@ -265,6 +269,19 @@ describe('a static pod', () => {
     });
   });
 
+  it('ends a command of /run whose client leaves', async () => {
+    const running = (): boolean => processTable().some(({ command }) => command === 'sleep 43219');
+    const target = { port: kubelet.port, method: 'POST', headers: { 'X-User': 'admin' } };
+    const request = httpRequest({ ...target, path: '/run/default/web-n1/main?cmd=sleep%2043219' }).on(
+      'error',
+      () => {},
+    );
+    request.end();
+    await expect.poll(running, { timeout: 10_000 }).toBe(true);
+    request.destroy();
+    await expect.poll(running, { timeout: 10_000 }).toBe(false);
+  });
+
   it('is replaced when its manifest changes, and gone with it', async () => {
     writeManifest('short', { containers: [{ name: 'one' }] });
     const first = await untilPod('short-n1', ({ status }) => status?.phase === 'Running');
@@ -365,5 +382,44 @@ describe('when the runtime’s streaming server misbehaves', () => {
     const answer =
       'HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 19\r\n\r\n404 page not found\n';
     expect(await refusedBy(answer)).toEqual([404, '404 page not found']);
+  });
+});
+
+describe('a kubelet that starts or stops badly', () => {
+  it('leaves nothing listening when its health port is taken', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    await once(taken, 'listening');
+    const port = await freePort();
+    const options = {
+      containerRuntimeEndpoint: runtime.endpoints[0] ?? '',
+      rootDir: join(directory, 'kubelet'),
+      nodeName: 'n2',
+      healthzPort: (taken.address() as AddressInfo).port,
+      version: '0',
+      authenticate: async () => ({ name: 'admin', groups: [] }),
+      authorize: async () => true,
+    };
+    await expect(startKubelet({ ...options, port })).rejects.toMatchObject({ code: 'ERR_LISTEN' });
+    const next = createServer().listen(port, '127.0.0.1');
+    await once(next, 'listening');
+    next.close();
+    taken.close();
+  });
+
+  it('stops although its runtime answers nothing', async () => {
+    const socketPath = join(directory, 'mute.sock');
+    const asked = deferred<void>();
+    const never = (): Promise<never> => {
+      asked.resolve();
+      return new Promise(() => {});
+    };
+    const handlers = { ...runtime.runtime.handlers.runtime, listPodSandbox: never, listContainers: never };
+    const cri = await serveCri({ runtime: handlers }, { socketPath });
+    const mute = await start(`unix://${socketPath}`);
+    await asked.promise;
+    const before = performance.now();
+    await mute.close(0);
+    expect(performance.now() - before).toBeLessThan(20_000);
+    await cri.close();
   });
 });
