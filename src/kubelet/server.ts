@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { toError } from '../common/errors.ts';
+import { isSessionId } from '../common/session-id.ts';
 import type { CriClient } from '../cri/index.ts';
 import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
 import { checkOrigin } from '../identity/index.ts';
@@ -12,8 +13,8 @@ import type { RuntimeView } from './runtime-view.ts';
 import { kubeletAnswer, runningContainer, serveAttach, serveExec, servePodPorts } from './streaming-route.ts';
 import type { SyncLoop } from './sync-loop.ts';
 
-/** The longest output that `/run` passes on is CRI's limit for ExecSync; its body has no other bound. */
-const RUN_TIMEOUT_SECONDS = 0;
+/** CRI's word for a command that may take as long as it likes; its output is bounded by the runtime. */
+const NO_TIMEOUT = 0n;
 
 export interface ServerOptions {
   readonly host: string;
@@ -152,8 +153,22 @@ class KubeletServer {
     return { admitted: true, route, user: user.name, url };
   }
 
+  /** `/run`: the command has no limit but its client, and ends when that leaves. */
+  async #run(route: RunRoute, typed: string, response: ServerResponse): Promise<void> {
+    const { view, cri, signal: stopping } = this.#options;
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('the client left')));
+    const signal = AbortSignal.any([gone.signal, stopping]);
+    const pod = await view.find(route.namespace, route.pod, { uid: route.uid, signal });
+    const containerId = runningContainer(pod, route.container);
+    const result = await cri.runtime.execSync({ containerId, cmd: typed.split(' '), timeout: NO_TIMEOUT }, { signal });
+    const output = Buffer.concat([result.stdout, result.stderr]);
+    if (result.exitCode === 0) response.writeHead(200, { 'Content-Type': 'application/json' }).end(output);
+    else sendText(response, 500, `command '${typed}' exited with ${result.exitCode}: ${output.toString()}`);
+  }
+
   async #read(route: Route, url: URL, response: ServerResponse): Promise<void> {
-    const { loop, view, cri } = this.#options;
+    const { loop } = this.#options;
     switch (route.kind) {
       case 'healthz':
         sendText(response, 200, 'ok');
@@ -171,21 +186,9 @@ class KubeletServer {
         );
         return;
       }
-      case 'run': {
-        const containerId = runningContainer(
-          await view.find(route.namespace, route.pod, { uid: route.uid }),
-          route.container,
-        );
-        const cmd = (url.searchParams.get('cmd') ?? '').split(' ');
-        const result = await cri.runtime.execSync({ containerId, cmd, timeout: BigInt(RUN_TIMEOUT_SECONDS) });
-        const output = Buffer.concat([result.stdout, result.stderr]);
-        if (result.exitCode !== 0) {
-          sendText(response, 500, `command '${cmd.join(' ')}' exited with ${result.exitCode}: ${output.toString()}`);
-          return;
-        }
-        response.writeHead(200, { 'Content-Type': 'application/json' }).end(output);
+      case 'run':
+        await this.#run(route, url.searchParams.get('cmd') ?? '', response);
         return;
-      }
       case 'exec':
       case 'attach':
       case 'portForward':
@@ -196,6 +199,8 @@ class KubeletServer {
     }
   }
 }
+
+type RunRoute = Extract<Route, { kind: 'run' | 'exec' | 'attach' }>;
 
 type StreamRoute = Extract<Route, { kind: 'exec' | 'attach' | 'portForward' | 'run' }> & {
   readonly kind: 'exec' | 'attach' | 'portForward';
@@ -226,5 +231,5 @@ function sendJson(response: ServerResponse, body: object): void {
 /** The id that an earlier hop gave the session, when it is one, else a new one. */
 function sessionIdOf(request: IncomingMessage): string {
   const given = request.headers['audit-id'];
-  return typeof given === 'string' && /^[\w-]{1,64}$/.test(given) ? given : randomUUID();
+  return isSessionId(given) ? given : randomUUID();
 }

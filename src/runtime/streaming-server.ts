@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ExecPathError } from '../common/errors.ts';
 import { exited, failed, type Outcome } from '../common/outcome.ts';
+import { isSessionId } from '../common/session-id.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
 import { type ConnectionLimits, type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
 import { type DialPort, servePortForward } from '../portforward/index.ts';
@@ -114,7 +115,7 @@ async function serveUpgrade(runtime: Runtime, upgrade: Upgrade, options: Streami
   }
   const given = request.headers['audit-id'];
   const report = {
-    sessionId: typeof given === 'string' ? given : randomUUID(),
+    sessionId: isSessionId(given) ? given : randomUUID(),
     kind: ticket.kind,
     targetId: ticket.kind === 'portforward' ? ticket.request.podSandboxId : ticket.request.containerId,
     argv: ticket.kind === 'exec' ? ticket.request.argv : [],
