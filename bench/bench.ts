@@ -7,8 +7,15 @@ export interface Bench {
   readonly about: string;
   /** Sizes, counts and seeds with their defaults, changed by `--name value`. */
   readonly flags: Readonly<Record<string, number>>;
-  /** Owns what it starts: nothing runs on after it. `say` tells what it is doing. */
-  run(flags: BenchFlags, say: (text: string) => void): Promise<Table[]>;
+  /** Owns what it starts: nothing runs on after it. */
+  run(flags: BenchFlags, report: Report): Promise<void>;
+}
+
+export interface Report {
+  /** What it is doing, for those who wait. */
+  readonly say: (text: string) => void;
+  /** A table as soon as it is whole. */
+  readonly show: (table: Table) => void;
 }
 
 /** The values of a bench's flags. */

@@ -19,7 +19,7 @@ export const echoBench: Bench = {
   name: 'echo',
   about: 'keystroke echo p50 and p99 with busy sessions beside it, beside one plain relay',
   flags: { busy: 100, keys: 200, rounds: 3 },
-  run: async (flags, say) => {
+  run: async (flags, { say, show }) => {
     say('containerd with all sessions');
     await using containerd = await startContainerd();
     const { endpoint: runtimeEndpoint, containerId, cri } = containerd;
@@ -39,7 +39,7 @@ export const echoBench: Bench = {
       run: () => beside(open, flags.get('busy'), () => keystrokes(open, keys)),
     }));
     const samples = await interleave(contestants, flags.get('rounds'), 0);
-    return [tableOf(flags.get('busy'), samples)];
+    show(tableOf(flags.get('busy'), samples));
   },
 };
 

@@ -58,19 +58,26 @@ export class BenchHaproxy implements AsyncDisposable {
     }
   }
 
-  /** In TCP mode to a port of loopback, by TLS on both sides with `tlsFile` (certificate and key), else plain. */
-  static tcp(targetPort: number, tlsFile?: string, globals: readonly string[] = []): Promise<BenchHaproxy> {
+  /**
+   * In TCP mode to a port of loopback.
+   *
+   * @param options `tlsFile`: certificate and key, for TLS on both sides. `splice`: `on` both ways (the default), or
+   *   `auto`, where haproxy looks at each connection
+   */
+  static tcp(
+    targetPort: number,
+    { tlsFile, splice = 'on' }: { readonly tlsFile?: string | undefined; readonly splice?: 'on' | 'auto' } = {},
+  ): Promise<BenchHaproxy> {
     const bind = tlsFile === undefined ? '' : ` ssl crt ${tlsFile} alpn http/1.1`;
     const server = tlsFile === undefined ? '' : ' ssl verify none alpn http/1.1';
-    return BenchHaproxy.start(
-      ({ port }) => [
-        'listen relay',
-        '  mode tcp',
-        `  bind 127.0.0.1:${port}${bind}`,
-        `  server target 127.0.0.1:${targetPort}${server}`,
-      ],
-      globals,
-    );
+    const choose = ['  no option splice-request', '  no option splice-response', '  option splice-auto'];
+    return BenchHaproxy.start(({ port }) => [
+      'listen relay',
+      '  mode tcp',
+      ...(splice === 'auto' ? choose : []),
+      `  bind 127.0.0.1:${port}${bind}`,
+      `  server target 127.0.0.1:${targetPort}${server}`,
+    ]);
   }
 
   /** Of the worker, which moves the bytes. */

@@ -16,13 +16,13 @@ export const latencyBench: Bench = {
   name: 'latency',
   about: 'time of `exec true` from connect to Status, p50 and p99, and the share of our hops',
   flags: { runs: 200 },
-  run: async (flags, say) => {
+  run: async (flags, { say, show }) => {
     say('containerd');
     await using containerd = await startContainerd();
-    const first = await measure(containerd, flags.get('runs'));
+    show(await measure(containerd, flags.get('runs')));
     say('our runtime');
     await using own = await startOwnRuntime();
-    return [first, await measure(own, flags.get('runs'))];
+    show(await measure(own, flags.get('runs')));
   },
 };
 

@@ -20,8 +20,8 @@ if (chosen.length === 0) {
   process.exitCode = 2;
 }
 for (const bench of chosen) {
-  const tables = await bench.run(BenchFlags.parse(bench.flags, args), (text) =>
-    console.error(`${bench.name}: ${text}`),
-  );
-  for (const table of tables) console.log(markdownOf(table));
+  await bench.run(BenchFlags.parse(bench.flags, args), {
+    say: (text) => console.error(`${bench.name}: ${text}`),
+    show: (table) => console.log(markdownOf(table)),
+  });
 }

@@ -17,7 +17,7 @@ export const rateBench: Bench = {
   name: 'rate',
   about: 'executions of `true` per second at 1, 8 and 32 at once, beside `ctr task exec`',
   flags: { 'seconds-each': 2, rounds: 3 },
-  run: async (flags, say) => {
+  run: async (flags, { say, show }) => {
     const plan = { ms: flags.get('seconds-each') * 1000, rounds: flags.get('rounds') };
     await using containerd = await startContainerd();
     await using own = await startOwnRuntime();
@@ -41,7 +41,7 @@ export const rateBench: Bench = {
       for (const [name, values] of await interleave(contestants, plan.rounds, 0))
         samples.set(`${name} ${atOnce}`, values);
     }
-    return [tableOf(Object.keys(ways), samples)];
+    show(tableOf(Object.keys(ways), samples));
   },
 };
 

@@ -33,7 +33,7 @@ export const relayBench: Bench = {
   name: 'relay',
   about: 'one relay hop: MiB/s and CPU seconds per GiB, plain and TLS, beside haproxy',
   flags: { mib: 512, 'tls-mib': 256, rounds: 5 },
-  run: async (flags, say) => {
+  run: async (flags, { say, show }) => {
     const folder = mkdtempSync(join(tmpdir(), 'podwire-bench-'));
     try {
       const ca = await CertificateAuthority.create('podwire-bench');
@@ -42,10 +42,10 @@ export const relayBench: Bench = {
       writeFileSync(file, pair.certificate + pair.key, { mode: 0o600 });
       const tls: Tls = { ...pair, ca: ca.certificate, file };
       say('plain');
-      const plain = await compare({ bytes: flags.get('mib') * MIB, rounds: flags.get('rounds') });
+      show(await compare('Relay hop, plain', { bytes: flags.get('mib') * MIB, rounds: flags.get('rounds') }));
       say('TLS on both sides');
-      const secure = await compare({ bytes: flags.get('tls-mib') * MIB, rounds: flags.get('rounds'), tls });
-      return [tableOf('Relay hop, plain', plain), tableOf('Relay hop, TLS on both sides', secure)];
+      const secure = { bytes: flags.get('tls-mib') * MIB, rounds: flags.get('rounds'), tls };
+      show(await compare('Relay hop, TLS on both sides', secure));
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -58,52 +58,56 @@ interface Plan {
   readonly tls?: Tls;
 }
 
-async function compare({ bytes, rounds, tls }: Plan): Promise<Map<string, Sample[]>> {
+const OURS = 'podwire';
+
+async function compare(title: string, { bytes, rounds, tls }: Plan): Promise<Table> {
   const secure = tls === undefined ? {} : { tls };
   await using server = await Worker.start('byte-server', secure satisfies ByteServerConfig);
   const targetPort = await server.ask<number>('port');
   await using ours = await Worker.start('relay-hop', { targetPort, ...secure } satisfies RelayHopConfig);
-  await using haproxy = await BenchHaproxy.tcp(targetPort, tls?.file);
+  // Splicing helps plain bytes alone: there haproxy is asked for all it can do, and for what it chooses by itself.
+  await using haproxy = await BenchHaproxy.tcp(targetPort, { tlsFile: tls?.file });
+  await using choosing = await BenchHaproxy.tcp(targetPort, { tlsFile: tls?.file, splice: 'auto' });
   await using client = await Worker.start('byte-client', {});
-  const run = async (relay: { port: number; pid: number | undefined }, direction: Direction): Promise<Sample> => {
-    const before = relay.pid === undefined ? 0 : cpuSeconds(relay.pid);
-    const transfer: Transfer = { port: relay.port, direction, bytes, ...(tls === undefined ? {} : { ca: tls.ca }) };
+  const relays: readonly Relay[] = [
+    { name: OURS, port: await ours.ask<number>('port'), pid: ours.pid },
+    { name: tls === undefined ? 'haproxy, splice on' : 'haproxy', port: haproxy.port, pid: haproxy.pid },
+    ...(tls === undefined ? [{ name: 'haproxy, splice-auto', port: choosing.port, pid: choosing.pid }] : []),
+    { name: 'no relay', port: targetPort, pid: undefined },
+  ];
+  const run = async ({ port, pid }: Relay, direction: Direction): Promise<Sample> => {
+    const before = pid === undefined ? 0 : cpuSeconds(pid);
+    const transfer: Transfer = { port, direction, bytes, ...(tls === undefined ? {} : { ca: tls.ca }) };
     const { seconds } = await client.ask<{ seconds: number }>('transfer', transfer, 120_000);
-    const used = relay.pid === undefined ? 0 : cpuSeconds(relay.pid) - before;
+    const used = pid === undefined ? 0 : cpuSeconds(pid) - before;
     return { mibPerSecond: bytes / MIB / seconds, cpuPerGib: used / (bytes / MIB / 1024) };
   };
-  const relays = {
-    podwire: { port: await ours.ask<number>('port'), pid: ours.pid },
-    haproxy: { port: haproxy.port, pid: haproxy.pid },
-    'no relay': { port: targetPort, pid: undefined },
-  };
   const contestants = directions.flatMap((direction) =>
-    Object.entries(relays).map(([name, relay]) => ({
-      name: `${name} ${direction}`,
-      run: () => run(relay, direction),
-    })),
+    relays.map((relay) => ({ name: `${direction}: ${relay.name}`, run: () => run(relay, direction) })),
   );
-  return await interleave(contestants, rounds);
+  return tableOf(title, await interleave(contestants, rounds));
 }
 
-function tableOf(title: string, samples: Map<string, Sample[]>): Table {
+interface Relay {
+  readonly name: string;
+  readonly port: number;
+  /** Of the process that moves the bytes. */
+  readonly pid: number | undefined;
+}
+
+function tableOf(title: string, samples: ReadonlyMap<string, Sample[]>): Table {
   const of = (name: string, field: keyof Sample): number[] => (samples.get(name) ?? []).map((sample) => sample[field]);
-  const rows = directions.map((direction) => {
-    const [ours, peer] = [`podwire ${direction}`, `haproxy ${direction}`];
+  const rows = [...samples.keys()].map((name) => {
+    const ours = `${name.split(':', 1)[0] ?? ''}: ${OURS}`;
+    const ratio = (field: keyof Sample): string => times(pairedRatio(of(ours, field), of(name, field)));
+    const isRelay = !name.endsWith('no relay');
     return [
-      direction,
-      median(of(ours, 'mibPerSecond')).toFixed(0),
-      median(of(peer, 'mibPerSecond')).toFixed(0),
-      times(pairedRatio(of(ours, 'mibPerSecond'), of(peer, 'mibPerSecond'))),
-      median(of(ours, 'cpuPerGib')).toFixed(2),
-      median(of(peer, 'cpuPerGib')).toFixed(2),
-      times(pairedRatio(of(ours, 'cpuPerGib'), of(peer, 'cpuPerGib'))),
-      median(of(`no relay ${direction}`, 'mibPerSecond')).toFixed(0),
+      name,
+      median(of(name, 'mibPerSecond')).toFixed(0),
+      name === ours ? '' : ratio('mibPerSecond'),
+      isRelay ? median(of(name, 'cpuPerGib')).toFixed(2) : '',
+      name === ours || !isRelay ? '' : ratio('cpuPerGib'),
     ];
   });
-  return {
-    title,
-    columns: ['', 'MiB/s', 'haproxy', 'ratio', 'CPU s/GiB', 'haproxy', 'ratio', 'no relay MiB/s'],
-    rows,
-  };
+  return { title, columns: ['', 'MiB/s', 'podwire is', 'CPU s/GiB', 'podwire takes'], rows };
 }

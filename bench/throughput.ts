@@ -7,15 +7,16 @@ import { mustRun } from '../test/support/child.ts';
 import type { CommandLine } from '../test/support/exec-client.ts';
 import { kubeconfigFile } from '../test/support/kubeconfig-file.ts';
 import { execArgs, Kubectl } from '../test/support/kubectl.ts';
-import type { Bench } from './bench.ts';
+import type { Bench, Report } from './bench.ts';
 import { BENCH_POD, type BenchRuntime, startContainerd, startOwnRuntime } from './bench-runtime.ts';
 import { HopPath } from './hop-path.ts';
 import { PlainRelay } from './plain-relay.ts';
 import { interleave } from './rounds.ts';
 import { median, pairedRatio, times } from './statistics.ts';
-import type { Table } from './table.ts';
 
 const MIB = 1024 * 1024;
+/** Of the program that counts what arrived, in bytes. */
+const RECORD_BYTES = 65_536;
 const RUN_TIMEOUT_MS = 300_000;
 const CLI = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
 
@@ -31,13 +32,14 @@ export const throughputBench: Bench = {
   name: 'throughput',
   about: 'stdout and stdin in MiB/s: kubectl and podwire through our hops, beside one plain relay and `ctr task exec`',
   flags: { mib: 256, rounds: 3 },
-  run: async (flags, say) => {
+  run: async (flags, report) => {
     const folder = mkdtempSync(join(tmpdir(), 'podwire-bench-'));
     const plan = { mib: flags.get('mib'), rounds: flags.get('rounds'), zeros: join(folder, 'zeros') };
     try {
       writeFileSync(plan.zeros, '');
       truncateSync(plan.zeros, plan.mib * MIB);
-      return [...(await containerdTables(plan, folder, say)), ...(await ownTables(plan, say))];
+      await throughContainerd(plan, folder, report);
+      await throughOwnRuntime(plan, report);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
@@ -53,8 +55,8 @@ interface Plan {
 
 const PEER = 'kubectl, one plain relay';
 
-async function containerdTables(plan: Plan, folder: string, say: (text: string) => void): Promise<Table[]> {
-  say('containerd');
+async function throughContainerd(plan: Plan, folder: string, report: Report): Promise<void> {
+  report.say('containerd');
   await using runtime = await startContainerd();
   await using plain = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure: false, pod: 'bench' });
   await using secure = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure: true, pod: 'bench' });
@@ -77,11 +79,11 @@ async function containerdTables(plan: Plan, folder: string, say: (text: string) 
     podwireWay('podwire exec, our hops TLS', secure),
     ctrWay(runtime),
   ];
-  return await measure('containerd', ways, plan, say);
+  await measure('containerd', ways, plan, report);
 }
 
-async function ownTables(plan: Plan, say: (text: string) => void): Promise<Table[]> {
-  say('our runtime');
+async function throughOwnRuntime(plan: Plan, report: Report): Promise<void> {
+  report.say('our runtime');
   await using runtime = await startOwnRuntime();
   await using plain = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure: false, pod: 'bench' });
   await using secure = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure: true, pod: 'bench' });
@@ -99,7 +101,7 @@ async function ownTables(plan: Plan, say: (text: string) => void): Promise<Table
     podwireWay('podwire exec, our hops TLS', secure),
     pipe,
   ];
-  return await measure('podwire runtime', ways, plan, say);
+  await measure('podwire runtime', ways, plan, report);
 }
 
 async function kubectlWay(name: string, { kubeconfig }: HopPath, transport: 'spdy' | 'websocket'): Promise<Way> {
@@ -131,8 +133,7 @@ function ctrWay({ containerd, containerId }: BenchRuntime): Way {
   };
 }
 
-async function measure(title: string, ways: readonly Way[], plan: Plan, say: (text: string) => void): Promise<Table[]> {
-  const tables: Table[] = [];
+async function measure(title: string, ways: readonly Way[], plan: Plan, { say, show }: Report): Promise<void> {
   for (const stream of ['stdout', 'stdin'] as const) {
     say(`${title}, ${stream}`);
     const run = stream === 'stdout' ? stdoutRate : stdinRate;
@@ -140,7 +141,7 @@ async function measure(title: string, ways: readonly Way[], plan: Plan, say: (te
     const samples = await interleave(contestants, plan.rounds);
     const peer = samples.get(PEER) ?? samples.get('kubectl SPDY, our hops plain') ?? [];
     const limit = [...samples].find(([name]) => name.startsWith('limit'))?.[1] ?? [];
-    tables.push({
+    show({
       title: `${stream} of ${plan.mib} MiB, ${title}`,
       columns: ['', 'MiB/s', samples.has(PEER) ? 'of the plain relay' : 'of kubectl', 'of the limit'],
       rows: [...samples].map(([name, rates]) => [
@@ -152,7 +153,6 @@ async function measure(title: string, ways: readonly Way[], plan: Plan, say: (te
       notes: ['From the start of the client program to its end.'],
     });
   }
-  return tables;
 }
 
 /** @throws Error when not every byte arrived */
@@ -169,13 +169,20 @@ async function stdoutRate(way: Way, { mib }: Plan): Promise<number> {
   return mib / seconds;
 }
 
+/**
+ * A pipe stands before dd, for BusyBox' own takes a short read of containerd's stdin for its end.
+ */
+const COUNT_STDIN = ['sh', '-c', `cat | dd of=/dev/null bs=${RECORD_BYTES} iflag=fullblock 2>&1`];
+
 /** @throws Error when not every byte arrived */
 async function stdinRate(way: Way, { mib, zeros }: Plan): Promise<number> {
-  const { argv, env } = await way.command(['dd', 'of=/dev/null', 'bs=65536'], true);
+  const { argv, env } = await way.command(COUNT_STDIN, true);
   const start = performance.now();
   const script = `exec < ${zeros}; "$@" 2>&1`;
   const said = await mustRun('sh', ['-c', script, 'sh', ...argv], { env, deadlineMs: RUN_TIMEOUT_MS });
   const seconds = (performance.now() - start) / 1000;
-  if (!said.includes(`${mib * MIB} bytes`)) throw new Error(`${way.name}: not ${mib * MIB} bytes arrived: ${said}`);
+  const records = (mib * MIB) / RECORD_BYTES;
+  if (!said.includes(`${records}+0 records in`))
+    throw new Error(`${way.name}: not ${records} records arrived: ${said}`);
   return mib / seconds;
 }
