@@ -51,8 +51,10 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
   });
 }
 
+/** Nobody can stop cleanly after this: what was started is ended without asking. */
 function reportDefect(thrown: unknown): void {
   undoAll();
+  endDescendants();
   process.stderr.write(
     `error: this is a defect of podwire, please report it: ${thrown instanceof Error ? thrown.stack : String(thrown)}\n`,
   );
