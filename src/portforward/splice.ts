@@ -91,9 +91,14 @@ function saidItsEnd(stream: Duplex): boolean {
   return !(stream instanceof SpdyStream) || stream.finByPeer;
 }
 
-/** Ends a connection so that its peer sees a reset, where the stream can say it. */
+/**
+ * Ends a connection so that its peer sees a reset, where the stream can say it.
+ *
+ * Not while a FIN is on its way: libuv refuses to reset then, and Node 20 never closes the descriptor after that.
+ */
 export function reset(stream: Duplex): void {
   stream.on('error', () => {});
-  if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
+  if (stream.writableEnded && !stream.writableFinished) stream.destroy();
+  else if ('resetAndDestroy' in stream && typeof stream.resetAndDestroy === 'function') stream.resetAndDestroy();
   else stream.destroy();
 }
