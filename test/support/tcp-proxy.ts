@@ -130,7 +130,8 @@ class Link {
 
   reset(): void {
     for (const socket of this.#sockets) {
-      if (socket.connecting) socket.destroy();
+      // While a FIN is on its way libuv refuses to reset, and Node 20 never closes the descriptor after that.
+      if (socket.connecting || (socket.writableEnded && !socket.writableFinished)) socket.destroy();
       else socket.resetAndDestroy();
     }
   }

@@ -48,10 +48,10 @@ function describeRound({ seed, plan, fault }: Round): string {
 }
 
 /** When nothing at all ran for so long, a deadline that passed says something of the machine, not of a hop. In ms. */
-const STANDSTILL_MS = 1_000;
+const STANDSTILL_MS = 500;
 
 /** How often a round is played that met a standstill. */
-const ATTEMPTS = 3;
+const ATTEMPTS = 5;
 
 /**
  * Plays one round; once more when it went wrong while the whole process stood still.
@@ -79,9 +79,10 @@ async function playOnce(chain: HopChain, { plan, fault, marker }: ReturnType<typ
   link?.breakNext(fault);
   const sight = await settled(runPlan(plan, chain.apiserver));
   const struck = link !== undefined && link.strikes > strikesBefore;
-  const wrong = untruths(plan, sight, struck);
+  const open = chain.remains().join('; ');
+  const wrong = untruths(plan, sight, struck).map((text) => `${text} [then open: ${open}]`);
   // A stalled link stays stalled: the hops have to find out.
-  wrong.push(...(await leftBehind(() => [...chain.remains(), ...commandsOf(marker)])));
+  wrong.push(...(await leftBehind(() => chain.remains())), ...(await leftBehind(() => commandsOf(marker))));
   link?.breakNext(undefined);
   link?.resetAll();
   for (const { pid } of processesWith(marker)) process.kill(pid, 'SIGKILL');

@@ -32,11 +32,12 @@ export async function playKilledHop(hops: HopProcesses, seed: number): Promise<s
   const wrong = untruths(plan, await session, true);
   const others = ([...hopNames, 'client'] as const).filter((name) => name !== victim);
   const held = (): string[] => others.flatMap((name) => hops.socketsOf(name).map((socket) => `${name} ${socket}`));
-  wrong.push(...(await leftBehind(() => [...held(), ...(victim === 'runtime' ? [] : commandsOf(marker))])));
+  wrong.push(...(await leftBehind(held)));
+  if (victim !== 'runtime') wrong.push(...(await leftBehind(() => commandsOf(marker))));
 
   if (how === 'kill') await hops.restart(victim);
   else hops.continue(victim);
-  wrong.push(...(await leftBehind(() => [...hops.socketsOf(victim), ...commandsOf(marker)])));
+  wrong.push(...(await leftBehind(() => hops.socketsOf(victim))), ...(await leftBehind(() => commandsOf(marker))));
   const after = healthy(`${marker}-after`);
   wrong.push(
     ...untruths(after, await settled(runPlan(after, hops.apiserver)), false).map((text) => `afterwards ${text}`),
