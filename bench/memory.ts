@@ -48,6 +48,7 @@ export const memoryBench: Bench = {
       show(
         tableOf(`${count} idle sessions, ${transport}, ${isSecure ? 'TLS' : 'plain'}`, count, {
           before,
+          half,
           during,
           after: await holdings(workers),
         }),
