@@ -56,7 +56,14 @@ export interface Cluster extends AsyncDisposable {
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const closers: (() => unknown)[] = [];
   const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close();
+    for (const close of closers.splice(0).toReversed()) {
+      try {
+        await close();
+      } catch (thrown) {
+        // What is left must be closed all the same: the runtime's processes, the lock.
+        options.onProblem?.(`stopping: ${toError(thrown).message}`);
+      }
+    }
   };
   try {
     return await start(options, closers, closeAll);
@@ -113,10 +120,17 @@ async function start(
   });
   const admin = clientOf(server, certificates.ca, certificates.admin);
   closers.push(() => admin.close());
-  await kubelet.registered;
-  await runDemoPod(admin, demoPod(options.demoImage ?? HOST_IMAGE, nodeName), options.signal);
-  // The demo pod goes with the cluster, also out of a runtime that stays.
+  const deadline = AbortSignal.timeout(READY_TIMEOUT_MS);
+  const stop = options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+  if (!(await isInTime(kubelet.registered, stop))) {
+    if (options.signal?.aborted) throw new ExecPathError('ERR_ABORTED', 'stopped before the node was registered');
+    const message = `the node ${nodeName} is not registered after ${READY_TIMEOUT_MS / 1000} s`;
+    throw new ExecPathError('ERR_NOT_READY', message, { hop: 'kubelet' });
+  }
+  const pod = await admin.create(pods, demoPod(options.demoImage ?? HOST_IMAGE, nodeName), DEMO_NAMESPACE);
+  // The demo pod goes with the cluster, also out of a runtime that stays, and when it never came to run.
   closers.push(() => removeDemoPod(admin, onProblem));
+  await untilDemoPodRuns(admin, pod, stop, options.signal);
   let closing: Promise<void> | undefined;
   const close = (): Promise<void> => (closing ??= closeAll());
   return { server, kubeconfig, kubeletUrl: kubelet.url, containerRuntimeEndpoint, close, [Symbol.asyncDispose]: close };
@@ -186,10 +200,24 @@ function clientOf(
   return new KubeClient(transport);
 }
 
-async function runDemoPod(client: KubeClient, pod: Pod, signal: AbortSignal | undefined): Promise<void> {
-  await client.create(pods, pod, { namespace: DEMO_POD.namespace });
-  const deadline = AbortSignal.timeout(READY_TIMEOUT_MS);
-  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+const DEMO_NAMESPACE = { namespace: DEMO_POD.namespace };
+
+/** @returns false when `stop` came first */
+async function isInTime(event: Promise<void>, stop: AbortSignal): Promise<boolean> {
+  const stopped = new Promise<false>((resolve) => {
+    if (stop.aborted) resolve(false);
+    stop.addEventListener('abort', () => resolve(false), { once: true });
+  });
+  return await Promise.race([event.then(() => true), stopped]);
+}
+
+/** @param stop ends the wait: the deadline, or `signal`, the caller's */
+async function untilDemoPodRuns(
+  client: KubeClient,
+  pod: Pod,
+  stop: AbortSignal,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const watch = listWatch(client, pods, {
     namespace: DEMO_POD.namespace,
     fieldSelector: `metadata.name=${DEMO_POD.name}`,
