@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toError } from '../common/errors.ts';
 import { type Pod, parsePodManifest } from '../kubeapi/index.ts';
@@ -49,12 +49,13 @@ export class StaticPods {
     for (const name of names) {
       const path = join(this.#folder, name);
       try {
-        const bytes = await readFile(path);
-        if (bytes.length > MAX_MANIFEST_BYTES)
-          throw new Error(`${bytes.length} bytes exceed the limit of ${MAX_MANIFEST_BYTES}`);
+        const bytes = await readManifest(path);
         const pod = this.#named(await parsePodManifest(bytes.toString(), path), bytes);
         const key = `${pod.metadata.namespace}/${pod.metadata.name}`;
         if (pods.has(key)) throw new Error(`another manifest already defines pod ${key}`);
+        const { uid } = pod.metadata;
+        const twin = [...pods.values()].find(({ metadata }) => metadata.uid === uid);
+        if (twin !== undefined) throw new Error(`pod ${twin.metadata.name} has the uid ${uid} too`);
         pods.set(key, pod);
       } catch (thrown) {
         complain(`static pod ${path}: ${toError(thrown).message}`);
@@ -78,4 +79,14 @@ export class StaticPods {
       spec: { ...pod.spec, nodeName: this.#nodeName },
     };
   }
+}
+
+/** Opening a pipe would wait for its writer, and with it every pod of the node. */
+async function readManifest(path: string): Promise<Buffer> {
+  const file = await stat(path);
+  if (!file.isFile()) throw new Error('it is not a file');
+  if (file.size > MAX_MANIFEST_BYTES) {
+    throw new Error(`${file.size} bytes exceed the limit of ${MAX_MANIFEST_BYTES}`);
+  }
+  return await readFile(path);
 }
