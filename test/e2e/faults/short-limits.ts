@@ -5,12 +5,12 @@ import type { HopLimits } from '../../../src/httpstream/index.ts';
  * for pings, 60 s for silence, 30 s for heads, upgrades and streams, 10 s for the linger, 4 h for idleness.
  */
 export const shortLimits = {
-  headersTimeoutMs: 5_000,
-  upgradeTimeoutMs: 5_000,
-  streamTimeoutMs: 5_000,
-  pingIntervalMs: 250,
-  keepaliveTimeoutMs: 3_000,
-  idleTimeoutMs: 8_000,
+  headersTimeoutMs: 10_000,
+  upgradeTimeoutMs: 10_000,
+  streamTimeoutMs: 10_000,
+  pingIntervalMs: 500,
+  keepaliveTimeoutMs: 4_000,
+  idleTimeoutMs: 12_000,
   lingerMs: 500,
 } as const satisfies Required<HopLimits>;
 
@@ -21,4 +21,4 @@ export const SHORT_GRACE_MS = 400;
  * Every deadline of the path one after the other, and CLOSE_LINGER_MS, which has no option. Whatever has not happened after
  * that never will; twice the sum, for a machine that does other things meanwhile.
  */
-export const SETTLE_MS = 2 * (5_000 + 5_000 + 5_000 + 3_000 + 8_000 + 500 + 10_000);
+export const SETTLE_MS = 2 * (10_000 + 10_000 + 10_000 + 4_000 + 12_000 + 500 + 10_000);
