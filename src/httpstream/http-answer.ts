@@ -94,7 +94,7 @@ function parseHead(text: string): { status: number; headers: RawHeaders } {
   const headers = lines
     .filter((line) => line !== '')
     .map((line) => {
-      const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*$/.exec(line) ?? [];
+      const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*$/.exec(line) ?? [];
       if (name === undefined || value === undefined)
         throw notHttp(`the header line ${JSON.stringify(line.slice(0, 200))}`);
       return [name, value] as const;

@@ -64,3 +64,37 @@ it('passes on what the client sent before the answer', async () => {
   expect((await got).toString()).toBe('early late');
   expect(await result).toMatchObject({ kind: 'relayed', bytesUp: 10, bytesDown: 7 });
 });
+
+it('passes the bytes of header values on as they are', async () => {
+  const { client, nextHop } = await upgrading();
+  const answer = Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: test\r\nX-Name: caf\xe9\r\n\r\n', 'latin1');
+  nextHop.end(answer);
+  const got = readAll(client);
+  client.end();
+  expect((await got).toString('latin1')).toBe(answer.toString('latin1'));
+});
+
+it.each(['a\0b', 'a\x1b[2Jb', 'a\rX-Other: b', 'a\x7fb'])(
+  'lets no control character of the next hop’s headers reach the client: %j',
+  async (value) => {
+    for (const status of ['101 Switching Protocols', '403 Forbidden']) {
+      const { client, nextHop, result } = await upgrading();
+      nextHop.end(`HTTP/1.1 ${status}\r\nX-Odd: ${value}\r\nContent-Length: 0\r\n\r\n`);
+      const got = readAll(client);
+      client.end();
+      await result;
+      const [head] = (await got).toString().split('\r\n\r\n');
+      expect(head).not.toContain(value);
+    }
+  },
+);
+
+it.each(['HTTP/1.1 999 \r\n', 'HTTP/1.1 404 Not\x1bFound\r\n', 'HTTP/1.1 403\r\n'])(
+  'writes a status line of its own for the next hop’s %j',
+  async (line) => {
+    const { client, nextHop } = await upgrading();
+    nextHop.end(`${line}Content-Length: 0\r\n\r\n`);
+    const got = (await readAll(client)).toString();
+    expect(got).toMatch(/^HTTP\/1\.1 (999 Unknown|404 Not Found|403 Forbidden)\r\n/);
+  },
+);

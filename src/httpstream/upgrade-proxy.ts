@@ -5,7 +5,7 @@ import { ClientWatch } from './client-watch.ts';
 import type { HopLimits } from './hop-limits.ts';
 import { lingerAndDestroy } from './linger.ts';
 import { type RelayResult, type RelaySide, relay } from './relay.ts';
-import { requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS, type UpgradeAnswer } from './upgrade.ts';
+import { answerUpgrade, requestUpgrade, UPGRADE_ANSWER_TIMEOUT_MS, type UpgradeAnswer } from './upgrade.ts';
 
 export interface UpgradeTarget {
   /** Dials the next hop: TCP, or TLS with ALPN http/1.1. */
@@ -95,8 +95,7 @@ export async function proxyUpgrade(
 
 /** The next hop's 101, as it stood on the wire. */
 function switchOver(client: RelaySide, { headers }: UpgradeAnswer): RelaySide {
-  const lines = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('');
-  client.socket.write(`HTTP/1.1 101 Switching Protocols\r\n${lines}\r\n`);
+  answerUpgrade(client.socket, headers);
   return client;
 }
 
