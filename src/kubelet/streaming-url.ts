@@ -28,6 +28,9 @@ import type {
 /** How long the streaming server may take to accept a connection, in ms. */
 export const STREAMING_DIAL_TIMEOUT_MS = 10_000;
 
+/** How long a runtime's name is taken for known, in ms. */
+const RUNTIME_KNOWN_MS = 10_000;
+
 /** Runtimes whose streaming server speaks WebSocket v5 and the tunnel itself, by the name that their `Version` gives. */
 const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
 
@@ -39,7 +42,7 @@ const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
 export class StreamingUrlStarter implements CommandStarter {
   readonly #cri: CriClient;
   readonly #limits: HopLimits;
-  #speaksV5: Promise<boolean> | undefined;
+  #speaksV5: { readonly answer: Promise<boolean>; readonly since: number } | undefined;
 
   constructor(cri: CriClient, limits: HopLimits = {}) {
     this.#cri = cri;
@@ -68,11 +71,14 @@ export class StreamingUrlStarter implements CommandStarter {
     return { url: streamingUrl(url), speaksV5, limits: this.#limits };
   }
 
-  /** Asked once; a failed question is asked again by the next session. */
+  /** Asked again after a while, for another runtime may have come to the same socket; and when it failed. */
   async #runtimeSpeaksV5(): Promise<boolean> {
-    this.#speaksV5 ??= this.#cri.runtime.version({}).then(({ runtimeName }) => runtimesWithV5.has(runtimeName));
+    const known = this.#speaksV5;
+    if (known !== undefined && Date.now() - known.since < RUNTIME_KNOWN_MS) return await known.answer;
+    const answer = this.#cri.runtime.version({}).then(({ runtimeName }) => runtimesWithV5.has(runtimeName));
+    this.#speaksV5 = { answer, since: Date.now() };
     try {
-      return await this.#speaksV5;
+      return await answer;
     } catch (thrown) {
       this.#speaksV5 = undefined;
       throw thrown;
