@@ -3,6 +3,7 @@
 // podwire's apiserver before a kubelet that has none, or not this one: kubectl and podwire exec into the node's pods with
 // a kubeconfig of the gateway, and the gateway alone holds the certificate that the kubelet trusts. ctrl-C ends it.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import https from 'node:https';
 import { hostname, tmpdir } from 'node:os';
@@ -18,23 +19,16 @@ const main = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url));
 const flags = ['--cert-dir', folder, '--secure-port', '0', '--kubelet-client-certificate', certificate];
 flags.push('--kubelet-client-key', key, ...(ca === undefined ? [] : ['--kubelet-certificate-authority', ca]));
 
-/** One request with a client certificate; the answer's JSON. */
-function call(url, [cert, keyFile, caFile], method = 'GET', body) {
+/** One request with a client certificate; the answer's JSON. 409 to a POST: it is there already. */
+async function call(url, [cert, keyFile, caFile], method = 'GET', body) {
   const tls = { cert: readFileSync(cert), key: readFileSync(keyFile), ca: caFile && readFileSync(caFile) };
-  return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json' };
-    const request = https.request(url, { ...tls, rejectUnauthorized: caFile !== undefined, method, headers });
-    request.on('error', reject).on('response', (response) => {
-      let text = '';
-      response.setEncoding('utf8').on('data', (part) => (text += part));
-      response.on('end', () => {
-        // 409: it is there already.
-        if (response.statusCode < 300 || response.statusCode === 409) resolve(JSON.parse(text));
-        else reject(new Error(`${url} answered ${response.statusCode}: ${text}`));
-      });
-    });
-    request.end(body && JSON.stringify(body));
-  });
+  const headers = { 'content-type': 'application/json' };
+  const request = https.request(url, { ...tls, rejectUnauthorized: caFile !== undefined, method, headers });
+  request.end(body && JSON.stringify(body));
+  const [response] = await once(request, 'response');
+  const text = (await response.setEncoding('utf8').toArray()).join('');
+  if (response.statusCode < 300 || response.statusCode === 409) return JSON.parse(text);
+  throw new Error(`${url} answered ${response.statusCode}: ${text}`);
 }
 
 const gateway = spawn(process.execPath, [main, 'apiserver', ...flags], { stdio: ['ignore', 'pipe', 'inherit'] });
