@@ -2,6 +2,7 @@ import { constants } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import {
   type ContainerConfig,
+  ContainerEventType,
   grpcCodes,
   type PodSandboxConfig,
   RuntimeCallError,
@@ -53,13 +54,18 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
         await container.remove();
         throw thrown;
       }
+      state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox, container);
       return { containerId: container.id };
     },
     startContainer: async ({ containerId }) => {
       state.assertOpen();
       const container = state.containers.get(containerId);
-      assertReady(state.sandboxes.get(container.options.podSandboxId));
+      const sandbox = state.sandboxes.get(container.options.podSandboxId);
+      assertReady(sandbox);
       await container.start();
+      state.tell(ContainerEventType.CONTAINER_STARTED_EVENT, sandbox, container);
+      const stopped = (): void => state.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox, container);
+      void container.whenEnded().then(stopped);
       // The runtime may have been closed meanwhile, and then nobody else would stop it.
       if (state.isClosed) await container.stop('SIGKILL', 0);
       return {};

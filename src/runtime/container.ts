@@ -191,6 +191,11 @@ export class Container {
     return exit;
   }
 
+  /** Resolves when it has ended, at once when it does not run. */
+  async whenEnded(): Promise<void> {
+    if (this.#phase.name === 'running') await this.#phase.ended;
+  }
+
   /** @throws RuntimeCallError Unknown when it does not run */
   async reopenLog(): Promise<void> {
     if (this.#phase.name !== 'running') throw new RuntimeCallError(grpcCodes.Unknown, 'container is not running');

@@ -1,5 +1,6 @@
-import { grpcCodes, RuntimeCallError } from '../cri/index.ts';
+import { ContainerEventType, grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import type { Container } from './container.ts';
+import { ContainerEvents } from './container-events.ts';
 import type { HostImage } from './host-image.ts';
 import type { ImageStore } from './image/index.ts';
 import type { Isolation } from './isolation/index.ts';
@@ -27,6 +28,7 @@ export interface RuntimeStateOptions {
 export class RuntimeState {
   readonly sandboxes = new ObjectStore<Sandbox>('sandbox');
   readonly containers = new ObjectStore<Container>('container');
+  readonly events = new ContainerEvents();
   readonly containersDir: string;
   readonly marker: string;
   readonly image: HostImage;
@@ -59,7 +61,15 @@ export class RuntimeState {
 
   async removeContainer(container: Container): Promise<void> {
     await container.remove();
+    const isFirst = this.containers.find(container.id) === container;
     this.containers.delete(container);
+    const sandbox = this.sandboxes.find(container.options.podSandboxId);
+    if (isFirst && sandbox !== undefined) this.tell(ContainerEventType.CONTAINER_DELETED_EVENT, sandbox, container);
+  }
+
+  /** Tells those who watch of the pod itself, or of one container of it. */
+  tell(type: ContainerEventType, sandbox: Sandbox, container?: Container): void {
+    this.events.publish(type, container?.id ?? sandbox.id, sandbox, this.containersOf(sandbox));
   }
 
   /** Starts nothing more, ends every container and forgets everything. */

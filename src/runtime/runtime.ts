@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { ExecPathError } from '../common/errors.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
-import { type CriHandlers, grpcCodes, RuntimeCallError } from '../cri/index.ts';
+import { type CriHandlers, grpcCodes, type HandlerContext, RuntimeCallError } from '../cri/index.ts';
 import { containerCalls } from './container-calls.ts';
 import { execSyncCall } from './exec-sync.ts';
 import { HostImage } from './host-image.ts';
@@ -106,6 +106,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ...execSyncCall(state),
     ...streamingCalls(state, tokens, urlOf),
     ...statsCalls(state),
+    getContainerEvents: (_request: unknown, { signal }: HandlerContext) => state.events.watch(signal),
   };
   const close = async (): Promise<void> => {
     tokens.clear();

@@ -1,15 +1,15 @@
 import {
+  ContainerEventType,
   grpcCodes,
   type LinuxSandboxSecurityContext,
-  NamespaceMode,
   type PodSandboxMetadata,
-  PodSandboxState,
   RuntimeCallError,
   type RuntimeServiceHandlers,
 } from '../cri/index.ts';
 import { matchesLabels, newId } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
 import { Sandbox } from './sandbox.ts';
+import { sandboxEntry, sandboxInfo, sandboxStateOf, sandboxStatus } from './sandbox-status.ts';
 
 type SandboxCalls = Pick<
   RuntimeServiceHandlers,
@@ -19,9 +19,11 @@ type SandboxCalls = Pick<
 /** The calls about pods. @see cri.md 4.3 */
 export function sandboxCalls(state: RuntimeState): SandboxCalls {
   const stop = async (sandbox: Sandbox): Promise<void> => {
+    const wasReady = sandbox.isReady;
     sandbox.stop();
     await Promise.all(state.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
     await sandbox.pod?.stop();
+    if (wasReady) state.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox);
   };
   return {
     runPodSandbox: async ({ config, runtimeHandler }) => {
@@ -47,6 +49,8 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
         await pod?.close();
         throw thrown;
       }
+      state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox);
+      state.tell(ContainerEventType.CONTAINER_STARTED_EVENT, sandbox);
       return { podSandboxId: sandbox.id };
     },
     stopPodSandbox: async ({ podSandboxId }) => {
@@ -61,6 +65,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
       await Promise.all(state.containersOf(sandbox).map((container) => state.removeContainer(container)));
       await sandbox.pod?.close();
       state.sandboxes.delete(sandbox);
+      state.tell(ContainerEventType.CONTAINER_DELETED_EVENT, sandbox);
       return {};
     },
     podSandboxStatus: async ({ podSandboxId, verbose }) => {
@@ -71,9 +76,9 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
       const only = filter?.id ? [state.sandboxes.find(filter.id)] : state.sandboxes.values();
       const items = only
         .filter((sandbox) => sandbox !== undefined)
-        .filter((sandbox) => filter?.state === undefined || filter.state.state === stateOf(sandbox))
+        .filter((sandbox) => filter?.state === undefined || filter.state.state === sandboxStateOf(sandbox))
         .filter((sandbox) => matchesLabels(sandbox.config.labels, filter?.labelSelector))
-        .map((sandbox) => common(sandbox));
+        .map(sandboxEntry);
       return { items };
     },
   };
@@ -86,38 +91,4 @@ function sandboxName({ name, namespace, uid, attempt }: PodSandboxMetadata): str
 function validateUser(context: LinuxSandboxSecurityContext | undefined): void {
   if (context?.runAsGroup === undefined || context.runAsUser !== undefined) return;
   throw new RuntimeCallError(grpcCodes.InvalidArgument, 'run_as_group is set without run_as_user');
-}
-
-function stateOf(sandbox: Sandbox): PodSandboxState {
-  return sandbox.isReady ? PodSandboxState.SANDBOX_READY : PodSandboxState.SANDBOX_NOTREADY;
-}
-
-function sandboxInfo(sandbox: Sandbox): Record<string, string> {
-  const { pod, runtimeHandler } = sandbox;
-  const network = pod === undefined || pod.isHostNetwork ? 'host' : 'cni';
-  return { info: JSON.stringify({ isolation: pod === undefined ? 'none' : 'namespaces', network, runtimeHandler }) };
-}
-
-function common(sandbox: Sandbox) {
-  const { id, createdAt, runtimeHandler, config } = sandbox;
-  const { labels, annotations, metadata } = config;
-  return { id, createdAt, runtimeHandler, labels, annotations, state: stateOf(sandbox), ...(metadata && { metadata }) };
-}
-
-/** Without walls all pods share the host's network; one that asked for it has no address of its own to report. */
-function networkOf({ pod, isReady }: Sandbox, isHostNetwork: boolean) {
-  if (isHostNetwork || !isReady) return { ip: '' };
-  if (pod === undefined || pod.isHostNetwork) return { ip: '127.0.0.1' };
-  const [ip = '', ...more] = pod.addresses;
-  return { ip, additionalIps: more.map((address) => ({ ip: address })) };
-}
-
-function sandboxStatus(sandbox: Sandbox) {
-  const options = sandbox.config.linux?.securityContext?.namespaceOptions;
-  const isHostNetwork = options?.network === NamespaceMode.NODE;
-  return {
-    ...common(sandbox),
-    network: networkOf(sandbox, isHostNetwork),
-    linux: { namespaces: options === undefined ? {} : { options } },
-  };
 }

@@ -3,12 +3,18 @@ import type { RuntimeServiceHandlers } from '../cri/index.ts';
 import { type Container, nowNs } from './container.ts';
 import { matchesLabels } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
+import type { Sandbox } from './sandbox.ts';
 
 /** One tick of /proc's CPU times, in ns. */
 const TICK_NS = 10_000_000n;
 
 /** Statistics as far as /proc tells them: what living processes of a container use. What ended ones used is lost. */
-export function statsCalls(state: RuntimeState): Pick<RuntimeServiceHandlers, 'containerStats' | 'listContainerStats'> {
+type StatsCalls = Pick<
+  RuntimeServiceHandlers,
+  'containerStats' | 'listContainerStats' | 'podSandboxStats' | 'listPodSandboxStats'
+>;
+
+export function statsCalls(state: RuntimeState): StatsCalls {
   return {
     containerStats: async ({ containerId }) => ({ stats: await statsOf(state.containers.get(containerId)) }),
     listContainerStats: async ({ filter }) => {
@@ -21,12 +27,47 @@ export function statsCalls(state: RuntimeState): Pick<RuntimeServiceHandlers, 'c
         .filter(({ options }) => matchesLabels(options.config.labels, filter?.labelSelector));
       return { stats: await Promise.all(containers.map(statsOf)) };
     },
+    podSandboxStats: async ({ podSandboxId }) => ({
+      stats: await podStatsOf(state, state.sandboxes.get(podSandboxId)),
+    }),
+    listPodSandboxStats: async ({ filter }) => {
+      const only = filter?.id ? [state.sandboxes.find(filter.id)] : state.sandboxes.values();
+      const sandboxes = only
+        .filter((sandbox) => sandbox !== undefined)
+        .filter(({ isReady }) => isReady)
+        .filter(({ config }) => matchesLabels(config.labels, filter?.labelSelector));
+      return { stats: await Promise.all(sandboxes.map((sandbox) => podStatsOf(state, sandbox))) };
+    },
   };
+}
+
+/** A pod uses what its containers use. What its network carried is not counted. */
+async function podStatsOf(state: RuntimeState, sandbox: Sandbox) {
+  const { metadata, labels, annotations } = sandbox.config;
+  const running = state.containersOf(sandbox).filter(({ phase }) => phase === 'running');
+  const containers = await Promise.all(running.map(statsOf));
+  const pids = await Promise.all(running.map((container) => membersOf(container)));
+  const timestamp = nowNs();
+  const cpu = containers.reduce((sum, stats) => sum + stats.cpu.usageCoreNanoSeconds.value, 0n);
+  const rss = { value: containers.reduce((sum, stats) => sum + stats.memory.rssBytes.value, 0n) };
+  return {
+    attributes: { id: sandbox.id, labels, annotations, ...(metadata && { metadata }) },
+    linux: {
+      cpu: { timestamp, usageCoreNanoSeconds: { value: cpu } },
+      memory: { timestamp, workingSetBytes: rss, usageBytes: rss, rssBytes: rss },
+      process: { timestamp, processCount: { value: BigInt(pids.flat().length) } },
+      containers,
+    },
+  };
+}
+
+async function membersOf(container: Container): Promise<number[]> {
+  return container.phase === 'running' ? container.running().process.members() : [];
 }
 
 async function statsOf(container: Container) {
   const { metadata, labels, annotations } = container.options.config;
-  const pids = container.phase === 'running' ? await container.running().process.members() : [];
+  const pids = await membersOf(container);
   let cpu = 0n;
   let rss = 0n;
   for (const pid of pids) {

@@ -33,6 +33,7 @@ const TOOLS = [
   'realpath',
   'sh',
   'sleep',
+  'tail',
 ];
 
 export interface IsolationOptions {

@@ -91,6 +91,8 @@ export class Pod {
     this.#init = undefined;
     if (init !== undefined && init.exitCode === null && init.signalCode === null) {
       const gone = once(init, 'exit');
+      // What is set to die with unshare(1) forgets that when it changes its user: the first process itself is killed.
+      for (const pid of childrenOf(init.pid ?? 0)) killPid(pid);
       init.kill('SIGKILL');
       await gone;
     }
@@ -153,7 +155,7 @@ export class Pod {
       '--nnp',
     ];
     const enter = [`--mount=${tools.mountNamespace}`, '--', 'unshare', '--pid', '--fork', '--kill-child', '--'];
-    const argv = [...enter, 'setpriv', ...nobody, '--', 'sh', '-c', 'sleep infinity & wait'];
+    const argv = [...enter, 'setpriv', ...nobody, '--', 'sh', '-c', 'tail -f /dev/null & wait'];
     const init = spawn(toolPath('nsenter') ?? 'nsenter', argv, {
       stdio: 'ignore',
       env: { PATH: TOOL_PATH, [SESSION_VARIABLE]: `${marker}/pod` },
@@ -162,6 +164,14 @@ export class Pod {
     init.on('error', () => {});
     init.unref();
     return init;
+  }
+}
+
+function killPid(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // ESRCH: it has ended.
   }
 }
 
