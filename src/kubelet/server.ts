@@ -131,7 +131,8 @@ class KubeletServer {
     container,
   }: Extract<Route, { kind: 'attach' | 'exec' | 'run' }>): boolean | undefined {
     const known = this.#options.loop.pods.find(
-      ({ pod, source }) => source !== 'runtime' && pod.metadata.namespace === namespace && pod.metadata.name === name,
+      ({ pod, source }) =>
+        (source === 'file' || source === 'api') && pod.metadata.namespace === namespace && pod.metadata.name === name,
     );
     const spec = known?.pod.spec.containers.find((one) => one.name === container);
     return spec && spec.tty === true;
