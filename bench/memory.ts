@@ -11,7 +11,7 @@ import type { Worker } from './worker.ts';
 /** Sessions that are opened at once. */
 const OPENING = 20;
 /** What came with the openings is to be over. */
-const SETTLE_MS = 2000;
+const SETTLE_MS = 5000;
 
 /** Memory of each hop per idle session. */
 export const memoryBench: Bench = {
@@ -21,41 +21,43 @@ export const memoryBench: Bench = {
   run: async (flags, { say, show }) => {
     const count = flags.get('sessions');
     const isSecure = flags.get('secure') !== 0;
-    await using runtime = await startOwnRuntime();
-    await using hops = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure, pod: 'bench' });
-    const workers: Record<string, Worker> = { apiserver: hops.apiserver, kubelet: hops.kubelet };
-    if (runtime.worker !== undefined) workers['runtime'] = runtime.worker;
+    // Processes of their own for each: what the first sessions left behind would hide what the second ones need.
     for (const transport of ['spdy', 'websocket'] as const) {
+      say(`${transport}, ${count} sessions`);
+      await using runtime = await startOwnRuntime();
+      await using hops = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure, pod: 'bench' });
+      const workers: Record<string, Worker> = { apiserver: hops.apiserver, kubelet: hops.kubelet };
+      if (runtime.worker !== undefined) workers['runtime'] = runtime.worker;
       const open = async (): Promise<Session> => {
         const session = await throughHops(hops, transport)({ command: ['cat'], stdin: true });
         session.stdout?.resume();
         session.stderr?.resume();
         return session;
       };
-      say(`${transport}: a first ${OPENING} sessions, for what is loaded once`);
-      await closeAll(await openMany(open, OPENING));
-      const before = await holdings(workers);
-      say(`${transport}: ${count} sessions`);
-      const firstHalf = Math.floor(count / 2);
-      const sessions = await openMany(open, firstHalf);
-      await delay(SETTLE_MS);
-      const half = await holdings(workers);
-      sessions.push(...(await openMany(open, count - firstHalf)));
-      await delay(SETTLE_MS);
-      const during = await holdings(workers);
-      await closeAll(sessions);
-      await delay(SETTLE_MS);
-      show(
-        tableOf(`${count} idle sessions, ${transport}, ${isSecure ? 'TLS' : 'plain'}`, count, {
-          before,
-          half,
-          during,
-          after: await holdings(workers),
-        }),
-      );
+      const moments = await fillAndEmpty(open, count, () => holdings(workers));
+      show(tableOf(`${count} idle sessions, ${transport}, ${isSecure ? 'TLS' : 'plain'}`, count, moments));
     }
   },
 };
+
+async function fillAndEmpty(
+  open: () => Promise<Session>,
+  count: number,
+  look: () => Promise<Holdings>,
+): Promise<Moments> {
+  // A first few, for what is loaded once.
+  await closeAll(await openMany(open, OPENING));
+  const before = await look();
+  const sessions = await openMany(open, Math.floor(count / 2));
+  await delay(SETTLE_MS);
+  const half = await look();
+  sessions.push(...(await openMany(open, count - sessions.length)));
+  await delay(SETTLE_MS);
+  const during = await look();
+  await closeAll(sessions);
+  await delay(SETTLE_MS);
+  return { before, half, during, after: await look() };
+}
 
 type Holdings = ReadonlyMap<string, MemoryInUse>;
 
