@@ -55,7 +55,8 @@ export function wayToStart({ files, commands, pod, tools, rights, spec, pidNames
     ['sh', '-c', OPEN, 'podwire', ...files],
     ['nsenter', ...shared, ...(pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`]), '--'],
     ['unshare', '--mount', '--propagation', 'slave'],
-    pidNamespace === undefined ? ['--pid', '--fork', '--kill-child', '--'] : ['--'],
+    // A shell starts the first process of the namespace and waits: unshare(1) 2.38 says 1 for one that a signal ended.
+    pidNamespace === undefined ? ['--pid', '--', 'sh', '-c', '"$@"; exit $?', 'podwire'] : ['--'],
     ['sh', '-c', script.join('\n'), 'podwire', tools.path],
     // A terminal's session must be one of the container's own pid namespace, or there is no job control.
     spec.tty === undefined ? [] : ['setsid', '-c'],

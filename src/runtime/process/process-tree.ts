@@ -18,6 +18,8 @@ const FIRST_LOOK_MS = 2;
 const LONGEST_LOOK_MS = 50;
 /** Younger than this, in ticks, a tree can only hold pids given out since its first process: they have not come round. */
 const YOUNG_TICKS = 200;
+/** How often one that waits for nobody any more is looked at before it is killed: about 0.2 s. */
+const LOOKS_FOR_ROOT = 8;
 /** How often an empty look is repeated because somebody ended meanwhile. */
 const MAX_LOOKS = 4;
 /** A program is loaded, and its environment can be read, well within this time, in ms. */
@@ -30,6 +32,14 @@ const LOOK_AT_ONCE = 64;
 /** Gets `{ marker, pids }` when processes outlived {@link ProcessTree.kill}. */
 const leftBehind = diagnostics.channel('podwire:runtime:left-behind');
 
+export interface ProcessTreeOptions {
+  /**
+   * The first process only waits for its child in another pid namespace. It is signalled last: nobody in there reaps a
+   * child that it leaves behind.
+   */
+  readonly isRootWaiting?: boolean;
+}
+
 /**
  * All processes that come from one: its descendants, whoever is in its session, and whoever carries its marker in the
  * environment, as daemons do that left both parent and session behind. What did all three (new session, new parent,
@@ -39,15 +49,17 @@ export class ProcessTree {
   readonly #root: number | undefined;
   readonly #marker: string;
   readonly #startTicks: number;
+  readonly #isRootWaiting: boolean;
   #rootEndedTicks: number | undefined;
 
   /**
    * @param root pid of the first process, which must be alive or unreaped now; undefined for all that are marked
    * @param marker the value of {@link SESSION_VARIABLE} in its environment; values that go on with a `/` count too
    */
-  constructor(root: number | undefined, marker: string) {
+  constructor(root: number | undefined, marker: string, options: ProcessTreeOptions = {}) {
     this.#root = root;
     this.#marker = marker;
+    this.#isRootWaiting = options.isRootWaiting === true;
     this.#startTicks = root === undefined ? 0 : (readProcess(root)?.startTicks ?? 0);
   }
 
@@ -117,7 +129,7 @@ export class ProcessTree {
       const members = await this.members();
       if (members.length === 0) return [];
       // Those who were forked while we looked have not heard it yet.
-      const untold = members.filter((pid) => !told.has(pid));
+      const untold = this.#targets(members).filter((pid) => !told.has(pid));
       this.signal('SIGHUP', untold);
       this.signal('SIGCONT', untold);
       for (const pid of untold) told.add(pid);
@@ -135,16 +147,27 @@ export class ProcessTree {
   async kill(): Promise<number[]> {
     const deadline = performance.now() + KILL_DEADLINE_MS;
     let left = await this.members();
+    let alone = 0;
     for (let wait = FIRST_LOOK_MS; left.length > 0; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
       if (performance.now() > deadline) {
         leftBehind.publish({ marker: this.#marker, pids: left });
         return left;
       }
-      this.signal('SIGKILL', left);
+      const targets = this.#targets(left);
+      const isAlone = this.#isRootWaiting && targets[0] === this.#root;
+      alone = isAlone ? alone + 1 : 0;
+      // With nobody left to wait for, it ends by itself.
+      if (!isAlone || alone > LOOKS_FOR_ROOT) this.signal('SIGKILL', targets);
       await delay(wait);
       left = await this.members();
     }
     return [];
+  }
+
+  #targets(members: readonly number[]): readonly number[] {
+    if (!this.#isRootWaiting) return members;
+    const inside = members.filter((pid) => pid !== this.#root);
+    return inside.length > 0 ? inside : members;
   }
 
   #candidates(): number[] {

@@ -191,7 +191,7 @@ class SessionProcess implements RunningProcess {
   constructor(launched: Launched, spec: ProcessSpec) {
     this.pid = launched.child.pid;
     this.#launched = launched;
-    this.#tree = new ProcessTree(this.pid, spec.marker);
+    this.#tree = new ProcessTree(this.pid, spec.marker, { isRootWaiting: spec.confined === true });
     if (launched.stdin && spec.stdin) this.stdin = launched.stdin;
     if (launched.stdout && spec.stdout) this.stdout = launched.stdout;
     // A terminal is read even when nobody listens: the process must not stand still for that.
