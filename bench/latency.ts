@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { mustRun } from '../test/support/child.ts';
+import { cpuSeconds } from '../test/support/process-table.ts';
 import type { Bench } from './bench.ts';
 import { type BenchRuntime, startContainerd, startOwnRuntime } from './bench-runtime.ts';
 import { BenchHaproxy } from './haproxy.ts';
 import { HopPath } from './hop-path.ts';
-import { interleave } from './rounds.ts';
+import { type Contestant, interleave } from './rounds.ts';
 import { throughHops, throughRelay, timeToStatus } from './sessions.ts';
-import { median, percentile } from './statistics.ts';
+import { mean, median, percentile } from './statistics.ts';
 import type { Table } from './table.ts';
 
 const COMMAND = ['true'];
@@ -34,27 +35,48 @@ async function measure(runtime: BenchRuntime, runs: number): Promise<Table> {
   await using haproxy = await BenchHaproxy.tcp(Number(streaming.port));
   const relay = 'one plain relay, SPDY';
   const ctr = (): Promise<number> => timeOfCtr(containerd, containerId);
-  const contestants = [
-    { name: relay, run: () => timeToStatus(throughRelay(runtime, haproxy.port), COMMAND) },
+  const contestants: Contestant<Sample>[] = [
+    { name: relay, run: () => sampleOf(() => timeToStatus(throughRelay(runtime, haproxy.port), COMMAND)) },
     ...(['spdy', 'websocket'] as const).flatMap((transport) => [
-      { name: `our hops plain, ${transport}`, run: () => timeToStatus(throughHops(plain, transport), COMMAND) },
-      { name: `our hops TLS, ${transport}`, run: () => timeToStatus(throughHops(secure, transport), COMMAND) },
+      { name: `our hops plain, ${transport}`, run: () => throughPath(plain, transport) },
+      { name: `our hops TLS, ${transport}`, run: () => throughPath(secure, transport) },
     ]),
-    ...(containerd === undefined ? [] : [{ name: 'ctr task exec true (with its own start)', run: ctr }]),
+    ...(containerd === undefined
+      ? []
+      : [{ name: 'ctr task exec true (with its own start)', run: () => sampleOf(ctr) }]),
   ];
   const samples = await interleave(contestants, runs, 10);
-  const base = samples.get(relay) ?? [];
+  const times = (name: string): number[] => (samples.get(name) ?? []).map(({ ms }) => ms);
   return {
     title: `exec true, ${runtime.name}`,
-    columns: ['from connect to Status', 'p50 ms', 'p99 ms', 'p50 over the relay', 'ratio of p50'],
-    rows: [...samples].map(([name, values]) => [
+    columns: ['from connect to Status', 'p50 ms', 'p99 ms', 'p50 over the relay', 'ratio of p50', 'CPU ms in our hops'],
+    rows: [...samples.keys()].map((name) => [
       name,
-      median(values).toFixed(2),
-      percentile(values, 99).toFixed(2),
-      name === relay ? '–' : `${(median(values) - median(base)).toFixed(2)} ms`,
-      (median(values) / median(base)).toFixed(2),
+      median(times(name)).toFixed(2),
+      percentile(times(name), 99).toFixed(2),
+      name === relay ? '–' : `${(median(times(name)) - median(times(relay))).toFixed(2)} ms`,
+      (median(times(name)) / median(times(relay))).toFixed(2),
+      name.startsWith('our hops') ? mean((samples.get(name) ?? []).map(({ cpuMs }) => cpuMs)).toFixed(2) : '',
     ]),
+    notes: ['CPU time is the mean of all runs: the kernel counts it in steps of 10 ms.'],
   };
+}
+
+interface Sample {
+  readonly ms: number;
+  /** Of apiserver and kubelet together. */
+  readonly cpuMs: number;
+}
+
+async function sampleOf(run: () => Promise<number>): Promise<Sample> {
+  return { ms: await run(), cpuMs: 0 };
+}
+
+async function throughPath(path: HopPath, transport: 'spdy' | 'websocket'): Promise<Sample> {
+  const hopsMs = (): number => (cpuSeconds(path.apiserver.pid) + cpuSeconds(path.kubelet.pid)) * 1000;
+  const before = hopsMs();
+  const ms = await timeToStatus(throughHops(path, transport), COMMAND);
+  return { ms, cpuMs: hopsMs() - before };
 }
 
 async function timeOfCtr(containerd: BenchRuntime['containerd'], containerId: string): Promise<number> {

@@ -11,6 +11,11 @@ export function percentile(values: readonly number[], percent: number): number {
   return below + (above - below) * (place - Math.floor(place));
 }
 
+/** NaN when there are none. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /**
  * The median of `ours[i] / peers[i]`. Runs that were made beside each other shared the machine's noise, so this is
  * steadier than the ratio of two medians.
