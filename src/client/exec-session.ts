@@ -5,7 +5,6 @@ import type { TerminalSize } from '../common/terminal-size.ts';
 import type { Transport } from '../kubeapi/index.ts';
 import { type RemoteCommand, runRemoteCommand, type StreamSet } from '../remotecommand/index.ts';
 import { locateOutcome } from './failing-hop.ts';
-import { checkOutput } from './output-check.ts';
 import { traceSession } from './session-trace.ts';
 
 /** A command that runs in a container. */
@@ -51,7 +50,7 @@ export function startSession(set: StreamSet, { api, sessionId, container, size, 
   };
   const completed = command.completed.then(async (outcome) => {
     signal?.removeEventListener('abort', onAbort);
-    const located = locateOutcome(await checkOutput(set, outcome), api);
+    const located = locateOutcome(outcome, api);
     traceSession(sessionId, 'end', () => textOf(located));
     return located;
   });

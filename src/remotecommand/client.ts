@@ -14,7 +14,7 @@ const MAX_STATUS_BYTES = 1024 * 1024;
 export interface RemoteCommand {
   /** `end()` is the command's EOF. Fails silently once the command no longer reads. */
   readonly stdin: Writable | undefined;
-  /** Must be read or resumed: unread output stops the command. With a TTY it carries both outputs. */
+  /** What comes must be read or resumed: unread output stops the command. With a TTY it carries both outputs. */
   readonly stdout: Readable | undefined;
   readonly stderr: Readable | undefined;
   /** Without a TTY it does nothing. */
@@ -65,11 +65,20 @@ function watchStdin(stdin: Duplex | undefined): void {
 async function complete(set: StreamSet): Promise<Outcome> {
   const outputs = [set.streams.stdout, set.streams.stderr].map(outputEnd);
   const errorBytes = await collectBytes(set.streams.error, MAX_STATUS_BYTES);
+  endUnread(set);
+  void set.connection.closed.then(() => endUnread(set));
   await Promise.all(outputs);
   const closed = set.connection.close();
   // With a Status in hand the goodbye can take its time; without one, how the connection ended is all there is to tell.
   if (errorBytes.length === 0) await closed;
   return decide(set, errorBytes);
+}
+
+/** An output that stayed empty ends although nobody reads it: a caller need not listen to a stderr that says nothing. */
+function endUnread({ streams }: StreamSet): void {
+  for (const stream of [streams.stdout, streams.stderr]) {
+    if (stream !== undefined && stream.readableLength === 0) stream.read(0);
+  }
 }
 
 /** Resolves when `stream` gives no more. */

@@ -172,6 +172,16 @@ export function remoteCommandCompliance(transport: Transport, except: Exceptions
       expect(hash.digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'));
     });
 
+    behaviour('has its outcome though nobody reads an output that stays empty', async () => {
+      await using pair = await startPair(transport, allStreams, async ({ stdout }) => {
+        stdout?.write('only stdout');
+        return exited(0);
+      });
+      const command = await pair.open(allStreams);
+      expect(await textOf(command.stdout)).toBe('only stdout');
+      expect(await command.completed).toEqual(exited(0));
+    });
+
     behaviour('passes terminal sizes on', async () => {
       const tty = { stdin: true, stdout: true, stderr: false, tty: true };
       await using pair = await startPair(transport, tty, async (session) => {
