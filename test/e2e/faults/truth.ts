@@ -4,6 +4,9 @@ import type { SessionSight } from './session-client.ts';
 import type { SessionPlan } from './session-plan.ts';
 import { SETTLE_MS } from './short-limits.ts';
 
+/** How a message begins that a machine without time can cause: a deadline passed, nothing untrue was told. */
+export const FAILED_WITHOUT_FAULT = 'without a fault it failed';
+
 /**
  * What a client was told that is not so.
  *
@@ -21,7 +24,7 @@ export function untruths({ expected }: SessionPlan, sight: SessionSight | undefi
   if (!isPrefix) wrong.push(`${stdout.length} bytes of stdout that the command did not write`);
   if (!expected.stderr.subarray(0, stderr.length).equals(stderr)) wrong.push('stderr that the command did not write');
   if (outcome.kind === 'failed') {
-    if (!mayFail) wrong.push(`without a fault it failed: ${outcome.code} ${outcome.message}`);
+    if (!mayFail) wrong.push(`${FAILED_WITHOUT_FAULT}: ${outcome.code} ${outcome.message}`);
     return wrong;
   }
   if (!hasStatus) wrong.push(`exit code ${outcome.code} without a Status`);
