@@ -188,6 +188,31 @@ describe('relay with TLS on both sides', () => {
     await done;
   });
 
+  it('ends both sides when what comes is no TLS any longer', async () => {
+    const accepted = deferred<TLSSocket>();
+    const relayed = deferred<{ done: Promise<RelayResult> }>();
+    const backPort = await listen((socket) => accepted.resolve(socket));
+    const head = Buffer.alloc(0);
+    const frontPort = await listen((near) => {
+      void dial(backPort).then((far) => {
+        relayed.resolve({ done: relay({ socket: near, head }, { socket: far, head }, { lingerMs: 200 }) });
+      });
+    });
+    const tcp = connectTcp(frontPort, '127.0.0.1').on('error', () => {});
+    const client = connect({ socket: tcp, servername: 'localhost', ca }).on('error', () => {});
+    await once(client, 'secureConnect');
+    const server = await accepted.promise;
+    const { done } = await relayed.promise;
+    const atServer = hashOf(server);
+    client.write('whole');
+    await once(server, 'data');
+    tcp.write(Buffer.alloc(100, 0xff));
+    expect(await atServer).toBe(sha256('whole'));
+    server.end();
+    expect((await done).endedBy).toBe('downstream');
+    client.destroy();
+  });
+
   it('takes the TLS and the TCP handle with it when somebody destroys the socket it was made from', async () => {
     const accepted = deferred<TLSSocket>();
     const client = await dial(await listen((socket) => accepted.resolve(socket)));
