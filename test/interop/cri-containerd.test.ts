@@ -126,7 +126,7 @@ describeWithPeer('containerd', 'our CRI client against containerd', () => {
     await containerd.killDaemon();
     await expect(client.runtime.version({})).rejects.toMatchObject({
       code: 'ERR_CRI_UNAVAILABLE',
-      message: expect.stringContaining(containerd.socket),
+      message: expect.stringContaining('code = Unavailable'),
     });
   });
 });
