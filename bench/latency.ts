@@ -6,7 +6,7 @@ import { type BenchRuntime, startContainerd, startOwnRuntime } from './bench-run
 import { BenchHaproxy } from './haproxy.ts';
 import { HopPath } from './hop-path.ts';
 import { type Contestant, interleave } from './rounds.ts';
-import { throughHops, throughRelay, timeToStatus } from './sessions.ts';
+import { type OpenSession, throughHops, throughKubelet, throughRelay, timeToStatus } from './sessions.ts';
 import { mean, percentile } from './statistics.ts';
 import type { Table } from './table.ts';
 
@@ -35,11 +35,14 @@ async function measure(runtime: BenchRuntime, runs: number): Promise<Table> {
   await using haproxy = await BenchHaproxy.tcp(Number(streaming.port));
   const relay = 'one plain relay, SPDY';
   const ctr = (): Promise<number> => timeOfCtr(containerd, containerId);
+  const [plainKubelet, secureKubelet] = [await throughKubelet(plain), await throughKubelet(secure)];
   const contestants: Contestant<Sample>[] = [
     { name: relay, run: () => sampleOf(() => timeToStatus(throughRelay(runtime, haproxy.port), COMMAND)) },
+    { name: 'our kubelet alone plain, spdy', run: () => throughPath(plain, plainKubelet) },
+    { name: 'our kubelet alone TLS, spdy', run: () => throughPath(secure, secureKubelet) },
     ...(['spdy', 'websocket'] as const).flatMap((transport) => [
-      { name: `our hops plain, ${transport}`, run: () => throughPath(plain, transport) },
-      { name: `our hops TLS, ${transport}`, run: () => throughPath(secure, transport) },
+      { name: `our hops plain, ${transport}`, run: () => throughPath(plain, throughHops(plain, transport)) },
+      { name: `our hops TLS, ${transport}`, run: () => throughPath(secure, throughHops(secure, transport)) },
     ]),
     ...(containerd === undefined
       ? []
@@ -65,7 +68,7 @@ async function measure(runtime: BenchRuntime, runs: number): Promise<Table> {
         const added = percentile(times(name), percent) - percentile(times(relay), percent);
         return name === relay ? '–' : `${added.toFixed(2)} ms`;
       }),
-      name.startsWith('our hops') ? mean((samples.get(name) ?? []).map(({ cpuMs }) => cpuMs)).toFixed(2) : '',
+      name.startsWith('our') ? mean((samples.get(name) ?? []).map(({ cpuMs }) => cpuMs)).toFixed(2) : '',
     ]),
     notes: ['CPU time is the mean of all runs: the kernel counts it in steps of 10 ms.'],
   };
@@ -81,10 +84,10 @@ async function sampleOf(run: () => Promise<number>): Promise<Sample> {
   return { ms: await run(), cpuMs: 0 };
 }
 
-async function throughPath(path: HopPath, transport: 'spdy' | 'websocket'): Promise<Sample> {
+async function throughPath(path: HopPath, open: OpenSession): Promise<Sample> {
   const hopsMs = (): number => (cpuSeconds(path.apiserver.pid) + cpuSeconds(path.kubelet.pid)) * 1000;
   const before = hopsMs();
-  const ms = await timeToStatus(throughHops(path, transport), COMMAND);
+  const ms = await timeToStatus(open, COMMAND);
   return { ms, cpuMs: hopsMs() - before };
 }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { exec } from '../src/client/index.ts';
+import { exec, openServer } from '../src/client/index.ts';
 import { spdyOffer } from '../src/common/subprotocols.ts';
 import { dialSpdy } from '../src/httpstream/index.ts';
 import { openStreamSet, type RemoteCommand, runRemoteCommand } from '../src/remotecommand/index.ts';
@@ -23,6 +23,14 @@ export type OpenSession = (request: SessionRequest) => Promise<Session>;
 /** Our client, our apiserver, our kubelet. */
 export function throughHops(path: HopPath, transport: 'spdy' | 'websocket'): OpenSession {
   return (request) => exec({ api: path.transport, transport, ...BENCH_POD, stderr: !request.tty, ...request });
+}
+
+/** Our client and our kubelet, without an apiserver. */
+export async function throughKubelet({ kubelet, kubeconfig, url }: HopPath): Promise<OpenSession> {
+  const address = new URL(url);
+  address.port = String(await kubelet.ask<number>('port'));
+  const api = await openServer({ kubeconfig, kubelet: address });
+  return (request) => exec({ api, transport: 'spdy', ...BENCH_POD, stderr: !request.tty, ...request });
 }
 
 /**
