@@ -1,4 +1,5 @@
 import { seededRandom } from '../../support/seed.ts';
+import { clearEarlierRuns } from './earlier-runs.ts';
 import { playRound, usesTls } from './fault-round.ts';
 import { HopChain } from './hop-chain.ts';
 import { HopProcesses } from './hop-processes.ts';
@@ -36,6 +37,7 @@ async function play<Chain extends AsyncDisposable>(
   start: () => Promise<Chain>,
   playOne: (chain: Chain, seed: number) => Promise<string[]>,
 ): Promise<string[]> {
+  await clearEarlierRuns();
   const wrong: string[] = [];
   const waiting = [...seeds];
   const lane = async (): Promise<void> => {

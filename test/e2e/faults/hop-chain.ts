@@ -13,6 +13,7 @@ import { heldSockets } from '../../support/held-sockets.ts';
 import { TcpProxy } from '../../support/tcp-proxy.ts';
 import { type ChainCertificates, chainCertificates } from './chain-certificates.ts';
 import { podsServe, registerPods, writeManifests } from './chain-pods.ts';
+import { CHAIN_PREFIX } from './earlier-runs.ts';
 import type { Endpoint } from './endpoint.ts';
 import { SHORT_GRACE_MS, shortLimits } from './short-limits.ts';
 
@@ -98,7 +99,7 @@ class Sessions {
 
 async function startChain(options: ChainOptions, closers: (() => unknown)[]): Promise<ChainParts> {
   const { limits = shortLimits } = options;
-  const directory = mkdtempSync(join(tmpdir(), 'podwire-chain-'));
+  const directory = mkdtempSync(join(tmpdir(), CHAIN_PREFIX));
   closers.push(() => rmSync(directory, { recursive: true, force: true }));
   const certificates = options.tls === true ? await chainCertificates(join(directory, 'pki')) : undefined;
   const surroundings: Surroundings = { directory, limits, certificates, sessions: new Sessions(), closers };

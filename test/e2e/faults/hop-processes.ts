@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { BackgroundChild } from '../../support/child.ts';
 import { heldSockets } from '../../support/held-sockets.ts';
 import { podsServe, registerPods, writeManifests } from './chain-pods.ts';
+import { HOPS_PREFIX } from './earlier-runs.ts';
 import type { Endpoint } from './endpoint.ts';
 import { SHORT_GRACE_MS, shortLimits } from './short-limits.ts';
 
@@ -25,7 +26,7 @@ interface HopProcess {
  * Owns: the processes and a temporary directory.
  */
 export class HopProcesses implements AsyncDisposable {
-  readonly #directory = mkdtempSync(join(tmpdir(), 'podwire-hops-'));
+  readonly #directory = mkdtempSync(join(tmpdir(), HOPS_PREFIX));
   readonly #hops = new Map<HopName, HopProcess>();
 
   private constructor() {
