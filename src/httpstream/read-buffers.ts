@@ -7,8 +7,8 @@ export const BULK_READ_BYTES = 1024 * 1024;
 /** The most that TLS gives at once, in bytes: the plaintext of one record (RFC 8446, 5.1). */
 const TLS_RECORD_BYTES = 16 * 1024;
 
-/** Full records that are handed on together. */
-const TLS_RECORDS_PER_BLOCK = 64;
+/** Records are handed on together up to this many bytes. */
+const TLS_BLOCK_BYTES = 1024 * 1024;
 
 /** Buffers of each size kept for the next read, over all sockets of the process. */
 const SPARE_BUFFERS = 8;
@@ -85,37 +85,20 @@ function keep<Item>(spare: Item[], item: Item): void {
   if (spare.length < SPARE_BUFFERS) spare.push(item);
 }
 
-/** Room for several records in a row. */
-class Block {
-  readonly bytes = Buffer.allocUnsafeSlow(TLS_RECORDS_PER_BLOCK * TLS_RECORD_BYTES);
-  readonly windows: readonly Buffer[] = Array.from({ length: TLS_RECORDS_PER_BLOCK }, (_, index) =>
-    this.bytes.subarray(index * TLS_RECORD_BYTES, (index + 1) * TLS_RECORD_BYTES),
-  );
-  /** Its reader, and each lease of a part of it that was not released yet. */
-  users = 1;
-
-  letGo(): void {
-    this.users -= 1;
-    if (this.users > 0) return;
-    this.users = 1;
-    keep(spareBlocks, this);
-  }
-}
-
-const spareBlocks: Block[] = [];
+const spareBlocks: Buffer[] = [];
 
 /**
- * Where a TLS socket decrypts to next. TLS gives one record at a time; to hand on each by itself costs more than to
- * decrypt it. Full records, the middle of something large, are put side by side in a block, and go on together when it
- * is full, when a shorter record ends them, or when the event loop has come round.
+ * Where a TLS socket decrypts to next: always the shared buffer. TLS gives one record at a time, and to hand on each by
+ * itself costs more than to decrypt it. In the middle of something large, which is where records are full, they are put
+ * together in a block, short ones too (Go writes a frame's header as a record of its own). The block goes on when it is
+ * full or when the event loop has come round. A record that comes alone goes on at once.
  */
 export class TlsReadBuffers {
   readonly #sink: ReadSink;
-  /** From the next read on; the socket knows where it reads to until then. */
-  #block: Block | undefined;
-  /** Records of the block that were handed on, and that were read. */
-  #from = 0;
-  #to = 0;
+  #block: Buffer | undefined;
+  #length = 0;
+  /** Was there a full record since the last look? */
+  #hasFull = false;
   #isBulk = false;
   #flush: NodeJS.Immediate | undefined;
 
@@ -124,49 +107,47 @@ export class TlsReadBuffers {
   }
 
   next(): Buffer {
-    if (!this.#isBulk) return scratch;
-    this.#block ??= spareBlocks.pop() ?? new Block();
-    return this.#block.windows[this.#to] ?? scratch;
+    return scratch;
   }
 
   /** @returns false to stop reading */
   filled(length: number): boolean {
-    this.#isBulk = length === TLS_RECORD_BYTES;
-    if (this.#block === undefined) {
-      this.#sink.take(copyOfScratch(length));
-    } else if (this.#isBulk && this.#to + 1 < TLS_RECORDS_PER_BLOCK) {
-      this.#to += 1;
-      this.#flush ??= setImmediate(() => this.flush());
-    } else {
-      this.flush(length);
-      this.#leaveBlock();
-    }
+    const isFull = length >= TLS_RECORD_BYTES;
+    this.#hasFull ||= isFull;
+    if (isFull || this.#isBulk) this.#gather(length);
+    else this.#sink.take(copyOfScratch(length));
     return this.#sink.wantsMore();
   }
 
-  /** Hands on what was read so far. @param last bytes of one more record, which ends the block */
-  flush(last = 0): void {
+  /** Hands on what was gathered so far. */
+  flush(): void {
     clearImmediate(this.#flush);
     this.#flush = undefined;
-    const block = this.#block;
-    const start = this.#from * TLS_RECORD_BYTES;
-    const end = this.#to * TLS_RECORD_BYTES + last;
-    if (block === undefined || end === start) return;
-    this.#from = this.#to;
-    block.users += 1;
-    this.#sink.take({ bytes: block.bytes.subarray(start, end), release: () => block.letGo() });
+    this.#isBulk = this.#hasFull;
+    this.#hasFull = false;
+    this.#handOn();
   }
 
   /** The socket is gone. */
   close(): void {
     this.flush();
-    this.#leaveBlock();
   }
 
-  #leaveBlock(): void {
-    this.#block?.letGo();
+  #gather(length: number): void {
+    this.#isBulk = true;
+    if (this.#length + length > TLS_BLOCK_BYTES) this.#handOn();
+    this.#block ??= spareBlocks.pop() ?? Buffer.allocUnsafeSlow(TLS_BLOCK_BYTES);
+    scratch.copy(this.#block, this.#length, 0, length);
+    this.#length += length;
+    this.#flush ??= setImmediate(() => this.flush());
+  }
+
+  #handOn(): void {
+    const block = this.#block;
+    const bytes = block?.subarray(0, this.#length);
     this.#block = undefined;
-    this.#from = 0;
-    this.#to = 0;
+    this.#length = 0;
+    if (block === undefined || bytes === undefined) return;
+    this.#sink.take({ bytes, release: () => keep(spareBlocks, block) });
   }
 }
