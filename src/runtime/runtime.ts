@@ -65,7 +65,7 @@ export interface AttachSession extends Attachment {
 export interface PortForwardTicket {
   readonly request: StreamRequests['portforward'];
   /**
-   * Connects to a port of the pod: of its address when it has one, else of the host, 127.0.0.1 first, then ::1.
+   * Connects to a port of the pod, inside its network if it has its own, else of the host: 127.0.0.1 first, then ::1.
    *
    * @throws Error of the system, such as ECONNREFUSED; the signal's reason
    */
@@ -176,12 +176,15 @@ function portForwardTicket(
     const { isReady, pod } = state.sandboxes.get(request.podSandboxId);
     if (!isReady) throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
     signal?.throwIfAborted();
-    const [address] = pod?.addresses ?? [];
-    if (address !== undefined) return dialHost(address, port, signal);
+    const deadline = AbortSignal.timeout(DIAL_TIMEOUT_MS);
+    const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+    const isOwn = pod?.isHostNetwork === false;
+    const to = (host: string): Promise<Socket> =>
+      isOwn ? pod.dial({ host, port, signal: stop }) : dialHost(host, port, stop);
     try {
-      return await dialHost('127.0.0.1', port, signal);
+      return await to('127.0.0.1');
     } catch (first) {
-      return dialHost('::1', port, signal).catch(() => {
+      return to('::1').catch(() => {
         throw first;
       });
     }
@@ -192,9 +195,8 @@ function portForwardTicket(
 /** A loopback connection is made at once or refused; a full backlog is waited for this long, in ms. */
 const DIAL_TIMEOUT_MS = 10_000;
 
-async function dialHost(host: string, port: number, signal: AbortSignal | undefined): Promise<Socket> {
-  const deadline = AbortSignal.timeout(DIAL_TIMEOUT_MS);
-  const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
+async function dialHost(host: string, port: number, stop: AbortSignal): Promise<Socket> {
+  stop.throwIfAborted();
   const socket = connect({ host, port, noDelay: true, allowHalfOpen: true });
   return new Promise<Socket>((resolve, reject) => {
     const onAbort = (): void => {

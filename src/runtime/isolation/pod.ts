@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import { childrenOf, SESSION_VARIABLE } from '../process/index.ts';
 import { unmountBelow } from './mounts.ts';
+import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
 import type { PodNetwork } from './network.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
@@ -35,6 +37,7 @@ export class Pod {
   /** Empty on the host's network. */
   addresses: readonly string[] = [];
   #init: ChildProcess | undefined;
+  #dialer: NamespaceDialer | undefined;
 
   private constructor(options: PodOptions) {
     this.options = options;
@@ -71,6 +74,16 @@ export class Pod {
     return join(this.options.directory, name);
   }
 
+  /**
+   * Connects to a port inside the pod's network, which is not the host's: a server on its loopback is reached too.
+   *
+   * @throws Error of the system, such as ECONNREFUSED; the signal's reason
+   */
+  dial(options: DialOptions): Promise<Socket> {
+    this.#dialer ??= new NamespaceDialer(this.file('net'), `${this.options.marker}/dial`);
+    return this.#dialer.dial(options);
+  }
+
   /** Path of the shared pid namespace; its first process is started when a container first asks for it. */
   async pidNamespace(): Promise<string> {
     this.#init ??= this.#startInit();
@@ -87,6 +100,7 @@ export class Pod {
 
   /** Ends its first process, and with it every process in its pid namespace. Twice is once. */
   async stop(): Promise<void> {
+    await this.#dialer?.close();
     const init = this.#init;
     this.#init = undefined;
     if (init !== undefined && init.exitCode === null && init.signalCode === null) {
