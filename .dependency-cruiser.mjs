@@ -1,8 +1,8 @@
 // Imports point down this table; folders in one row never import each other: hops meet on the wire.
 const rows = [
   ['common'],
-  ['httpstream', 'cri', 'kubeapi', 'pki'],
-  ['remotecommand', 'portforward', 'identity'],
+  ['httpstream', 'grpc', 'kubeapi', 'pki'],
+  ['remotecommand', 'portforward', 'identity', 'cri', 'store'],
   ['client', 'webterminal', 'apiserver', 'kubelet', 'runtime'],
   ['cluster'],
   ['cli'],
@@ -29,16 +29,18 @@ const doors = {
 const owners = [
   ['ws', 'httpstream'],
   ['pako', 'httpstream'],
-  ['@grpc/grpc-js', 'cri'],
-  ['@bufbuild/protobuf', 'cri'],
+  // cri serves as well; the messages of each protocol are made by this package's generator.
+  ['@grpc/grpc-js', 'grpc', 'cri'],
+  ['@bufbuild/protobuf', 'grpc', 'cri', 'store'],
+  ['lmdb', 'store'],
   ['@lydell/node-pty', 'runtime'],
   ['yaml', 'kubeapi'],
   ['@peculiar/x509', 'pki'],
-].map(([name, folder]) => ({
-  name: `${name}-belongs-to-${folder}`,
+].map(([name, ...folders]) => ({
+  name: `${name}-belongs-to-${folders.join('-and-')}`,
   severity: 'error',
   comment: 'A third-party package belongs to one folder, which gives its service to the others under its own name.',
-  from: { path: '^src/', pathNot: [`^src/${folder}/`, '\\.test\\.ts$'] },
+  from: { path: '^src/', pathNot: [`^src/(${folders.join('|')})/`, '\\.test\\.ts$'] },
   to: { path: `^node_modules/${name}/` },
 }));
 
@@ -64,7 +66,7 @@ export default {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|src/cri/gen)/' },
+    exclude: { path: '^(dist|src/(cri|store)/gen)/' },
     enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'default'] },
   },
 };

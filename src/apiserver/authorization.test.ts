@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { anonymousUser, authenticatedUser } from '../identity/index.ts';
 import { pods } from '../kubeapi/index.ts';
+import { MemoryStore } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
 import { type Authorizer, alwaysAllow, attributesOf, firstOpinionOf, refusalText } from './authorization.ts';
 import { builtinAuthorizer } from './builtin-authorizer.ts';
-import { MemoryStore } from './memory-store.ts';
 import { admitFromNode } from './node-admission.ts';
 import { nodeAuthorizer } from './node-authorizer.ts';
 import { Registry } from './registry.ts';

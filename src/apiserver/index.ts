@@ -3,12 +3,10 @@ export type { ApiObject } from './api-object.ts';
 export type * from './connect-request.ts';
 export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
 export * from './main.ts';
-export { MemoryStore, type MemoryStoreOptions } from './memory-store.ts';
 export * from './pod-location.ts';
 export { Registry } from './registry.ts';
 export { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 export { allResources } from './resources.ts';
-export type * from './store.ts';
 export {
   type ConnectEnd,
   createStreamingHandler,

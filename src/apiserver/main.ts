@@ -4,11 +4,12 @@ import { type Listener, listen, type TlsSource } from '../httpstream/index.ts';
 import { Authenticator, TokenFile } from '../identity/index.ts';
 import type { NodeAddressType } from '../kubeapi/index.ts';
 import { ReloadingTls } from '../pki/index.ts';
+import type { Store } from '../store/index.ts';
+import { MemoryStore } from '../store/index.ts';
 import { type Authorizer, alwaysAllow, firstOpinionOf } from './authorization.ts';
 import { builtinAuthorizer } from './builtin-authorizer.ts';
 import type { ConnectHandler } from './connect-request.ts';
 import { Discovery } from './discovery.ts';
-import { MemoryStore } from './memory-store.ts';
 import { nodeAuthorizer } from './node-authorizer.ts';
 import { ObjectRoutes } from './object-routes.ts';
 import { PathRoutes } from './path-routes.ts';
@@ -16,7 +17,6 @@ import { Registry } from './registry.ts';
 import { RequestChain, type RequestChainOptions } from './request-chain.ts';
 import { allResources } from './resources.ts';
 import { ReviewRoutes } from './review-routes.ts';
-import type { Store } from './store.ts';
 
 const LOOPBACK = '127.0.0.1';
 

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { nodes, pods } from '../kubeapi/index.ts';
+import { MemoryStore } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
-import { MemoryStore } from './memory-store.ts';
 import { findPodLocation, type LocationTarget } from './pod-location.ts';
 import { Registry } from './registry.ts';
 import { allResources } from './resources.ts';

@@ -1,5 +1,6 @@
 import { ExecPathError } from '../common/errors.ts';
 import type { ListMeta, ResourceType } from '../kubeapi/index.ts';
+import type { Store } from '../store/index.ts';
 import { alreadyExists, forbidden, notFound, staleVersion } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
 import { decodeContinue, encodeContinue, expiredContinue } from './continue-token.ts';
@@ -10,7 +11,6 @@ import { prepareNew, prepareNext, type UpdateScope } from './object-rules.ts';
 import { type ObjectWatchEvent, type WatchStart, watchObjects } from './object-watch.ts';
 import type { Resource } from './resource.ts';
 import { namespaceResource } from './resources.ts';
-import type { Store } from './store.ts';
 
 export interface ListOptions extends ObjectQuery {
   /** At most so many objects; absent or 0: all. */

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ApiWorld, testTokens } from '../../test/support/api-world.ts';
 import { pods } from '../kubeapi/index.ts';
+import { MemoryStore } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
-import { MemoryStore } from './memory-store.ts';
 import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 
 interface Line {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { ExecPathError, errorTable, ProtocolError } from '../common/errors.ts';
 import { statusOf } from '../common/status.ts';
+import { grpcCodes } from '../grpc/index.ts';
 import { grpcStatusOf, RuntimeCallError } from './call-error.ts';
-import { grpcCodes } from './grpc-code.ts';
 
 describe('RuntimeCallError', () => {
   it('speaks as Go does', () => {

@@ -1,5 +1,5 @@
 import { type ErrorCode, ExecPathError, errorTable, toError } from '../common/errors.ts';
-import { grpcCodeName, grpcCodes } from './grpc-code.ts';
+import { grpcCodeName, grpcCodes } from '../grpc/index.ts';
 
 export interface RuntimeCallErrorOptions {
   readonly cause?: unknown;

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel';
+import { grpcCodes } from '../grpc/index.ts';
 import type { RuntimeCallError } from './call-error.ts';
-import { grpcCodes } from './grpc-code.ts';
 
 /** One finished CRI call, as subscribers of the diagnostics channel `exec:cri:call` get it. */
 export interface CallTrace {

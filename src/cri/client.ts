@@ -1,11 +1,14 @@
 import { create, type DescMessage, type MessageInitShape, type MessageShape } from '@bufbuild/protobuf';
-import { type CallLimits, CriChannel } from './channel.ts';
-import { parseCriEndpoint } from './endpoint.ts';
+import { type CallLimits, GrpcChannel } from '../grpc/index.ts';
+import { RuntimeCallError } from './call-error.ts';
+import { publishCall } from './call-trace.ts';
+import { type CriEndpoint, formatCriEndpoint, grpcTargetOf, parseCriEndpoint } from './endpoint.ts';
 import {
   type CriMessage,
   type CriMethod,
   type criServices,
   type ImageMethods,
+  MAX_MESSAGE_BYTES,
   methodsOf,
   type RuntimeMethods,
 } from './service.ts';
@@ -69,7 +72,7 @@ export class CriClient implements AsyncDisposable {
   readonly endpoint: string;
   readonly runtime: RuntimeServiceClient;
   readonly image: ImageServiceClient;
-  readonly #channel: CriChannel;
+  readonly #channel: GrpcChannel;
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => this.#channel.close();
@@ -79,7 +82,7 @@ export class CriClient implements AsyncDisposable {
    * @throws ExecPathError ERR_CRI_ENDPOINT
    */
   constructor(endpoint: string, options: CriClientOptions = {}) {
-    this.#channel = new CriChannel(parseCriEndpoint(endpoint), options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
+    this.#channel = channelTo(parseCriEndpoint(endpoint), options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS);
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
     this.endpoint = this.#channel.endpoint;
     this.runtime = this.#bind('runtime');
@@ -127,4 +130,17 @@ export class CriClient implements AsyncDisposable {
       signal: options.signal,
     };
   }
+}
+
+function channelTo(parsed: CriEndpoint, connectTimeoutMs: number): GrpcChannel {
+  const endpoint = formatCriEndpoint(parsed);
+  return new GrpcChannel({
+    endpoint,
+    target: grpcTargetOf(parsed),
+    authority: 'localhost',
+    maxMessageBytes: MAX_MESSAGE_BYTES,
+    connectTimeoutMs,
+    failureOf: ({ grpcCode, description, ...rest }) => new RuntimeCallError(grpcCode, description, rest),
+    onEnd: ({ rpc, startedAt, failure }) => publishCall({ side: 'client', endpoint, rpc }, startedAt, failure),
+  });
 }

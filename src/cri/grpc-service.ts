@@ -1,9 +1,9 @@
 import type { MethodDefinition, Server, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { decodeMessage, encodeMessage, grpcCodes, pathOf } from '../grpc/index.ts';
 import { RuntimeCallError } from './call-error.ts';
-import { grpcCodes } from './grpc-code.ts';
 import type { CriHandlers, HandlerContext } from './handlers.ts';
 import type { AnyStreamHandler, AnyUnaryHandler, ServedCalls } from './served-calls.ts';
-import { type CriMessage, type CriMethod, decodeMessage, encodeMessage, methodsOf, pathOf } from './service.ts';
+import { type CriMessage, type CriMethod, methodsOf } from './service.ts';
 
 type AnyHandlers = Readonly<Record<string, ((request: CriMessage, context: HandlerContext) => unknown) | undefined>>;
 

@@ -1,3 +1,4 @@
+export { type GrpcCode, grpcCodeName, grpcCodes } from '../grpc/index.ts';
 export { RuntimeCallError, type RuntimeCallErrorOptions } from './call-error.ts';
 export type { CallTrace } from './call-trace.ts';
 export {
@@ -8,7 +9,6 @@ export {
   type RuntimeServiceClient,
 } from './client.ts';
 export { type CriEndpoint, formatCriEndpoint, parseCriEndpoint } from './endpoint.ts';
-export { type GrpcCode, grpcCodeName, grpcCodes } from './grpc-code.ts';
 export type { CriHandlers, HandlerContext, ImageServiceHandlers, RuntimeServiceHandlers } from './handlers.ts';
 export * from './message.ts';
 export { type CriListen, CriServer, type CriServerOptions, serveCri } from './server.ts';

@@ -2,6 +2,7 @@ import { create, type DescField, type DescMessage, equals, ScalarType } from '@b
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeFields } from '../../test/support/protobuf-fields.ts';
+import { decodeMessage, encodeMessage } from '../grpc/index.ts';
 import {
   ContainerConfigSchema,
   ContainerEventResponseSchema,
@@ -11,7 +12,7 @@ import {
   PodSandboxConfigSchema,
   StatusResponseSchema,
 } from './gen/runtime/v1/api_pb.ts';
-import { type CriMessage, decodeMessage, encodeMessage } from './service.ts';
+import type { CriMessage } from './service.ts';
 
 const scalars: Partial<Record<ScalarType, fc.Arbitrary<unknown>>> = {
   [ScalarType.STRING]: fc.string({ unit: 'grapheme', maxLength: 20 }),

@@ -1,10 +1,10 @@
 import { create, type DescMessage, type MessageInitShape } from '@bufbuild/protobuf';
 import type { handleServerStreamingCall, handleUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import { encodeMessage, grpcCodes } from '../grpc/index.ts';
 import { grpcStatusOf, RuntimeCallError } from './call-error.ts';
 import { publishCall } from './call-trace.ts';
-import { grpcCodes } from './grpc-code.ts';
 import type { StreamHandler, UnaryHandler } from './handlers.ts';
-import { type CriMessage, type CriMethod, encodeMessage } from './service.ts';
+import type { CriMessage, CriMethod } from './service.ts';
 
 export type AnyUnaryHandler = UnaryHandler<DescMessage, DescMessage>;
 export type AnyStreamHandler = StreamHandler<DescMessage, DescMessage>;

@@ -1,8 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { ServiceError } from '@grpc/grpc-js';
 import { toError } from '../common/errors.ts';
-import { RuntimeCallError } from './call-error.ts';
-import { publishCall } from './call-trace.ts';
+import type { CallEnd, CallFailure } from './call-failure.ts';
 import { grpcCodes } from './grpc-code.ts';
 
 interface Cancellable {
@@ -16,21 +15,21 @@ interface Cancellable {
  */
 export class OpenCall {
   readonly #rpc: string;
-  readonly #endpoint: string;
+  readonly #onEnd: ((end: CallEnd) => void) | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #startedAt = performance.now();
   readonly #onAbort = (): void => this.#abort();
   #guard: NodeJS.Timeout | undefined;
   #call: Cancellable | undefined;
-  #failure: RuntimeCallError | undefined;
+  #failure: CallFailure | undefined;
 
-  constructor(endpoint: string, rpc: string, signal: AbortSignal | undefined) {
-    this.#endpoint = endpoint;
+  constructor(rpc: string, signal: AbortSignal | undefined, onEnd?: (end: CallEnd) => void) {
     this.#rpc = rpc;
     this.#signal = signal;
+    this.#onEnd = onEnd;
   }
 
-  /** @throws RuntimeCallError Canceled when the caller's signal has fired already */
+  /** @throws Error when it was given up already, as by the caller's signal: {@link fail} says why */
   start(): void {
     if (this.#signal !== undefined) {
       // Any number of calls may share a signal, and each takes its listener away; Node would warn of a leak at 11.
@@ -38,7 +37,7 @@ export class OpenCall {
       this.#signal.addEventListener('abort', this.#onAbort, { once: true });
     }
     if (this.#signal?.aborted === true) this.#abort();
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure !== undefined) throw new Error(this.#failure.description);
   }
 
   attach(call: Cancellable): void {
@@ -53,12 +52,12 @@ export class OpenCall {
   /** Ends the call; it fails with Canceled or Unavailable and `description`. Only the first reason counts. */
   giveUp(code: 'Canceled' | 'Unavailable', description: string, cause?: unknown): void {
     const aborted = code === 'Canceled';
-    this.#failure ??= new RuntimeCallError(grpcCodes[code], description, { rpc: this.#rpc, cause, aborted });
+    this.#failure ??= { grpcCode: grpcCodes[code], description, rpc: this.#rpc, cause, aborted };
     this.#call?.cancel();
   }
 
   /** What the call's caller is told when the library throws `thrown`. */
-  fail(thrown: unknown): RuntimeCallError {
+  fail(thrown: unknown): CallFailure {
     this.#failure ??= this.#read(toError(thrown));
     return this.#failure;
   }
@@ -68,7 +67,7 @@ export class OpenCall {
     clearTimeout(this.#guard);
     this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#call?.cancel();
-    publishCall({ side: 'client', endpoint: this.#endpoint, rpc: this.#rpc }, this.#startedAt, this.#failure);
+    this.#onEnd?.({ rpc: this.#rpc, startedAt: this.#startedAt, failure: this.#failure });
   }
 
   #abort(): void {
@@ -76,12 +75,13 @@ export class OpenCall {
     this.giveUp('Canceled', `the caller gave up: ${toError(reason).message}`, reason);
   }
 
-  #read(error: Error): RuntimeCallError {
-    if (error instanceof RuntimeCallError) return error;
-    const context = { rpc: this.#rpc, cause: error };
-    if (isServiceError(error)) return new RuntimeCallError(error.code, error.details.replace(EMPTY_NOTE, ''), context);
+  #read(error: Error): CallFailure {
+    const context = { rpc: this.#rpc, cause: error, aborted: false };
+    if (isServiceError(error)) {
+      return { grpcCode: error.code, description: error.details.replace(EMPTY_NOTE, ''), ...context };
+    }
     // It was never sent: a value does not fit its field, or the timeout is no number.
-    return new RuntimeCallError(grpcCodes.InvalidArgument, error.message, context);
+    return { grpcCode: grpcCodes.InvalidArgument, description: error.message, ...context };
   }
 }
 
