@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { connect as connectTls } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type ApiCall, ApiWorld, testTokens } from '../../test/support/api-world.ts';
-import { CertificateAuthority, writePair } from '../pki/index.ts';
+import { CertificateAuthority, type KeyPair, writePair } from '../pki/index.ts';
 import { startApiserver } from './main.ts';
 
 let world: ApiWorld;
@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const whoami = async (call: ApiCall = {}, target = world): Promise<unknown> => {
+const whoami = async (call: ApiCall = {}, target: ApiWorld = world): Promise<unknown> => {
   const { status, json } = await target.call('/apis/authentication.k8s.io/v1/selfsubjectreviews', {
     method: 'POST',
     body: {},
@@ -28,6 +28,13 @@ const whoami = async (call: ApiCall = {}, target = world): Promise<unknown> => {
   if (status === 201) return [review.status?.userInfo?.username, ...(review.status?.userInfo?.groups ?? [])].join(' ');
   return `${status} ${review.message}`;
 };
+
+/** The status line of an answer on `socket`. */
+async function answerOn(socket: TLSSocket): Promise<string> {
+  socket.write('GET /version HTTP/1.1\r\nHost: x\r\n\r\n');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  return answer.toString().split('\r\n', 1)[0] ?? '';
+}
 
 describe('a client certificate', () => {
   it('is a user by its CN and groups by its O', async () => {
@@ -51,35 +58,54 @@ describe('a client certificate', () => {
   it('counts for nothing once its time is over, on an open connection too', async () => {
     const pair = await world.issue({ commonName: 'ann', validForMs: 3_600_000 });
     const socket = await world.connect(pair);
-    const status = async (): Promise<string> => {
-      socket.write('GET /version HTTP/1.1\r\nHost: x\r\n\r\n');
-      const [answer] = (await once(socket, 'data')) as [Buffer];
-      return answer.toString().split('\r\n', 1)[0] ?? '';
-    };
-    expect(await status()).toBe('HTTP/1.1 200 OK');
+    expect(await answerOn(socket)).toBe('HTTP/1.1 200 OK');
     vi.useFakeTimers({ toFake: ['Date'] });
     vi.setSystemTime(Date.now() + 2 * 3_600_000);
-    expect(await status()).toBe('HTTP/1.1 401 Unauthorized');
+    expect(await answerOn(socket)).toBe('HTTP/1.1 401 Unauthorized');
     socket.destroy();
   });
 
-  it('is known again when a TLS session is resumed', async () => {
-    const pair = await world.issue({ commonName: 'ann' });
+  /** The answer to a request on a resumed TLS session; the one before is held until its ticket is there. */
+  const resumed = async (pair: KeyPair, between: () => Promise<void> = async () => {}): Promise<string> => {
     const first = await world.connect(pair);
-    const answered = once(first, 'data');
     const ticket = once(first, 'session') as Promise<[Buffer]>;
-    first.write('GET /version HTTP/1.1\r\nHost: x\r\n\r\n');
-    await answered;
+    await answerOn(first);
     const [session] = await ticket;
     first.destroy();
+    await between();
     const { ca, cert, key } = { ca: world.authority.certificate, cert: pair.certificate, key: pair.key };
     const second = connectTls({ host: '127.0.0.1', port: world.port, ca, cert, key, session });
     await once(second, 'secureConnect');
-    second.write('GET /version HTTP/1.1\r\nHost: x\r\n\r\n');
-    const [answer] = (await once(second, 'data')) as [Buffer];
-    expect(second.isSessionReused()).toBe(true);
-    expect(answer.toString()).toMatch(/^HTTP\/1.1 200 OK/);
+    const isReused = second.isSessionReused();
+    const answer = await answerOn(second);
     second.destroy();
+    return `${isReused ? 'resumed' : 'anew'}: ${answer}`;
+  };
+
+  it('is known again when a TLS session is resumed', async () => {
+    expect(await resumed(await world.issue({ commonName: 'ann' }))).toBe('resumed: HTTP/1.1 200 OK');
+  });
+
+  it('from a stranger’s authority counts for nothing on a resumed session either', async () => {
+    const stranger = await CertificateAuthority.create('test-ca');
+    const pair = await stranger.issue({ commonName: 'ann', organizations: ['system:masters'], usages: ['client'] });
+    expect(await resumed(pair)).toBe('resumed: HTTP/1.1 401 Unauthorized');
+  });
+
+  it('is asked for anew when the client CA has changed since', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    const rotating = world;
+    world = await ApiWorld.start();
+    const next = await CertificateAuthority.create('next-ca');
+    const rotate = async (): Promise<void> => {
+      writeFileSync(world.files.clientCaFile, next.certificate);
+      await vi.advanceTimersByTimeAsync(5000);
+      await vi.waitFor(async () => expect(await whoami({ pair })).toBe('401 Unauthorized'));
+    };
+    const pair = await world.issue({ commonName: 'ann' });
+    expect(await resumed(pair, rotate)).toBe('anew: HTTP/1.1 401 Unauthorized');
+    await world[Symbol.asyncDispose]();
+    world = rotating;
   });
 
   it('beats a token that comes with it', async () => {

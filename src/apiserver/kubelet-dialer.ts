@@ -21,20 +21,21 @@ const BUFFER_BYTES = 1024 * 1024;
 /** Dials kubelets by https, never through a proxy of the environment: nodes are reached directly. */
 export function kubeletDialer(options: KubeletDialerOptions = {}): DialKubelet {
   const { clientCertificateFile, clientKeyFile, certificateAuthorityFile } = options;
-  return async (location, signal) => {
-    const server = new URL(`${location.scheme}://${location.authority}`);
-    const transport = createTransport(
-      {
-        server,
-        ...(certificateAuthorityFile === undefined
-          ? { insecureSkipTlsVerify: true }
-          : { certificateAuthority: { file: certificateAuthorityFile } }),
-        ...(clientCertificateFile === undefined ? {} : { clientCertificate: { file: clientCertificateFile } }),
-        ...(clientKeyFile === undefined ? {} : { clientKey: { file: clientKeyFile } }),
-      },
-      { hop: 'kubelet', env: {} },
-    );
-    const timeoutMs = options.timeoutMs ?? KUBELET_DIAL_TIMEOUT_MS;
-    return await transport.connect(server, { signal, timeoutMs, highWaterMark: BUFFER_BYTES });
+  // One for all: each dial names its kubelet, and what TLS needs is made once and not for every session.
+  const transport = createTransport(
+    {
+      server: new URL('https://localhost:10250'),
+      ...(certificateAuthorityFile === undefined
+        ? { insecureSkipTlsVerify: true }
+        : { certificateAuthority: { file: certificateAuthorityFile } }),
+      ...(clientCertificateFile === undefined ? {} : { clientCertificate: { file: clientCertificateFile } }),
+      ...(clientKeyFile === undefined ? {} : { clientKey: { file: clientKeyFile } }),
+    },
+    { hop: 'kubelet', env: {} },
+  );
+  const timeoutMs = options.timeoutMs ?? KUBELET_DIAL_TIMEOUT_MS;
+  return async ({ scheme, authority }, signal) => {
+    const kubelet = new URL(`${scheme}://${authority}`);
+    return await transport.connect(kubelet, { signal, timeoutMs, highWaterMark: BUFFER_BYTES });
   };
 }

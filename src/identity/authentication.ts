@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { ExecPathError, type Hop } from '../common/errors.ts';
 import { isWebSocketUpgrade, offeredProtocols, takeBearerToken } from '../httpstream/index.ts';
+import { holderOf } from './certificate-holder.ts';
 import { replaceHeader } from './request-headers.ts';
 import { anonymousUser, authenticatedUser, type User } from './user.ts';
 
@@ -63,19 +64,12 @@ export class Authenticator {
  */
 function userOfCertificate(socket: Socket): User | 'untrusted' | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
-  // Types say it is always there; without a certificate it is an empty object, after the end of the socket null.
-  const certificate = socket.getPeerCertificate() as Partial<ReturnType<TLSSocket['getPeerCertificate']>> | null;
-  if (certificate?.subject === undefined) return undefined;
+  const certificate = socket.getPeerX509Certificate();
+  if (certificate === undefined) return undefined;
+  const { name, groups, validTo } = holderOf(certificate);
   // The handshake checked it; a connection can outlive it.
-  const isOver = Date.parse(certificate.valid_to ?? '') < Date.now();
-  // As Go reads it: of several CNs the last one counts.
-  const name = [certificate.subject.CN].flat().at(-1) ?? '';
-  if (!socket.authorized || isOver || name === '') return 'untrusted';
-  const groups = [certificate.subject.O].flat() as readonly (string | undefined)[];
-  return authenticatedUser(
-    name,
-    groups.filter((group) => group !== undefined),
-  );
+  if (!socket.authorized || validTo < Date.now() || name === '') return 'untrusted';
+  return authenticatedUser(name, groups);
 }
 
 /** Removes `Authorization` and the token subprotocol: neither is for the next hop. */

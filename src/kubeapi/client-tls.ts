@@ -4,8 +4,11 @@ import { type ConnectionOptions, checkServerIdentity, createSecureContext, type 
 import { ExecPathError, toError } from '../common/errors.ts';
 import type { ClientConfig } from './client-config.ts';
 import type { Credentials } from './credentials.ts';
+import type { TlsDial } from './dial.ts';
+import { hostOf, hostPort } from './host-port.ts';
 import { machineRoots } from './machine-roots.ts';
 import { PemReader } from './pem-source.ts';
+import { TlsSessions } from './tls-sessions.ts';
 
 /**
  * TLS of the client's side. CA, certificate and key are looked at before every connection, so that a rotation takes
@@ -18,6 +21,8 @@ export class ClientTls {
   readonly #ca: PemReader | undefined;
   #material = '';
   #context: SecureContext | undefined;
+  /** Of `#context`. */
+  #sessions = new TlsSessions();
   #generation = 0;
 
   constructor(config: ClientConfig, credentials: Credentials, env: NodeJS.ProcessEnv) {
@@ -38,29 +43,37 @@ export class ClientTls {
   }
 
   /**
-   * For `tls.connect` to `host`. Only HTTP/1.1 is offered: upgrades do not exist in HTTP/2.
+   * For TLS with the host of `url`. Only HTTP/1.1 is offered: upgrades do not exist in HTTP/2.
    *
-   * @param host without brackets
    * @throws ExecPathError ERR_CERTIFICATE or ERR_CREDENTIALS
    */
-  async connectOptions(host: string): Promise<ConnectionOptions> {
-    const name = this.#config.tlsServerName ?? host;
+  async target(url: URL): Promise<TlsDial> {
+    const name = this.#config.tlsServerName ?? hostOf(url);
+    const secureContext = await this.#secureContext();
+    const sessions = this.#sessions;
+    const server = hostPort(url);
+    const session = sessions.offer(server);
     return {
-      secureContext: await this.#secureContext(),
-      ALPNProtocols: ['http/1.1'],
-      minVersion: 'TLSv1.2',
-      rejectUnauthorized: this.#config.insecureSkipTlsVerify !== true,
-      // An IP address is no server name; it is checked against the certificate all the same.
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      options: {
+        secureContext,
+        ALPNProtocols: ['http/1.1'],
+        minVersion: 'TLSv1.2',
+        rejectUnauthorized: this.#config.insecureSkipTlsVerify !== true,
+        // An IP address is no server name; it is checked against the certificate all the same.
+        ...(isIP(name) === 0 ? { servername: name } : {}),
+        checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+        ...(session === undefined ? {} : { session }),
+      },
+      onSocket: (socket) => sessions.learn(server, socket),
     };
   }
 
   /** For an https proxy: the machine's roots and the cluster's CA, and never our certificate. */
-  async proxyOptions(host: string): Promise<ConnectionOptions> {
+  async proxy(url: URL): Promise<TlsDial> {
+    const host = hostOf(url);
     const own = await this.#ca?.read();
     const roots = await machineRoots(this.#env);
-    return {
+    const options: ConnectionOptions = {
       ...(own === undefined && roots === undefined
         ? {}
         : { ca: [...(own === undefined ? [] : [own]), ...(roots ?? [])] }),
@@ -69,11 +82,11 @@ export class ClientTls {
       ...(isIP(host) === 0 ? { servername: host } : {}),
       checkServerIdentity: (_host, certificate) => checkServerIdentity(host, certificate),
     };
+    return { options };
   }
 
   async #secureContext(): Promise<SecureContext> {
-    const pair = await this.#credentials.keyPair();
-    const ca = this.#ca === undefined ? undefined : await this.#ca.read();
+    const [pair, ca] = await Promise.all([this.#credentials.keyPair(), this.#ca?.read()]);
     const material = JSON.stringify([ca, pair]);
     if (this.#context !== undefined && material === this.#material) return this.#context;
     const roots = ca === undefined && this.#config.insecureSkipTlsVerify !== true ? await machineRoots(this.#env) : ca;
@@ -84,6 +97,7 @@ export class ClientTls {
         ...(roots === undefined ? {} : { ca: roots }),
         minVersion: 'TLSv1.2',
       });
+      this.#sessions = new TlsSessions();
       this.#generation += 1;
     } catch (thrown) {
       if (this.#context === undefined) throw this.#unusable(thrown);

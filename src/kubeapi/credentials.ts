@@ -59,7 +59,8 @@ export class Credentials {
   /** @throws ExecPathError ERR_CERTIFICATE or ERR_CREDENTIALS */
   async keyPair(): Promise<ClientKeyPair | undefined> {
     if (this.#certificate !== undefined && this.#key !== undefined) {
-      return { cert: await this.#certificate.read(), key: await this.#key.read() };
+      const [cert, key] = await Promise.all([this.#certificate.read(), this.#key.read()]);
+      return { cert, key };
     }
     const { clientCertificate, clientKey } = this.#usesPlugin() ? await this.#pluginCredential() : {};
     return clientCertificate === undefined || clientKey === undefined

@@ -31,9 +31,17 @@ export async function dialTcp(url: URL, step: DialStep): Promise<Socket> {
   return socket;
 }
 
+/** How to speak TLS with one server. */
+export interface TlsDial {
+  readonly options: ConnectionOptions;
+  /** Gets the socket before its handshake. */
+  readonly onSocket?: (socket: TLSSocket) => void;
+}
+
 /** TLS as a client on `socket`, which it then owns. */
-export async function dialTls(socket: Socket, options: ConnectionOptions, step: DialStep): Promise<TLSSocket> {
+export async function dialTls(socket: Socket, { options, onSocket }: TlsDial, step: DialStep): Promise<TLSSocket> {
   const secure = connectTls({ ...options, ...highWaterMark(step), socket });
+  onSocket?.(secure);
   await ready(secure, 'secureConnect', step.signal);
   return secure;
 }

@@ -1,13 +1,13 @@
 import type { Socket } from 'node:net';
-import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { ExecPathError, type Hop, toError } from '../common/errors.ts';
 import type { ClientConfig } from './client-config.ts';
 import { ClientTls } from './client-tls.ts';
 import { Credentials, type RequestHeaders } from './credentials.ts';
-import { type DialStep, dialTcp, dialTls, tunnelHttp, tunnelSocks } from './dial.ts';
+import { type DialStep, dialTcp, dialTls, type TlsDial, tunnelHttp, tunnelSocks } from './dial.ts';
 import { explainDialError } from './dial-error.ts';
 import type { ExecPluginSurroundings } from './exec-plugin.ts';
-import { hostOf, hostPort } from './host-port.ts';
+import { hostPort } from './host-port.ts';
 import { isSecure, proxyFor } from './proxy.ts';
 import { raceAbort } from './race-abort.ts';
 
@@ -142,14 +142,14 @@ async function dial(url: URL, plan: DialPlan): Promise<Socket | TLSSocket> {
 }
 
 interface SecureOptions {
-  readonly target: ConnectionOptions | undefined;
-  readonly proxy: ConnectionOptions | undefined;
+  readonly target: TlsDial | undefined;
+  readonly proxy: TlsDial | undefined;
 }
 
 async function secureOptions(url: URL, proxy: URL | undefined, tls: ClientTls): Promise<SecureOptions> {
   return {
-    target: isSecure(url) ? await tls.connectOptions(hostOf(url)) : undefined,
-    proxy: proxy !== undefined && isSecure(proxy) ? await tls.proxyOptions(hostOf(proxy)) : undefined,
+    target: isSecure(url) ? await tls.target(url) : undefined,
+    proxy: proxy !== undefined && isSecure(proxy) ? await tls.proxy(proxy) : undefined,
   };
 }
 

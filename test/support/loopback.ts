@@ -11,14 +11,14 @@ export class Loopback implements AsyncDisposable {
     this.#cleanups.push(cleanup);
   }
 
-  /** @returns the port that the system chose */
-  async listen(server: Server): Promise<number> {
+  /** @param port 0 for one that the system chooses. @returns the port */
+  async listen(server: Server, port = 0): Promise<number> {
     const sockets = new Set<Socket>();
     server.on('connection', (socket: Socket) => {
       sockets.add(socket);
       socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     });
-    server.listen(0, '127.0.0.1');
+    server.listen(port, '127.0.0.1');
     await once(server, 'listening');
     this.defer(async () => {
       for (const socket of sockets) socket.destroy();
@@ -28,11 +28,10 @@ export class Loopback implements AsyncDisposable {
   }
 
   /** A TLS server that offers h2 and http/1.1. */
-  async listenTls(options: TlsOptions): Promise<TlsPeer> {
+  async listenTls(options: TlsOptions, port = 0): Promise<TlsPeer> {
     const server = createServer({ ALPNProtocols: ['h2', 'http/1.1'], ...options });
-    const port = await this.listen(server);
     return {
-      port,
+      port: await this.listen(server, port),
       next: async () => {
         const [socket] = (await once(server, 'secureConnection')) as [TLSSocket];
         socket.on('error', () => {});
