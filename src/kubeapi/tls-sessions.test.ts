@@ -25,8 +25,8 @@ function transportTo(port: number): Transport {
 }
 
 /** One connection, held until what the server gives for the next one is there. @returns whether it was resumed */
-async function visit(dial: () => Promise<TLSSocket>, { next }: TlsPeer): Promise<boolean> {
-  const [socket] = await Promise.all([dial(), next()]);
+async function visit(dial: () => Promise<TLSSocket>, peer: TlsPeer): Promise<boolean> {
+  const [socket] = await Promise.all([dial(), peer.next()]);
   const isReused = socket.isSessionReused();
   // Node's servers give nothing new to those who resume.
   if (!isReused) await once(socket.resume(), 'session');
