@@ -34,6 +34,11 @@ export interface SessionDeadlines {
    * rule. It is the one deadline that also counts while a command leaves its stdin unread, when silence proves nothing.
    */
   readonly idleTimeoutMs?: number | undefined;
+  /**
+   * How long a server may hold outputs open, without sending a byte, once it has given its Status; 0 for ever. Default
+   * 30 s. A reader who is behind is waited for all the same.
+   */
+  readonly outputEndTimeoutMs?: number | undefined;
 }
 
 export interface ExecOptions extends ServerOptions, SessionDeadlines {

@@ -37,11 +37,13 @@ export interface SessionFacts {
   readonly container: string;
   readonly size?: TerminalSize | undefined;
   readonly signal?: AbortSignal | undefined;
+  readonly outputEndTimeoutMs?: number | undefined;
 }
 
 /** The session on an open stream set. Owns: the set's connection, and the listener at `signal`. */
-export function startSession(set: StreamSet, { api, sessionId, container, size, signal }: SessionFacts): ExecSession {
-  const command: RemoteCommand = runRemoteCommand(set);
+export function startSession(set: StreamSet, facts: SessionFacts): ExecSession {
+  const { api, sessionId, container, size, signal, outputEndTimeoutMs } = facts;
+  const command: RemoteCommand = runRemoteCommand(set, { outputEndTimeoutMs });
   traceSession(sessionId, 'open', () => `${set.transport} ${set.protocol || '(no subprotocol)'}`);
   const onAbort = (): void => {
     command.abort(

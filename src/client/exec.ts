@@ -51,5 +51,6 @@ export async function exec(options: ExecOptions): Promise<ExecSession> {
       idleTimeoutMs: options.idleTimeoutMs,
     },
   );
-  return startSession(set, { api, sessionId, container, size: tty ? size : undefined, signal });
+  const { outputEndTimeoutMs } = options;
+  return startSession(set, { api, sessionId, container, size: tty ? size : undefined, signal, outputEndTimeoutMs });
 }

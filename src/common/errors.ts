@@ -73,6 +73,7 @@ export const errorTable = {
     http: 500,
     help: 'the session ended without a Status, so nobody knows the exit code',
   },
+  ERR_OUTPUT_OPEN: { reason: 'Timeout', http: 504, help: 'the server ended the session but not its output in time' },
   ERR_STATUS_MALFORMED: { reason: 'InternalError', http: 500, help: 'the Status of the session cannot be read' },
   ERR_COMMAND_EXIT: { reason: 'NonZeroExitCode', http: 500, help: 'the command ended with a code other than 0' },
   ERR_REMOTE: { reason: 'InternalError', http: 500, help: 'a hop further on reported this failure' },

@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { duplexPair } from '../../test/support/duplex-pair.ts';
 import { SpdyPair } from '../../test/support/spdy-pair.ts';
 import { ChannelSession, type SpdyStream } from '../httpstream/index.ts';
-import { type RemoteCommand, runRemoteCommand } from './client.ts';
+import { type RemoteCommand, type RemoteCommandOptions, runRemoteCommand } from './client.ts';
+import { OUTPUT_END_TIMEOUT_MS } from './late-output.ts';
 import { channelStreamSet, openStreamSet } from './stream-set.ts';
 
 const options = { stdin: false, stdout: true, stderr: false, tty: false };
@@ -18,12 +19,12 @@ interface Served extends AsyncDisposable {
 }
 
 /** A client over SPDY v4, and the server's ends of its streams. */
-async function overSpdy(): Promise<Served> {
+async function overSpdy(clientOptions: RemoteCommandOptions = {}): Promise<Served> {
   const pair = new SpdyPair();
   const opening = openStreamSet(pair.client, 'v4.channel.k8s.io', options);
   const error = (await pair.incoming()).accept();
   const stdout = (await pair.incoming()).accept();
-  const command = runRemoteCommand(await opening);
+  const command = runRemoteCommand(await opening, clientOptions);
   return { command, error, stdout, pair, [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose]() };
 }
 
@@ -38,6 +39,10 @@ async function textOf(stream: Readable | undefined): Promise<string> {
   if (stream !== undefined) await once(stream, 'end');
   return text;
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe('the outcome of a command over SPDY', () => {
   it('is no exit code when the connection was lost behind the Status and before the end of the output', async () => {
@@ -81,6 +86,30 @@ describe('the outcome of a command over SPDY', () => {
     await write(served.error, SUCCESS);
     void served.pair.server.close();
     expect(await text).toBe('all of the output');
+    expect(await served.command.completed).toEqual({ kind: 'exited', code: 0 });
+  });
+
+  it('is a failure when the server gives its Status and then leaves the output open', async () => {
+    await using served = await overSpdy({ outputEndTimeoutMs: 50 });
+    served.command.stdout?.resume();
+    await end(served.error, SUCCESS);
+    expect(await served.command.completed).toMatchObject({
+      kind: 'failed',
+      code: 'ERR_OUTPUT_OPEN',
+      message: expect.stringContaining('held stdout open for 50 ms without a byte') as string,
+    });
+    await served.command.closed;
+  });
+
+  it('waits for a reader that is behind when the Status comes, for as long as it takes', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    await using served = await overSpdy();
+    await write(served.stdout, 'all of the output');
+    await end(served.error, SUCCESS);
+    await end(served.stdout, '');
+    await vi.waitUntil(() => vi.getTimerCount() > 0);
+    await vi.advanceTimersByTimeAsync(10 * OUTPUT_END_TIMEOUT_MS);
+    expect(await textOf(served.command.stdout)).toBe('all of the output');
     expect(await served.command.completed).toEqual({ kind: 'exited', code: 0 });
   });
 

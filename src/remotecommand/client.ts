@@ -5,6 +5,7 @@ import { outcomeOfErrorStream } from '../common/status.ts';
 import { encodeTerminalSize, type TerminalSize } from '../common/terminal-size.ts';
 import { collectBytes } from './collect-bytes.ts';
 import { cutOutput } from './cut-output.ts';
+import { OUTPUT_END_TIMEOUT_MS, watchLateOutput } from './late-output.ts';
 import type { StreamSet } from './stream-set.ts';
 
 /** The longest Status that a client reads, in bytes. */
@@ -27,6 +28,11 @@ export interface RemoteCommand {
   readonly closed: Promise<void>;
 }
 
+export interface RemoteCommandOptions {
+  /** How long outputs may stay open, and nothing come, once the error stream has ended; 0 for ever. Default 30 s. */
+  readonly outputEndTimeoutMs?: number | undefined;
+}
+
 /**
  * Drives one session as its client.
  *
@@ -34,7 +40,7 @@ export interface RemoteCommand {
  *
  * Owns: the set's connection, and closes it after the outcome.
  */
-export function runRemoteCommand(set: StreamSet): RemoteCommand {
+export function runRemoteCommand(set: StreamSet, options: RemoteCommandOptions = {}): RemoteCommand {
   const { stdin, stdout, stderr, resize } = set.streams;
   for (const stream of Object.values(set.streams)) stream.on('error', () => {});
   watchStdin(stdin);
@@ -51,7 +57,7 @@ export function runRemoteCommand(set: StreamSet): RemoteCommand {
       // A connection that is over already has let go of them: output that nobody read would be waited for for ever.
       for (const stream of Object.values(set.streams)) stream.destroy();
     },
-    completed: complete(set),
+    completed: complete(set, options.outputEndTimeoutMs ?? OUTPUT_END_TIMEOUT_MS),
     closed: set.connection.closed.then(() => {}),
   };
 }
@@ -62,12 +68,19 @@ function watchStdin(stdin: Duplex | undefined): void {
   stdin?.once('end', () => stdin.end());
 }
 
-async function complete(set: StreamSet): Promise<Outcome> {
+async function complete(set: StreamSet, outputEndTimeoutMs: number): Promise<Outcome> {
   const outputs = [set.streams.stdout, set.streams.stderr].map(outputEnd);
   const errorBytes = await collectBytes(set.streams.error, MAX_STATUS_BYTES);
   endUnread(set);
   void set.connection.closed.then(() => endUnread(set));
+  let late: ExecPathError | undefined;
+  const unwatch = watchLateOutput(set, outputEndTimeoutMs, (error) => {
+    late = error;
+    set.connection.destroy(error);
+  });
   await Promise.all(outputs);
+  unwatch();
+  if (late !== undefined) return failed(late);
   const closed = set.connection.close();
   // With a Status in hand the goodbye can take its time; without one, how the connection ended is all there is to tell.
   if (errorBytes.length === 0) await closed;
