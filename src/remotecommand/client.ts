@@ -5,7 +5,7 @@ import { outcomeOfErrorStream } from '../common/status.ts';
 import { encodeTerminalSize, type TerminalSize } from '../common/terminal-size.ts';
 import { collectBytes } from './collect-bytes.ts';
 import { cutOutput } from './cut-output.ts';
-import { OUTPUT_END_TIMEOUT_MS, watchLateOutput } from './late-output.ts';
+import { allEnded, OUTPUT_END_TIMEOUT_MS } from './late-output.ts';
 import type { StreamSet } from './stream-set.ts';
 
 /** The longest Status that a client reads, in bytes. */
@@ -73,14 +73,11 @@ async function complete(set: StreamSet, outputEndTimeoutMs: number): Promise<Out
   const errorBytes = await collectBytes(set.streams.error, MAX_STATUS_BYTES);
   endUnread(set);
   void set.connection.closed.then(() => endUnread(set));
-  let late: ExecPathError | undefined;
-  const unwatch = watchLateOutput(set, outputEndTimeoutMs, (error) => {
-    late = error;
-    set.connection.destroy(error);
-  });
-  await Promise.all(outputs);
-  unwatch();
-  if (late !== undefined) return failed(late);
+  try {
+    await allEnded(outputs, set, outputEndTimeoutMs);
+  } catch (late) {
+    return failed(late as ExecPathError);
+  }
   const closed = set.connection.close();
   // With a Status in hand the goodbye can take its time; without one, how the connection ended is all there is to tell.
   if (errorBytes.length === 0) await closed;

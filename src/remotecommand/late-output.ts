@@ -8,13 +8,26 @@ export const OUTPUT_END_TIMEOUT_MS = 30_000;
 const LOOKS = 10;
 
 /**
- * Guards the end of the outputs from the moment on when the error stream has ended: all output is on its way by then. A
- * reader who is behind may take all the time there is; a server that has nothing more to send and never says so may not.
+ * Waits for the outputs from the moment on when the error stream has ended: all output is on its way by then. A reader who
+ * is behind may take all the time there is; a server that has nothing more to send and never says so may not.
  *
+ * @param ends one for each output of the set
  * @param timeoutMs 0 for no limit
- * @returns ends the watch
+ * @throws ExecPathError ERR_OUTPUT_OPEN, with which the connection was destroyed
  */
-export function watchLateOutput(
+export async function allEnded(ends: readonly Promise<void>[], set: StreamSet, timeoutMs: number): Promise<void> {
+  let late: ExecPathError | undefined;
+  const unwatch = watchLateOutput(set, timeoutMs, (error) => {
+    late = error;
+    set.connection.destroy(error);
+  });
+  await Promise.all(ends);
+  unwatch();
+  if (late !== undefined) throw late;
+}
+
+/** @returns ends the watch */
+function watchLateOutput(
   { streams }: StreamSet,
   timeoutMs: number,
   onLate: (error: ExecPathError) => void,

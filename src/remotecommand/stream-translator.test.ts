@@ -15,7 +15,7 @@ import {
 } from '../httpstream/index.ts';
 import { type RemoteCommand, runRemoteCommand } from './client.ts';
 import { channelStreamSet } from './stream-set.ts';
-import { translateStreams } from './stream-translator.ts';
+import { type DialUpstream, type TranslatorLimits, translateStreams } from './stream-translator.ts';
 
 const streams: StreamOptions = { stdin: false, stdout: true, stderr: false, tty: false };
 const listeners: Listener[] = [];
@@ -53,16 +53,11 @@ async function nextHop(
 }
 
 /** A v5 client behind a translator before `hop`. */
-async function runThrough(hop: Listener): Promise<RemoteCommand> {
+async function runThrough(hop: Listener, limits: TranslatorLimits = {}): Promise<RemoteCommand> {
+  const dialHop: DialUpstream = async (signal) =>
+    dialSpdy(await dial(hop), { path: '/', headers: [['Host', 'test']], protocols: ['v4.channel.k8s.io'], signal });
   const translator = await serve((request, socket, head) => {
-    void translateStreams({ request, socket, head }, streams, async (signal) =>
-      dialSpdy(await dial(hop), {
-        path: '/',
-        headers: [['Host', 'test']],
-        protocols: ['v4.channel.k8s.io'],
-        signal,
-      }),
-    );
+    void translateStreams({ request, socket, head }, streams, dialHop, limits);
   });
   const session = await openChannels(await dial(translator), {
     path: '/',
@@ -96,6 +91,20 @@ describe('the stream translator', () => {
       kind: 'failed',
       message: expect.stringContaining('the command exited with code 0, but its output was cut short'),
     });
+  });
+
+  it('does not wait for ever for output behind a Status', async () => {
+    const { listener, closed } = await nextHop((incoming) => {
+      const stream = incoming.accept();
+      if (incoming.headers.get('streamtype') === 'error') stream.end('{"metadata":{},"status":"Success"}');
+    });
+    const command = await runThrough(listener, { outputEndTimeoutMs: 50 });
+    command.stdout?.resume();
+    expect(await command.completed).toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('held stdout open for 50 ms without a byte') as string,
+    });
+    expect(await closed).toMatchObject({ kind: 'lost' });
   });
 
   it('passes a Status on when the outputs end by RST_STREAM, as they do with some runtimes', async () => {

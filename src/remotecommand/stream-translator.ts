@@ -8,6 +8,7 @@ import { subprotocols } from '../common/subprotocols.ts';
 import { acceptChannels, type ConnectionLimits, type SpdySession } from '../httpstream/index.ts';
 import { collectBytes } from './collect-bytes.ts';
 import { cutOutput } from './cut-output.ts';
+import { allEnded, OUTPUT_END_TIMEOUT_MS } from './late-output.ts';
 import { channelDirections } from './server.ts';
 import { channelStreamSet, openStreamSet, type StreamSet } from './stream-set.ts';
 
@@ -18,6 +19,11 @@ const MAX_STATUS_BYTES = 1024 * 1024;
 export type DialUpstream = (
   signal: AbortSignal,
 ) => Promise<{ readonly session: SpdySession; readonly protocol: string }>;
+
+export interface TranslatorLimits extends ConnectionLimits {
+  /** How long the next hop may hold outputs open, and send nothing, behind its Status; 0 for ever. Default 30 s. */
+  readonly outputEndTimeoutMs?: number;
+}
 
 /**
  * Serves one v5 WebSocket by a SPDY session with the next hop: for servers that know no v5.
@@ -34,7 +40,7 @@ export async function translateStreams(
   { request, socket, head }: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
   options: StreamOptions,
   dialUpstream: DialUpstream,
-  limits: ConnectionLimits = {},
+  limits: TranslatorLimits = {},
 ): Promise<Outcome | undefined> {
   const channels = acceptChannels(request, socket, head, {
     ...limits,
@@ -49,7 +55,16 @@ export async function translateStreams(
   let statusBytes: Buffer;
   try {
     const { session, protocol } = await dialUpstream(gone.signal);
-    statusBytes = await relayStreams(downstream, session, protocol, options, gone.signal);
+    const abandoned = abandonWhenAborted(session, gone.signal);
+    try {
+      const upstream = await openStreamSet(session, protocol, options, { signal: gone.signal });
+      statusBytes = await relayStreams(downstream, upstream, session, limits.outputEndTimeoutMs);
+    } catch (cause) {
+      session.destroy(toError(cause));
+      throw cause;
+    } finally {
+      abandoned();
+    }
   } catch (thrown) {
     const error = thrown instanceof ExecPathError ? thrown : new ExecPathError('ERR_DIAL', toError(thrown).message);
     statusBytes = Buffer.from(JSON.stringify(statusOfOutcome(failed(error))));
@@ -59,43 +74,40 @@ export async function translateStreams(
   return outcomeOfErrorStream(statusBytes);
 }
 
-/**
- * @returns the Status for the client: the next hop's own bytes, or ours when it sent none
- */
-async function relayStreams(
-  downstream: StreamSet,
-  session: SpdySession,
-  protocol: string,
-  options: StreamOptions,
-  signal: AbortSignal,
-): Promise<Buffer> {
+/** @returns stops it */
+function abandonWhenAborted(session: SpdySession, signal: AbortSignal): () => void {
   const leave = (): void => session.destroy(new ExecPathError('ERR_ABORTED', 'the client left'));
   signal.addEventListener('abort', leave, { once: true });
   if (signal.aborted) leave();
-  try {
-    const upstream = await openStreamSet(session, protocol, options, { signal });
-    for (const stream of Object.values(upstream.streams)) stream.on('error', () => {});
-    const { stdin, resize } = downstream.streams;
-    if (stdin && upstream.streams.stdin) forward(stdin, upstream.streams.stdin);
-    if (resize && upstream.streams.resize) forward(resize, upstream.streams.resize);
-    upstream.streams.stdin?.resume();
-    upstream.streams.resize?.resume();
-    const outputs = (['stdout', 'stderr'] as const).map((type) =>
-      drained(upstream.streams[type], downstream.streams[type]),
-    );
-    const status = await collectBytes(upstream.streams.error, MAX_STATUS_BYTES);
-    await Promise.all(outputs);
-    void session.close();
-    if (status.length === 0 || !upstream.traits.status) return await ownStatus(session, upstream, status);
-    const outcome = outcomeOfErrorStream(status);
-    const cut = outcome.kind === 'exited' ? await cutOutput(upstream, outcome.code) : undefined;
-    return cut === undefined ? status : Buffer.from(JSON.stringify(statusOfOutcome(failed(cut))));
-  } catch (thrown) {
-    session.destroy(toError(thrown));
-    throw thrown;
-  } finally {
-    signal.removeEventListener('abort', leave);
-  }
+  return () => signal.removeEventListener('abort', leave);
+}
+
+/**
+ * @returns the Status for the client: the next hop's own bytes, or ours when it sent none
+ * @throws ExecPathError ERR_OUTPUT_OPEN
+ */
+async function relayStreams(
+  downstream: StreamSet,
+  upstream: StreamSet,
+  session: SpdySession,
+  outputEndTimeoutMs = OUTPUT_END_TIMEOUT_MS,
+): Promise<Buffer> {
+  for (const stream of Object.values(upstream.streams)) stream.on('error', () => {});
+  const { stdin, resize } = downstream.streams;
+  if (stdin && upstream.streams.stdin) forward(stdin, upstream.streams.stdin);
+  if (resize && upstream.streams.resize) forward(resize, upstream.streams.resize);
+  upstream.streams.stdin?.resume();
+  upstream.streams.resize?.resume();
+  const outputs = (['stdout', 'stderr'] as const).map((type) =>
+    drained(upstream.streams[type], downstream.streams[type]),
+  );
+  const status = await collectBytes(upstream.streams.error, MAX_STATUS_BYTES);
+  await allEnded(outputs, upstream, outputEndTimeoutMs);
+  void session.close();
+  if (status.length === 0 || !upstream.traits.status) return await ownStatus(session, upstream, status);
+  const outcome = outcomeOfErrorStream(status);
+  const cut = outcome.kind === 'exited' ? await cutOutput(upstream, outcome.code) : undefined;
+  return cut === undefined ? status : Buffer.from(JSON.stringify(statusOfOutcome(failed(cut))));
 }
 
 /** v1 … v3 say nothing on success and plain text on failure; a session that was lost says nothing either. */
