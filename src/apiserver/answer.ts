@@ -14,8 +14,12 @@ export function sendJson(
   object: unknown,
   contentType = 'application/json',
 ): void {
-  const body = Buffer.from(`${JSON.stringify(object)}\n`);
   response.statusCode = status;
+  sendBytes(response, Buffer.from(`${JSON.stringify(object)}\n`), contentType);
+}
+
+/** Answers with bytes of some type. */
+export function sendBytes(response: ServerResponse, body: Buffer, contentType: string): void {
   response.setHeader('Content-Type', contentType);
   response.setHeader('Content-Length', body.length);
   response.end(body);

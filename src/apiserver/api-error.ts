@@ -96,7 +96,14 @@ export function forbidden(resource: ResourceName, name: string, why: string): Ap
 /** One broken field; `message` is its own text without the field's name. */
 export interface FieldError {
   readonly field: string;
-  readonly reason: 'FieldValueInvalid' | 'FieldValueRequired' | 'FieldValueForbidden' | 'FieldValueDuplicate';
+  readonly reason:
+    | 'FieldValueInvalid'
+    | 'FieldValueRequired'
+    | 'FieldValueForbidden'
+    | 'FieldValueDuplicate'
+    | 'FieldValueNotSupported'
+    | 'FieldValueNotFound'
+    | 'FieldValueTooLong';
   readonly message: string;
 }
 
@@ -114,6 +121,22 @@ export function forbiddenField(field: string, message: string): FieldError {
 
 export function duplicateField(field: string, value: unknown): FieldError {
   return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(value)}` };
+}
+
+/** A value that is none of those that there are. */
+export function unsupportedField(field: string, value: unknown, supported: readonly string[]): FieldError {
+  const list = [...supported].sort().map((one) => JSON.stringify(one));
+  const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list.join(', ')}`;
+  return { field, reason: 'FieldValueNotSupported', message };
+}
+
+/** A reference to nothing. */
+export function missingField(field: string, value: unknown): FieldError {
+  return { field, reason: 'FieldValueNotFound', message: `Not found: ${JSON.stringify(value)}` };
+}
+
+export function tooLongField(field: string, bytes: number): FieldError {
+  return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${bytes} bytes` };
 }
 
 /** The object breaks the rules of its fields: all of them in one answer. */

@@ -28,7 +28,7 @@ export function decideDeletion(resource: Resource, current: ApiObject, options: 
   checkPreconditions(resource, current, options);
   const { metadata } = current;
   const asked = options.gracePeriodSeconds;
-  const grace = resource.deletionGraceSeconds?.(current, asked === undefined ? undefined : Math.max(0, asked)) ?? 0;
+  const grace = resource.deletionGraceSeconds?.(current, asked) ?? 0;
   if (grace === 0 && (metadata.finalizers ?? []).length === 0) return { isGone: true, object: current };
   const running = metadata.deletionTimestamp ? (metadata.deletionGracePeriodSeconds ?? 0) : undefined;
   if (running !== undefined && grace >= running) return { isGone: false, object: current };

@@ -100,9 +100,12 @@ export class Discovery {
     return { kind: 'APIGroupDiscoveryList', apiVersion: `apidiscovery.k8s.io/${form}`, metadata: {}, items };
   }
 
-  /** The kinds of one group and version that hold objects, for OpenAPI. */
-  kindsOf(group: string, version: string): readonly string[] {
-    return this.#members(group, version).map(({ kind }) => kind);
+  /** The kinds of one group and version, for OpenAPI. */
+  kindsOf(
+    group: string,
+    version: string,
+  ): readonly { readonly kind: string; readonly plural: string; readonly namespaced: boolean }[] {
+    return this.#members(group, version);
   }
 
   #members(group: string, version: string): readonly Discovered[] {

@@ -1,4 +1,4 @@
-import { badRequest } from './api-error.ts';
+import { ApiError, badRequest } from './api-error.ts';
 import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
 
 /** The most operations in one patch: upstream's limit. */
@@ -7,7 +7,8 @@ const MAX_OPERATIONS = 10_000;
 /**
  * Applies a JSON patch: a list of operations on paths, all or none.
  *
- * @throws ExecPathError ERR_BAD_REQUEST for an operation that cannot be understood or done, or a `test` that fails
+ * @throws ExecPathError ERR_BAD_REQUEST for what is no JSON patch, ERR_INVALID for an operation that cannot be
+ * done and a `test` that fails
  * @see RFC 6902
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
@@ -33,14 +34,14 @@ function applyOperation(document: unknown, operation: JsonObject): unknown {
     case 'move': {
       const from = pointerOf(operation, 'from');
       if (path.length > from.length && from.every((step, at) => step === path[at])) {
-        throw badRequest('a JSON patch cannot move a value into itself');
+        throw impossible('a JSON patch cannot move a value into itself');
       }
       const value = read(document, from);
       return change(change(document, from, { kind: 'remove' }), path, { kind: 'add', value });
     }
     case 'test': {
       if (isSameJson(read(document, path), valueOf(operation))) return document;
-      throw badRequest(`the JSON patch's test of ${JSON.stringify(operation['path'])} failed`);
+      throw impossible(`the JSON patch's test of ${JSON.stringify(operation['path'])} failed`);
     }
     default:
       throw badRequest(`${JSON.stringify(operation['op'])} is not an operation of a JSON patch`);
@@ -104,5 +105,11 @@ function valueOf(operation: JsonObject): unknown {
 }
 
 function missing(step: string): Error {
-  return badRequest(`the JSON patch names ${JSON.stringify(step)}, which is not there`);
+  return impossible(`the JSON patch names ${JSON.stringify(step)}, which is not there`);
+}
+
+/** An operation that is one, but not for this object: upstream's text, with the reason as its cause. */
+function impossible(message: string): Error {
+  const causes = [{ reason: 'FieldValueInvalid', message, field: 'patch' }];
+  return new ApiError('ERR_INVALID', 'the server rejected our request due to an error in our request', { causes });
 }

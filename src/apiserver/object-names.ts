@@ -1,12 +1,12 @@
-import { type FieldError, invalidField, requiredField } from './api-error.ts';
+import { type FieldError, invalidField, requiredField, tooLongField } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import { isLabelValue, isQualifiedName } from './label-selector.ts';
 
 const dnsLabel = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const dnsSubdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
 
-/** All annotations of an object together, in characters of keys and values. */
-const MAX_ANNOTATION_CHARS = 256 * 1024;
+/** All annotations of an object together, in bytes of keys and values. */
+const MAX_ANNOTATION_BYTES = 256 * 1024;
 
 /** The longest random suffix is this long; names made from `generateName` are cut so that it fits. */
 const GENERATED_CHARS = 5;
@@ -31,30 +31,103 @@ export function generateName(prefix: string, maxChars: number): string {
   return prefix.slice(0, maxChars - GENERATED_CHARS) + suffix;
 }
 
-/** What is wrong with names, labels and annotations. */
+const LABEL_FORM = '[a-z0-9]([-a-z0-9]*[a-z0-9])?';
+const KEY_FORM = '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]';
+
+/** Upstream's words for a name that is no DNS label; none for one that is. */
+export function dnsLabelFaults(text: string): string[] {
+  return [
+    ...(text.length > 63 ? ['must be no more than 63 characters'] : []),
+    ...(dnsLabel.test(text)
+      ? []
+      : [
+          "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and " +
+            `end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL_FORM}')`,
+        ]),
+  ];
+}
+
+/** Upstream's words for a name that is no DNS subdomain. */
+export function dnsSubdomainFaults(text: string): string[] {
+  return [
+    ...(text.length > 253 ? ['must be no more than 253 characters'] : []),
+    ...(dnsSubdomain.test(text)
+      ? []
+      : [
+          "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must " +
+            "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
+            String.raw`'${LABEL_FORM}(\.${LABEL_FORM})*')`,
+        ]),
+  ];
+}
+
+/** Upstream's words for what cannot be the key of a label. */
+export function qualifiedNameFaults(text: string): string[] {
+  if (isQualifiedName(text)) return [];
+  const rule =
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
+    `(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '${KEY_FORM}')`;
+  const [prefix, name, ...more] = text.includes('/') ? text.split('/') : [undefined, text];
+  if (more.length > 0) {
+    return [`a qualified name ${rule} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`];
+  }
+  const faults: string[] = [];
+  if (prefix === '') faults.push('prefix part must be non-empty');
+  else if (prefix !== undefined) faults.push(...dnsSubdomainFaults(prefix).map((fault) => `prefix part ${fault}`));
+  if (name === undefined || name === '') faults.push('name part must be non-empty');
+  else if (name.length > 63) faults.push('name part must be no more than 63 characters');
+  if (!isQualifiedName(name ?? '')) faults.push(`name part ${rule}`);
+  return faults;
+}
+
+/** Upstream's words for what cannot be the value of a label. */
+export function labelValueFaults(text: string): string[] {
+  if (isLabelValue(text)) return [];
+  if (text.length > 63 && isLabelValue(text.slice(0, 63))) return ['must be no more than 63 characters'];
+  return [
+    ...(text.length > 63 ? ['must be no more than 63 characters'] : []),
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
+      "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+      `'(${KEY_FORM})?')`,
+  ];
+}
+
+/** One {@link invalidField} for each fault of a value. */
+export function faultsOf(field: string, value: string, faults: readonly string[]): FieldError[] {
+  return faults.map((fault) => invalidField(field, value, fault));
+}
+
+/** What is wrong with a map of labels. */
+export function labelErrors(field: string, labels: Readonly<Record<string, string>>): FieldError[] {
+  return Object.entries(labels).flatMap(([key, value]) => [
+    ...faultsOf(field, key, qualifiedNameFaults(key)),
+    ...faultsOf(field, value, labelValueFaults(value)),
+  ]);
+}
+
+/** What is wrong with names, labels, annotations, finalizers and owners, in upstream's words. */
 export function metadataErrors(object: ApiObject, isNamedByLabel: boolean): FieldError[] {
-  const { name, labels = {}, annotations = {} } = object.metadata;
+  const { name, labels = {}, annotations = {}, finalizers = [], ownerReferences = [] } = object.metadata;
   const errors: FieldError[] = [];
   if (name === '') errors.push(requiredField('metadata.name', 'name or generateName is required'));
-  else if (isNamedByLabel && !isDnsLabel(name)) {
-    errors.push(invalidField('metadata.name', name, 'must be a lowercase RFC 1123 label of at most 63 characters'));
-  } else if (!isNamedByLabel && !isDnsSubdomain(name)) {
-    errors.push(
-      invalidField('metadata.name', name, 'must be a lowercase RFC 1123 subdomain of at most 253 characters'),
-    );
-  }
-  for (const [key, value] of Object.entries(labels)) {
-    if (!isQualifiedName(key)) errors.push(invalidField('metadata.labels', key, 'is not a label key'));
-    if (!isLabelValue(value)) errors.push(invalidField('metadata.labels', value, 'is not a label value'));
-  }
+  else
+    errors.push(...faultsOf('metadata.name', name, isNamedByLabel ? dnsLabelFaults(name) : dnsSubdomainFaults(name)));
+  errors.push(...labelErrors('metadata.labels', labels));
   for (const key of Object.keys(annotations)) {
-    if (!isQualifiedName(key.toLowerCase())) {
-      errors.push(invalidField('metadata.annotations', key, 'is not an annotation key'));
-    }
+    errors.push(...faultsOf('metadata.annotations', key, qualifiedNameFaults(key.toLowerCase())));
   }
-  const chars = Object.entries(annotations).reduce((sum, [key, value]) => sum + key.length + value.length, 0);
-  if (chars > MAX_ANNOTATION_CHARS) {
-    errors.push(invalidField('metadata.annotations', chars, `must have at most ${MAX_ANNOTATION_CHARS} characters`));
+  const bytes = Object.entries(annotations)
+    .flat()
+    .reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes > MAX_ANNOTATION_BYTES) errors.push(tooLongField('metadata.annotations', MAX_ANNOTATION_BYTES));
+  for (const finalizer of finalizers) {
+    errors.push(...faultsOf('metadata.finalizers', finalizer, qualifiedNameFaults(finalizer)));
+  }
+  for (const [at, owner] of ownerReferences.entries()) {
+    for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
+      if ((owner[field] ?? '') !== '') continue;
+      errors.push(requiredField(`metadata.ownerReferences[${at}].${field}`, 'must not be empty'));
+    }
   }
   return errors;
 }

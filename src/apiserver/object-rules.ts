@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
-import { type ApiObject, isJsonObject, isSameJson } from './api-object.ts';
+import { type ApiObject, isSameJson } from './api-object.ts';
 import { generateName, metadataErrors } from './object-names.ts';
-import { checkShape, type Shape, withoutNulls } from './object-shape.ts';
-import { metadataShape } from './object-shapes.ts';
 import { apiVersionOf, type Resource } from './resource.ts';
+import { readSentObject } from './sent-object.ts';
 
 /**
  * Which part of an object a write may change: `main` everything but status, `status` status and metadata alone,
@@ -23,7 +22,7 @@ export function apiTime(at: Date): string {
  * @throws ExecPathError ERR_BAD_REQUEST, ERR_INVALID
  */
 export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
-  const sent = checkedObject(input, resource);
+  const { object: sent } = readSentObject(input, resource);
   if ((sent.metadata.resourceVersion ?? '') !== '') {
     throw badRequest('resourceVersion should not be set on objects to be created');
   }
@@ -48,7 +47,8 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
       ...(finalizers === undefined ? {} : { finalizers }),
     },
   };
-  const full = resource.prepareCreate?.(object) ?? object;
+  const filled = resource.applyDefaults?.(object) ?? object;
+  const full = resource.prepareCreate?.(filled) ?? filled;
   throwInvalid(resource, full, []);
   return full;
 }
@@ -59,7 +59,7 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
  * @throws ExecPathError ERR_BAD_REQUEST, ERR_CONFLICT for another version or uid, ERR_INVALID
  */
 export function prepareNext(resource: Resource, current: ApiObject, input: ApiObject, scope: UpdateScope): ApiObject {
-  const sent = checkedObject(input, resource);
+  const { object: sent } = readSentObject(input, resource);
   const old = current.metadata;
   const { uid = '', resourceVersion = '', labels, annotations, ownerReferences, finalizers } = sent.metadata;
   if (resourceVersion !== '' && resourceVersion !== old.resourceVersion) throw staleVersion(resource, old.name);
@@ -67,7 +67,8 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`;
     throw conflict(resource, old.name, why);
   }
-  const body = bodyOf(resource, current, sent, scope);
+  const filled = resource.applyDefaults?.(sent) ?? sent;
+  const body = bodyOf(resource, current, filled, scope);
   const isSpecChanged = !isSameJson(body['spec'], current['spec']);
   const { labels: _, annotations: __, ownerReferences: ___, finalizers: ____, ...kept } = old;
   const next: ApiObject = {
@@ -104,32 +105,6 @@ function bodyOf(
     case 'main':
       return resource.hasStatus === true ? { ...sent, status: current['status'] } : sent;
   }
-}
-
-/**
- * An object of which every field that is read has its type; null fields are left out.
- *
- * @param resource its kind; absent: any, so that metadata alone is checked
- * @throws ExecPathError ERR_BAD_REQUEST
- */
-export function checkedObject(input: unknown, resource?: Resource): ApiObject {
-  if (!isJsonObject(input)) throw badRequest('the body must be a JSON object');
-  const sent = withoutNulls(input) as ApiObject;
-  checkShape(sent.metadata ?? 'nothing', metadataShape, 'metadata');
-  if (resource === undefined) return sent;
-  const { apiVersion, kind } = sent;
-  const expected = apiVersionOf(resource);
-  if (apiVersion !== undefined && apiVersion !== expected) {
-    throw badRequest(
-      `the API version in the data (${apiVersion}) does not match the expected API version (${expected})`,
-    );
-  }
-  if (kind !== undefined && kind !== resource.kind) {
-    throw badRequest(`the kind in the data (${kind}) does not match the expected kind (${resource.kind})`);
-  }
-  if (resource.fields === undefined) return sent;
-  for (const [field, shape] of Object.entries(resource.fields)) checkShape(sent[field], shape as Shape, field);
-  return sent;
 }
 
 function throwInvalid(

@@ -1,20 +1,21 @@
-import type { IncomingMessage } from 'node:http';
 import { ApiError, badRequest } from './api-error.ts';
 import { type ApiObject, isJsonObject, type JsonObject } from './api-object.ts';
 import type { DeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
+import { fieldValidationOf, judgePatchedFields, judgeUnknownFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { admitFromNode } from './node-admission.ts';
 import type { ObjectAddress } from './object-codec.ts';
-import { checkedObject, type UpdateScope } from './object-rules.ts';
+import type { UpdateScope } from './object-rules.ts';
 import type { Registry } from './registry.ts';
 import { type BodyOptions, mediaTypeOf, parseJson, readBody, readObject, unknownMediaType } from './request-body.ts';
 import type { Resource } from './resource.ts';
+import { readPatchedObject, readSentObject } from './sent-object.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
 /** How a patch is applied, by the media type of the body. */
-const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown) => unknown>> = {
+const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown, kind: string) => unknown>> = {
   'application/json-patch+json': applyJsonPatch,
   'application/merge-patch+json': applyMergePatch,
   'application/strategic-merge-patch+json': applyStrategicMergePatch,
@@ -25,6 +26,15 @@ export interface WriteTarget {
   readonly resource: Resource;
   readonly address: ObjectAddress;
   readonly scope: UpdateScope;
+}
+
+/** How an object is sent. */
+interface Sending {
+  readonly resource: Resource;
+  /** Of the path. */
+  readonly namespace: string;
+  /** How upstream calls the options in the query. */
+  readonly options: 'CreateOptions' | 'UpdateOptions';
 }
 
 /** Does what POST, PUT, PATCH and DELETE ask for, as the user who asks. */
@@ -38,18 +48,21 @@ export class ObjectWriter {
   }
 
   /** @throws ApiError, ExecPathError as the registry, the body and admission do */
-  async create({ request, query, user }: Exchange, resource: Resource, namespace: string): Promise<ApiObject> {
-    const sent = await this.#sentObject(request, namespace);
+  async create(exchange: Exchange, resource: Resource, namespace: string): Promise<ApiObject> {
+    const { query, user } = exchange;
+    const sent = await this.#sentObject(exchange, { resource, namespace, options: 'CreateOptions' });
     admitFromNode(user, { resource, next: sent });
     return this.#registry.create(resource, sent, { dryRun: isDryRun(query) });
   }
 
   /** @returns `isNew` when the object did not exist and its kind allows that */
   async replace(
-    { request, query, user }: Exchange,
+    exchange: Exchange,
     { resource, address, scope }: WriteTarget,
   ): Promise<{ object: ApiObject; isNew: boolean }> {
-    const sent = await this.#sentObject(request, address.namespace);
+    const { query, user } = exchange;
+    const { namespace } = address;
+    const sent = await this.#sentObject(exchange, { resource, namespace, options: 'UpdateOptions' });
     checkName(sent, address);
     const dryRun = isDryRun(query);
     const change = (current: ApiObject): ApiObject => {
@@ -67,23 +80,31 @@ export class ObjectWriter {
     }
   }
 
-  async patch({ request, query, user }: Exchange, { resource, address, scope }: WriteTarget): Promise<ApiObject> {
+  async patch(
+    { request, response, query, user }: Exchange,
+    { resource, address, scope }: WriteTarget,
+  ): Promise<ApiObject> {
     const type = mediaTypeOf(request);
     const apply = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined;
     if (apply === undefined) throw refusedPatchType(type);
+    const judgement = { directive: fieldValidationOf(query, 'PatchOptions'), response };
+    const dryRun = isDryRun(query);
     const patch = parseJson(await readBody(request, this.#body));
+    const isStrategic = apply === applyStrategicMergePatch;
     return this.#registry.update(
       resource,
       address,
       (current) => {
         // The version takes part only when the patch names one.
         const { resourceVersion: _, ...metadata } = current.metadata;
-        const next = checkedObject(apply({ ...current, metadata }, patch));
+        const patched = apply({ ...current, metadata }, patch, resource.kind);
+        const { object: next, unknownFields } = readPatchedObject(patched, resource, { patch, isStrategic });
+        judgePatchedFields(unknownFields, { shown: isStrategic ? patch : patched, isStrategic }, judgement);
         checkName(next, address);
         admitFromNode(user, { resource, next, current, scope });
         return next;
       },
-      { scope, dryRun: isDryRun(query) },
+      { scope, dryRun },
     );
   }
 
@@ -102,14 +123,18 @@ export class ObjectWriter {
     };
   }
 
-  async #sentObject(request: IncomingMessage, namespace: string): Promise<ApiObject> {
+  async #sentObject(
+    { request, response, query }: Exchange,
+    { resource, namespace, options }: Sending,
+  ): Promise<ApiObject> {
+    const directive = fieldValidationOf(query, options);
     const body = await readObject(request, this.#body);
     if (body === undefined) throw badRequest('the body is empty: an object is needed');
-    const { metadata = {} } = body;
-    const sent = checkedObject({ ...body, metadata });
+    const { object: sent, unknownFields } = readSentObject(body, resource);
+    judgeUnknownFields(unknownFields, resource, { directive, response });
     const given = sent.metadata.namespace ?? '';
     if (given !== '' && given !== namespace) {
-      throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+      throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
     }
     return namespace === '' ? sent : { ...sent, metadata: { ...sent.metadata, namespace } };
   }

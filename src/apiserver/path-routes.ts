@@ -1,9 +1,10 @@
-import { sendJson, sendText } from './answer.ts';
+import { sendBytes, sendJson, sendText } from './answer.ts';
 import { methodNotAllowed, unknownPath } from './api-error.ts';
 import type { Discovery } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
 import { discoveryFormOf } from './media-negotiation.ts';
-import { openApiDocument, openApiPaths } from './openapi.ts';
+import { OpenApi } from './openapi.ts';
+import { OPENAPI_V2_PROTOBUF } from './openapi-protobuf.ts';
 import { VERSION } from './version.ts';
 
 const healthPaths = ['/healthz', '/livez', '/readyz'];
@@ -11,9 +12,11 @@ const healthPaths = ['/healthz', '/livez', '/readyz'];
 /** The requests for no object: what the API is, and whether it is well. */
 export class PathRoutes {
   readonly #discovery: Discovery;
+  readonly #openApi: OpenApi;
 
   constructor(discovery: Discovery) {
     this.#discovery = discovery;
+    this.#openApi = new OpenApi(discovery);
   }
 
   /** Answers one request. @throws what becomes its Status */
@@ -53,12 +56,23 @@ export class PathRoutes {
           ? json(this.#discovery.resourceList(segments[1] ?? '', segments[2] ?? ''))
           : undefined;
       case 'openapi':
-        if (segments[1] !== 'v3') return undefined;
-        if (segments.length === 2) return json(openApiPaths(this.#discovery));
-        return json(openApiDocument(this.#discovery, segments.slice(2).join('/')));
+        return this.#openApiAnswer(exchange, segments.slice(1));
       default:
         return undefined;
     }
+  }
+
+  #openApiAnswer({ request, response }: Exchange, [form, ...path]: readonly string[]): (() => void) | undefined {
+    if (form === 'v2' && path.length === 0) {
+      const asksJson = (request.headers.accept ?? '').startsWith('application/json');
+      if (asksJson) return () => sendJson(response, 200, this.#openApi.v2);
+      return () => sendBytes(response, this.#openApi.v2Bytes, OPENAPI_V2_PROTOBUF);
+    }
+    if (form !== 'v3') return undefined;
+    if (path.length === 0) return () => sendJson(response, 200, this.#openApi.paths());
+    const document = this.#openApi.document(path.join('/'));
+    if (document === undefined) return undefined;
+    return () => sendBytes(response, Buffer.from(document), 'application/json');
   }
 
   #discoveryAnswer({ request, response }: Exchange, which: 'core' | 'groups'): () => void {
@@ -75,6 +89,6 @@ export class PathRoutes {
 
   #paths(): readonly string[] {
     const documents = this.#discovery.paths.map((path) => `/${path}`);
-    return ['/api', '/apis', ...documents, ...healthPaths, '/openapi/v3', '/version'];
+    return ['/api', '/apis', ...documents, ...healthPaths, '/openapi/v2', '/openapi/v3', '/version'];
   }
 }

@@ -54,3 +54,17 @@ export function* protobufFields(message: Uint8Array): Generator<ProtobufField, v
 function broken(what: string): Error {
   return badRequest(`the body is not protobuf: ${what}`);
 }
+
+/** One field of a message as bytes with their length before them: a text or an inner message. */
+export function encodeField(number: number, value: string | Buffer): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  return Buffer.concat([encodeVarint(number * 8 + 2), encodeVarint(bytes.length), bytes]);
+}
+
+function encodeVarint(value: number): Buffer {
+  const bytes: number[] = [];
+  for (let rest = value; ; rest = Math.floor(rest / 128)) {
+    if (rest < 128) return Buffer.from([...bytes, rest]);
+    bytes.push((rest % 128) + 128);
+  }
+}

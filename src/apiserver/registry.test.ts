@@ -73,9 +73,9 @@ describe('the registry', () => {
     await expect(registry.create(pods, broken)).rejects.toMatchObject({
       code: 'ERR_INVALID',
       message: expect.stringMatching(
-        /^Pod "Web" is invalid: \[metadata.name: Invalid value: "Web": .*, spec.containers\[1\].name: Duplicate value: "a", spec.containers\[1\].image: Required value\]$/,
+        /^Pod "Web" is invalid: \[metadata.name: Invalid value: "Web": .*, spec.containers\[1\].image: Required value, spec.containers\[1\].name: Duplicate value: "a"\]$/,
       ),
-      details: { causes: [{ field: 'metadata.name' }, {}, { reason: 'FieldValueRequired' }] },
+      details: { causes: [{ field: 'metadata.name' }, { reason: 'FieldValueRequired' }, {}] },
     });
     expect((await registry.list(pods)).items).toEqual([]);
   });

@@ -2,7 +2,6 @@ import type { ResourceType } from '../kubeapi/index.ts';
 import type { FieldError } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import type { SelectableFields } from './field-selector.ts';
-import type { Shape } from './object-shape.ts';
 
 /** A subresource as discovery lists it; its route stands elsewhere. */
 export interface Subresource {
@@ -31,9 +30,9 @@ export interface Resource extends ResourceType<unknown> {
   readonly ttlMs?: number;
   /** Fields of field selectors beside `metadata.name` and `metadata.namespace`. */
   readonly selectableFields?: (object: ApiObject) => SelectableFields;
-  /** Types of the fields that are read. */
-  readonly fields?: Shape;
-  /** Defaults of a new object. */
+  /** Fills in what is left open, in every object that is written. */
+  readonly applyDefaults?: (object: ApiObject) => ApiObject;
+  /** What only the server says of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
   readonly validate?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];

@@ -1,8 +1,8 @@
 import { events, leases, namespaces, nodes, serviceAccounts } from '../kubeapi/index.ts';
 import { requiredField } from './api-error.ts';
-import { type ApiObject, textAt } from './api-object.ts';
-import { eventShape, leaseShape, namespaceShape, nodeShape, serviceAccountShape } from './object-shapes.ts';
+import { type ApiObject, objectsAt, textAt } from './api-object.ts';
 import { podResource } from './pod-resource.ts';
+import { taintErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
 
 /** How long events are kept, in ms: `--event-ttl`. */
@@ -19,7 +19,6 @@ export const namespaceResource: Resource = {
   singular: 'namespace',
   shortNames: ['ns'],
   isNamedByLabel: true,
-  fields: namespaceShape,
   hasStatus: true,
   subresources: [statusSubresource('Namespace')],
   selectableFields: (object) => ({ 'status.phase': textAt(object, ['status', 'phase']) }),
@@ -37,22 +36,21 @@ export const nodeResource: Resource = {
   ...nodes,
   singular: 'node',
   shortNames: ['no'],
-  fields: nodeShape,
   hasStatus: true,
   subresources: [statusSubresource('Node')],
   selectableFields: (object) => {
     const { spec } = object as { readonly spec?: { readonly unschedulable?: unknown } };
     return { 'spec.unschedulable': String(spec?.unschedulable === true) };
   },
+  validate: (node) => taintErrors(objectsAt(node, ['spec', 'taints'])),
 };
 
-export const leaseResource: Resource = { ...leases, singular: 'lease', fields: leaseShape, createsOnUpdate: true };
+export const leaseResource: Resource = { ...leases, singular: 'lease', createsOnUpdate: true };
 
 export const serviceAccountResource: Resource = {
   ...serviceAccounts,
   singular: 'serviceaccount',
   shortNames: ['sa'],
-  fields: serviceAccountShape,
 };
 
 const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
@@ -63,7 +61,6 @@ export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
     ...events,
     singular: 'event',
     shortNames: ['ev'],
-    fields: eventShape,
     createsOnUpdate: true,
     ttlMs,
     validate: (event) => (event['involvedObject'] === undefined ? [requiredField('involvedObject')] : []),

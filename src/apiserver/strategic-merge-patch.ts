@@ -1,37 +1,6 @@
 import { badRequest } from './api-error.ts';
 import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
-
-/**
- * The field that tells the objects of a list apart, by the name of the list. A list that is not here is replaced as a
- * whole: so are `containerStatuses`, `taints` and `tolerations` upstream.
- *
- * @see kubernetes/api core/v1/types.go and apimachinery meta/v1/types.go, tags `patchMergeKey`
- */
-const mergeKeys: Readonly<Record<string, string>> = {
-  addresses: 'type',
-  conditions: 'type',
-  containers: 'name',
-  env: 'name',
-  ephemeralContainers: 'name',
-  hostAliases: 'ip',
-  hostIPs: 'ip',
-  imagePullSecrets: 'name',
-  initContainers: 'name',
-  ownerReferences: 'uid',
-  podIPs: 'ip',
-  ports: 'containerPort',
-  resourceClaimStatuses: 'name',
-  resourceClaims: 'name',
-  schedulingGates: 'name',
-  secrets: 'name',
-  topologySpreadConstraints: 'topologyKey',
-  volumeDevices: 'devicePath',
-  volumeMounts: 'mountPath',
-  volumes: 'name',
-};
-
-/** Lists of plain values that are united instead of replaced. */
-const mergedValueLists: ReadonlySet<string> = new Set(['finalizers', 'podCIDRs']);
+import { type SchemaField, type Struct, structOf } from './api-schema.ts';
 
 const DELETE_VALUES = '$deleteFromPrimitiveList/';
 const ELEMENT_ORDER = '$setElementOrder/';
@@ -40,15 +9,16 @@ const ELEMENT_ORDER = '$setElementOrder/';
  * Applies a strategic merge patch: as a JSON merge patch, but some lists are merged by a key of their objects, and
  * `$patch`, `$retainKeys`, `$deleteFromPrimitiveList/…` and `$setElementOrder/…` say what a patch cannot say else.
  *
+ * @param kind of both: its schema says which lists are merged and how; others are replaced as a whole
  * @throws ExecPathError ERR_BAD_REQUEST for a directive or a list element that cannot be understood
  * @see kubernetes/community contributors/devel/sig-api-machinery/strategic-merge-patch.md
  */
-export function applyStrategicMergePatch(target: unknown, patch: unknown): unknown {
+export function applyStrategicMergePatch(target: unknown, patch: unknown, kind: string): unknown {
   if (!isJsonObject(patch)) throw badRequest('a strategic merge patch must be a JSON object');
-  return mergeObjects(isJsonObject(target) ? target : {}, patch);
+  return mergeObjects(isJsonObject(target) ? target : {}, patch, structOf(kind));
 }
 
-function mergeObjects(target: JsonObject, patch: JsonObject): JsonObject {
+function mergeObjects(target: JsonObject, patch: JsonObject, struct: Struct | undefined): JsonObject {
   const directive = patch['$patch'];
   if (directive === 'delete') return {};
   if (directive !== undefined && directive !== 'replace' && directive !== 'merge') {
@@ -63,12 +33,12 @@ function mergeObjects(target: JsonObject, patch: JsonObject): JsonObject {
       if (merged.has(field)) merged.set(field, kept);
     } else if (key.startsWith('$')) continue;
     else if (value === null) merged.delete(key);
-    else merged.set(key, mergeValues(key, merged.get(key), value));
+    else merged.set(key, mergeValues(struct?.get(key), merged.get(key), value));
   }
   for (const [key, value] of Object.entries(patch)) {
     const field = key.slice(ELEMENT_ORDER.length);
     if (!key.startsWith(ELEMENT_ORDER) || !Array.isArray(merged.get(field))) continue;
-    merged.set(field, ordered(listOrEmpty(merged.get(field)), listOf(value, key), mergeKeys[field]));
+    merged.set(field, ordered(listOrEmpty(merged.get(field)), listOf(value, key), struct?.get(field)?.mergeKey));
   }
   return Object.fromEntries(merged);
 }
@@ -80,28 +50,22 @@ function retained(target: JsonObject, retainKeys: unknown): JsonObject {
   return Object.fromEntries(Object.entries(target).filter(([key]) => keys.includes(key)));
 }
 
-function mergeValues(field: string, target: unknown, patch: unknown): unknown {
-  if (isJsonObject(patch)) return mergeObjects(isJsonObject(target) ? target : {}, patch);
-  if (!Array.isArray(patch)) return patch;
-  const mergeKey = Object.hasOwn(mergeKeys, field) ? mergeKeys[field] : undefined;
-  if (mergeKey !== undefined) return mergeLists(listOrEmpty(target), patch, mergeKey, field);
-  if (mergedValueLists.has(field)) {
-    const old = listOrEmpty(target);
-    return [...old, ...patch.filter((one: unknown) => !old.includes(one))];
-  }
-  return patch;
+function mergeValues(field: SchemaField | undefined, target: unknown, patch: unknown): unknown {
+  const struct = field?.form === 'single' ? structOf(field.element) : undefined;
+  if (isJsonObject(patch)) return mergeObjects(isJsonObject(target) ? target : {}, patch, struct);
+  if (!Array.isArray(patch) || field?.mergeKey === undefined) return patch;
+  if (field.mergeKey !== '*') return mergeLists(listOrEmpty(target), patch, field);
+  const old = listOrEmpty(target);
+  return [...old, ...patch.filter((one: unknown) => !old.includes(one))];
 }
 
-function mergeLists(
-  target: readonly unknown[],
-  patch: readonly unknown[],
-  mergeKey: string,
-  field: string,
-): readonly unknown[] {
+function mergeLists(target: readonly unknown[], patch: readonly unknown[], field: SchemaField): readonly unknown[] {
+  const { mergeKey = '', name } = field;
+  const struct = structOf(field.element);
   const replaces = patch.some((element) => isJsonObject(element) && element['$patch'] === 'replace');
   let merged = replaces ? [] : [...target];
   for (const element of patch) {
-    if (!isJsonObject(element)) throw badRequest(`the elements of ${field} must be objects`);
+    if (!isJsonObject(element)) throw badRequest(`the elements of ${name} must be objects`);
     const isDirectiveAlone = element['$patch'] === 'replace' && Object.keys(element).length === 1;
     if (isDirectiveAlone) continue;
     const value = element[mergeKey];
@@ -110,8 +74,8 @@ function mergeLists(
     }
     const at = merged.findIndex((one) => isJsonObject(one) && isSameJson(one[mergeKey], value));
     if (element['$patch'] === 'delete') merged = merged.filter((_, index) => index !== at);
-    else if (at === -1) merged.push(mergeObjects({}, element));
-    else merged[at] = mergeObjects(merged[at] as JsonObject, element);
+    else if (at === -1) merged.push(mergeObjects({}, element, struct));
+    else merged[at] = mergeObjects(merged[at] as JsonObject, element, struct);
   }
   return merged;
 }

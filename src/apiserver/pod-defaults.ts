@@ -1,0 +1,125 @@
+import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+
+/** Upstream's default for `spec.terminationGracePeriodSeconds`. */
+export const DEFAULT_GRACE_SECONDS = 30;
+
+const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
+
+/**
+ * Fills in what a pod's spec leaves open, as upstream does whenever it reads one.
+ *
+ * @see kubernetes pkg/apis/core/v1/defaults.go
+ */
+export function withPodDefaults(pod: ApiObject): ApiObject {
+  const spec = isJsonObject(pod['spec']) ? pod['spec'] : {};
+  const lists = containerLists.filter((field) => Array.isArray(spec[field]));
+  const full: JsonObject = {
+    dnsPolicy: 'ClusterFirst',
+    enableServiceLinks: true,
+    restartPolicy: 'Always',
+    schedulerName: 'default-scheduler',
+    securityContext: {},
+    terminationGracePeriodSeconds: DEFAULT_GRACE_SECONDS,
+    ...withoutEmptyTexts(spec),
+    ...(Array.isArray(spec['volumes']) ? { volumes: objectsAt(spec, ['volumes']).map(withVolumeDefaults) } : {}),
+    ...Object.fromEntries(
+      lists.map((field) => [field, objectsAt(spec, [field]).map((one) => withContainerDefaults(one, spec))]),
+    ),
+  };
+  return { ...pod, spec: full };
+}
+
+/** In Go an empty text is none, so a default takes its place. */
+function withoutEmptyTexts(object: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== ''));
+}
+
+function withContainerDefaults(container: JsonObject, spec: JsonObject): JsonObject {
+  const { env, ports, resources = {} } = container;
+  const filled = Object.fromEntries(
+    ['livenessProbe', 'readinessProbe', 'startupProbe']
+      .filter((field) => isJsonObject(container[field]))
+      .map((field) => [field, withProbeDefaults(container[field] as JsonObject)]),
+  );
+  return {
+    imagePullPolicy: pullPolicyOf(textAt(container, ['image'])),
+    terminationMessagePath: '/dev/termination-log',
+    terminationMessagePolicy: 'File',
+    ...withoutEmptyTexts(container),
+    // These are read as texts, also when they are empty.
+    ...Object.fromEntries(['name', 'image'].filter((field) => container[field] === '').map((field) => [field, ''])),
+    ...filled,
+    ...(Array.isArray(env) ? { env: objectsAt(container, ['env']).map(withFieldVersion) } : {}),
+    ...(Array.isArray(ports)
+      ? { ports: objectsAt(container, ['ports']).map((port) => withPortDefaults(port, spec['hostNetwork'] === true)) }
+      : {}),
+    resources: withRequests(resources as JsonObject),
+  };
+}
+
+/** An image without a tag, or with the tag `latest`, may change behind its name. */
+function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
+  if (image.includes('@')) return 'IfNotPresent';
+  const tag = /:([^/:]+)$/.exec(image)?.[1] ?? 'latest';
+  return tag === 'latest' ? 'Always' : 'IfNotPresent';
+}
+
+function withProbeDefaults(probe: JsonObject): JsonObject {
+  const defaults = { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 };
+  const given = Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== 0));
+  const httpGet = probe['httpGet'];
+  return {
+    ...defaults,
+    ...given,
+    ...(isJsonObject(httpGet) ? { httpGet: { path: '/', scheme: 'HTTP', ...withoutEmptyTexts(httpGet) } } : {}),
+  };
+}
+
+function withFieldVersion(variable: JsonObject): JsonObject {
+  const fieldRef = valueAt(variable, ['valueFrom', 'fieldRef']);
+  if (!isJsonObject(fieldRef)) return variable;
+  const valueFrom = variable['valueFrom'] as JsonObject;
+  return { ...variable, valueFrom: { ...valueFrom, fieldRef: { apiVersion: 'v1', ...fieldRef } } };
+}
+
+function withPortDefaults(port: JsonObject, onHost: boolean): JsonObject {
+  const { hostPort = 0, containerPort } = port;
+  return {
+    protocol: 'TCP',
+    ...withoutEmptyTexts(port),
+    ...(onHost && hostPort === 0 && containerPort !== undefined ? { hostPort: containerPort } : {}),
+  };
+}
+
+/** What is limited and not asked for is asked for up to the limit. */
+function withRequests(resources: JsonObject): JsonObject {
+  const { limits, requests } = resources;
+  if (!isJsonObject(limits)) return resources;
+  return { ...resources, requests: { ...limits, ...(isJsonObject(requests) ? requests : {}) } };
+}
+
+function withVolumeDefaults(volume: JsonObject): JsonObject {
+  const { hostPath } = volume;
+  if (isJsonObject(hostPath)) return { ...volume, hostPath: { type: '', ...hostPath } };
+  const [kind] = Object.keys(volume).filter((field) => field !== 'name');
+  // Upstream's oldest rule: a volume that says nothing is an empty folder.
+  if (kind === undefined) return { ...volume, emptyDir: {} };
+  if (!['secret', 'configMap', 'downwardAPI', 'projected'].includes(kind)) return volume;
+  return { ...volume, [kind]: { defaultMode: 0o644, ...(volume[kind] as JsonObject) } };
+}
+
+/** Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything. */
+export function qosClassOf(spec: unknown): 'Guaranteed' | 'Burstable' | 'BestEffort' {
+  const all = [...objectsAt(spec, ['containers']), ...objectsAt(spec, ['initContainers'])];
+  const amounts = all.flatMap((container) =>
+    ['cpu', 'memory'].map((name) => ({
+      limit: valueAt(container, ['resources', 'limits', name]),
+      request: valueAt(container, ['resources', 'requests', name]),
+    })),
+  );
+  if (amounts.every(({ limit, request }) => limit === undefined && request === undefined)) return 'BestEffort';
+  const isFixed = amounts.every(
+    ({ limit, request }) => limit !== undefined && (request === undefined || isSameJson(limit, request)),
+  );
+  return isFixed ? 'Guaranteed' : 'Burstable';
+}

@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import type { ApiObject } from './api-object.ts';
+import { withPodDefaults } from './pod-defaults.ts';
+import { podErrors, podUpdateErrors, taintErrors } from './pod-validation.ts';
+
+const container = { name: 'c', image: 'i' };
+
+const podOf = (spec: object): ApiObject =>
+  withPodDefaults({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p' },
+    spec: { containers: [container], ...spec },
+  });
+
+const faultsOf = (spec: object): string[] => podErrors(podOf(spec)).map(({ field, message }) => `${field}: ${message}`);
+
+describe('the rules of a pod', () => {
+  it.each([
+    [{ containers: [] }, ['spec.containers: Required value']],
+    [{ containers: [{}] }, ['spec.containers[0].name: Required value', 'spec.containers[0].image: Required value']],
+    [{ initContainers: [container] }, ['spec.initContainers[0].name: Duplicate value: "c"']],
+    [
+      { restartPolicy: 'Maybe' },
+      ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"'],
+    ],
+    [
+      { containers: [{ ...container, imagePullPolicy: 'x' }] },
+      [
+        'spec.containers[0].imagePullPolicy: Unsupported value: "x": supported values: "Always", "IfNotPresent", "Never"',
+      ],
+    ],
+    [
+      { containers: [{ ...container, volumeMounts: [{ name: 'v', mountPath: '/v' }] }] },
+      ['spec.containers[0].volumeMounts[0].name: Not found: "v"'],
+    ],
+    [
+      { volumes: [{ name: 'v', emptyDir: {}, hostPath: { path: '/x' } }] },
+      ['spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type'],
+    ],
+    [
+      { volumes: [{ name: 'v', hostPath: { path: '/a/../b' } }] },
+      [`spec.volumes[0].hostPath.path: Invalid value: "/a/../b": must not contain '..'`],
+    ],
+    [
+      { containers: [{ ...container, ports: [{ containerPort: 70000 }] }] },
+      ['spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive'],
+    ],
+    [
+      { containers: [{ ...container, resources: { limits: { cpu: '1' }, requests: { cpu: '2' } } }] },
+      ['spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1'],
+    ],
+    [
+      { containers: [{ ...container, env: [{ name: 'A', valueFrom: {} }] }] },
+      [
+        'spec.containers[0].env[0].valueFrom: Invalid value: "": must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`',
+      ],
+    ],
+    [
+      { containers: [{ ...container, env: [{ name: 'A', valueFrom: { fieldRef: { fieldPath: 'spec.foo' } } }] }] },
+      [
+        'spec.containers[0].env[0].valueFrom.fieldRef.fieldPath: Invalid value: "spec.foo": error converting fieldPath: field label not supported: spec.foo',
+      ],
+    ],
+    [
+      { activeDeadlineSeconds: 0 },
+      ['spec.activeDeadlineSeconds: Invalid value: 0: must be between 1 and 2147483647, inclusive'],
+    ],
+    [
+      { containers: [{ ...container, livenessProbe: {} }] },
+      ['spec.containers[0].livenessProbe: Required value: must specify a handler type'],
+    ],
+    [
+      { tolerations: [{ value: 'x' }] },
+      [
+        'spec.tolerations[0].operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"',
+      ],
+    ],
+  ])('refuse %j', (spec, faults) => {
+    expect(faultsOf(spec)).toEqual(faults);
+  });
+
+  it('fill in what is left open', () => {
+    const { spec } = podOf({
+      hostNetwork: true,
+      volumes: [{ name: 'v' }, { name: 'h', hostPath: { path: '/x' } }],
+      containers: [{ ...container, ports: [{ containerPort: 80 }], resources: { limits: { cpu: '1' } } }],
+    }) as unknown as { spec: Record<string, unknown> };
+    expect(spec).toMatchObject({
+      dnsPolicy: 'ClusterFirst',
+      restartPolicy: 'Always',
+      terminationGracePeriodSeconds: 30,
+      volumes: [{ emptyDir: {} }, { hostPath: { path: '/x', type: '' } }],
+      containers: [
+        {
+          imagePullPolicy: 'Always',
+          terminationMessagePolicy: 'File',
+          ports: [{ containerPort: 80, hostPort: 80, protocol: 'TCP' }],
+          resources: { requests: { cpu: '1' } },
+        },
+      ],
+    });
+  });
+
+  it('let a pod keep its spec but for a few fields', () => {
+    const before = podOf({ activeDeadlineSeconds: 9, tolerations: [{ key: 'a', operator: 'Exists' }] });
+    const faults = (spec: object): string[] =>
+      podUpdateErrors(
+        podOf({ activeDeadlineSeconds: 9, tolerations: [{ key: 'a', operator: 'Exists' }], ...spec }),
+        before,
+      ).map(({ field, message }) => `${field}: ${message.split('\n')[0]}`);
+    expect(faults({ containers: [{ ...container, image: 'j' }], activeDeadlineSeconds: 3 })).toEqual([]);
+    expect(faults({ activeDeadlineSeconds: 10 })).toEqual([
+      'spec.activeDeadlineSeconds: Invalid value: 10: must be less than or equal to previous value',
+    ]);
+    expect(faults({ tolerations: [] })).toEqual([
+      'spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds',
+    ]);
+    expect(faults({ containers: [container, { name: 'd', image: 'i' }] })).toEqual([
+      'spec.containers: Forbidden: pod updates may not add or remove containers',
+    ]);
+    expect(faults({ hostPID: true })).toEqual([
+      expect.stringMatching(/^spec: Forbidden: pod updates may not change fields other than `spec.containers/),
+    ]);
+  });
+
+  it('let a node have each taint once', () => {
+    const taint = { key: 'k', effect: 'NoSchedule' };
+    expect(taintErrors([taint, taint, { key: 'k', effect: 'x' }]).map(({ reason }) => reason)).toEqual([
+      'FieldValueDuplicate',
+      'FieldValueNotSupported',
+    ]);
+  });
+});
