@@ -101,6 +101,9 @@ export const errorTable = {
   ERR_IMAGE_ARCHIVE: { reason: 'BadRequest', http: 400, help: 'an image archive is an OCI layout or a docker save' },
   ERR_IMAGE_DIGEST: { reason: 'BadRequest', http: 400, help: 'a blob of an image must have the digest it is named by' },
   ERR_IMAGE_LAYER: { reason: 'BadRequest', http: 400, help: 'every member of a layer lies inside the root folder' },
+  ERR_IMAGE_SPACE: { reason: 'InternalError', http: 507, help: 'an import leaves room on the disk' },
+  ERR_IMAGE_UNKNOWN: { reason: 'NotFound', http: 404, help: 'an image is named by id, name, name:tag or name@digest' },
+  ERR_IMAGE_IN_USE: { reason: 'Conflict', http: 409, help: 'an image stays while a container is made of it' },
   ERR_ISOLATION: { reason: 'InternalError', http: 500, help: 'the host refused a mount, namespace or network' },
 
   ERR_TERMINAL_UNAVAILABLE: {

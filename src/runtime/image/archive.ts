@@ -3,8 +3,9 @@ import { open } from 'node:fs/promises';
 import { dirname, posix } from 'node:path';
 import { ExecPathError, toError } from '../../common/errors.ts';
 import { readUncompressed } from './decompress.ts';
+import { failureAt, type ImportMeter } from './import-meter.ts';
 import { RootFolder } from './root-folder.ts';
-import { readTar } from './tar-reader.ts';
+import { readTar, type TarMember } from './tar-reader.ts';
 
 /** Of an index, a manifest or a configuration; real ones have less than 100 KiB. */
 const MAX_JSON_BYTES = 4 * 1024 * 1024;
@@ -25,7 +26,7 @@ export class ImageFiles {
    *
    * @throws ExecPathError ERR_IMAGE_ARCHIVE
    */
-  static async open(path: string, stagingDir: string): Promise<ImageFiles> {
+  static async open(path: string, stagingDir: string, meter: ImportMeter): Promise<ImageFiles> {
     let isFolder: boolean;
     try {
       isFolder = statSync(path).isDirectory();
@@ -36,19 +37,26 @@ export class ImageFiles {
     const root = new RootFolder(stagingDir);
     mkdirSync(stagingDir, { recursive: true, mode: 0o700 });
     const links = new Map<string, string>();
-    for await (const member of readTar(readUncompressed(path))) {
+    for await (const member of readTar(meter.through(readUncompressed(path)))) {
       const name = plainName(member.name);
       if (member.kind === 'symlink') links.set(name, plainName(posix.join(dirname(name), member.target)));
       if (member.kind === 'hardlink') links.set(name, plainName(member.target));
-      if (member.kind !== 'file') continue;
+      if (member.kind === 'file') await ImageFiles.#take(root, name, member);
+    }
+    return new ImageFiles(root, links);
+  }
+
+  static async #take(root: RootFolder, name: string, { body }: TarMember): Promise<void> {
+    try {
       const file = await open(root.place(name), 'w', 0o600);
       try {
-        for await (const chunk of member.body) await file.write(chunk);
+        for await (const chunk of body) await file.write(chunk);
       } finally {
         await file.close();
       }
+    } catch (thrown) {
+      throw failureAt(name, thrown, 'ERR_IMAGE_ARCHIVE');
     }
-    return new ImageFiles(root, links);
   }
 
   has(name: string): boolean {

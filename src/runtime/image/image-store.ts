@@ -1,12 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExecPathError } from '../../common/errors.ts';
 import { ImageFiles } from './archive.ts';
 import { readUncompressed } from './decompress.ts';
-import { type ImageRecord, readRecord, writeWhole } from './image-record.ts';
+import { type ImageRecord, RECORD, readWithNames, writeLaterName, writeWhole } from './image-record.ts';
+import { ImportMeter, type ImportProgress } from './import-meter.ts';
 import { type ArchivedImage, type ImageConfig, imagesOf } from './manifest.ts';
+import { mountTables } from './mount-tables.ts';
 import { fullReference, isDigest, nameOf } from './reference.ts';
 import { RootFolder } from './root-folder.ts';
 import { unpackLayer } from './unpack-layer.ts';
@@ -29,6 +31,10 @@ export interface StoredImage {
 export interface ImportOptions {
   /** Names to give beside those of the archive, such as `registry.k8s.io/pause:3.9`; with several images the first one's. */
   readonly names?: readonly string[];
+  /** Told a few times a second what is being done. */
+  readonly onProgress?: (progress: ImportProgress) => void;
+  /** Its abort ends the import and leaves nothing behind. */
+  readonly signal?: AbortSignal;
 }
 
 /** Folders of imports under way and of images removed while they were in use begin with a dot. */
@@ -54,7 +60,8 @@ export class ImageStore {
    * Takes in the images of an OCI layout folder, an OCI archive or a `docker save` archive.
    *
    * @returns the images, as they now are
-   * @throws ExecPathError ERR_IMAGE_ARCHIVE, ERR_IMAGE_DIGEST, ERR_IMAGE_LAYER; nothing is left of a failed import
+   * @throws ExecPathError ERR_IMAGE_ARCHIVE, ERR_IMAGE_DIGEST, ERR_IMAGE_LAYER, ERR_IMAGE_SPACE; the signal's reason;
+   * nothing is left of a failed import
    */
   async import(file: string, options: ImportOptions = {}): Promise<StoredImage[]> {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
@@ -62,11 +69,13 @@ export class ImageStore {
     const work = join(this.path, `.import-${process.pid}-${randomBytes(6).toString('hex')}`);
     mkdirSync(work, { mode: 0o700 });
     try {
-      const archived = imagesOf(await ImageFiles.open(file, join(work, 'archive')));
+      const meter = new ImportMeter(work, options);
+      meter.begin({ step: 'archive', at: 1, of: 1 });
+      const archived = imagesOf(await ImageFiles.open(file, join(work, 'archive'), meter));
       const imported: StoredImage[] = [];
       for (const [at, image] of archived.entries()) {
         const names = [...image.names, ...(at === 0 ? (options.names ?? []) : [])].map(fullReference);
-        await this.#add(image, names, join(work, String(at)));
+        await this.#add(image, names, { work: join(work, String(at)), meter });
         const stored = this.find(image.id);
         if (stored !== undefined) imported.push(stored);
       }
@@ -111,6 +120,11 @@ export class ImageStore {
     return images.find(({ repoTags, repoDigests }) => repoTags.includes(full) || repoDigests.includes(full));
   }
 
+  /** Whether a container that is there has this image's files below its own. */
+  isInUse({ id }: StoredImage): boolean {
+    return isMounted(this.#folder(id));
+  }
+
   /** Removes an image with all its names; the files of one in use stay until it is not. @returns false when there is none */
   async remove(reference: string): Promise<boolean> {
     const image = this.find(reference);
@@ -149,33 +163,56 @@ export class ImageStore {
     return readdirSync(this.path)
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
       .sort()
-      .map((name) => readRecord(join(this.path, name, 'image.json')))
+      .map((name) => readWithNames(join(this.path, name)))
       .filter((found) => found !== undefined);
   }
 
-  async #add(image: ArchivedImage, names: readonly string[], work: string): Promise<void> {
+  /** Two may add the same image at once, or one removes it meanwhile: whoever renames first has made it. */
+  async #add(
+    image: ArchivedImage,
+    names: readonly string[],
+    { work, meter }: { readonly work: string; readonly meter: ImportMeter },
+  ): Promise<void> {
     const folder = this.#folder(image.id);
-    const before = readRecord(join(folder, 'image.json'));
-    const sizeBytes = before?.sizeBytes ?? (await unpack(image, work));
-    const now = Date.now();
     const digests = names.flatMap((name) =>
       image.manifestDigest === undefined ? [] : [`${nameOf(name)}@${image.manifestDigest}`],
     );
-    const record: ImageRecord = {
-      id: image.id,
-      tags: {
-        ...before?.tags,
-        ...Object.fromEntries(names.filter((name) => !name.includes('@')).map((name) => [name, now])),
-      },
-      digests: [...new Set([...(before?.digests ?? []), ...digests])],
-      sizeBytes: Math.max(1, sizeBytes),
-      config: copyOf(image.config),
-    };
-    if (before !== undefined) return writeWhole(join(folder, 'image.json'), record);
-    writeWhole(join(work, 'image.json'), record);
-    // A folder without a whole record is the rest of a crash.
-    if (existsSync(folder)) rmSync(folder, { recursive: true, force: true });
-    renameSync(work, folder);
+    const tags = names.filter((name) => !name.includes('@'));
+    for (;;) {
+      if (isNamed(folder, tags, digests)) return;
+      const sizeBytes = await unpack(image, work, meter);
+      const record: ImageRecord = {
+        id: image.id,
+        tags: Object.fromEntries(tags.map((tag) => [tag, Date.now()])),
+        digests: [...new Set(digests)],
+        sizeBytes: Math.max(1, sizeBytes),
+        config: copyOf(image.config),
+      };
+      writeWhole(join(work, RECORD), record);
+      try {
+        renameSync(work, folder);
+        return;
+      } catch (thrown) {
+        if (!['ENOTEMPTY', 'EEXIST'].includes((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown;
+        rmSync(work, { recursive: true, force: true });
+      }
+    }
+  }
+}
+
+/** Gives an image that is there more names. @returns false when it is not there; what a crash left of one is taken away */
+function isNamed(folder: string, tags: readonly string[], digests: readonly string[]): boolean {
+  if (readWithNames(folder) === undefined) {
+    rmSync(folder, { recursive: true, force: true });
+    return false;
+  }
+  try {
+    for (const tag of tags) writeLaterName(folder, { tag, at: Date.now() });
+    for (const digest of digests) writeLaterName(folder, { digest });
+    return true;
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw thrown;
   }
 }
 
@@ -184,15 +221,20 @@ function copyOf(config: ImageConfig): ImageRecord['config'] {
 }
 
 /** @returns bytes of the files */
-async function unpack(image: ArchivedImage, work: string): Promise<number> {
+async function unpack(image: ArchivedImage, work: string, meter: ImportMeter): Promise<number> {
   const rootfs = join(work, 'rootfs');
   mkdirSync(rootfs, { recursive: true, mode: 0o755 });
   const root = new RootFolder(rootfs);
   let bytes = 0;
-  for (const { path, digest, diffId } of image.layers) {
-    if (digest !== undefined) verify(digest, await hashOf(createReadStream(path) as AsyncIterable<Buffer>), 'layer');
+  for (const [at, { path, digest, diffId }] of image.layers.entries()) {
+    const layer = { at: at + 1, of: image.layers.length };
+    if (digest !== undefined) {
+      meter.begin({ step: 'verify', ...layer });
+      verify(digest, await hashOf(meter.through(createReadStream(path) as AsyncIterable<Buffer>)), 'layer');
+    }
+    meter.begin({ step: 'unpack', ...layer });
     const hash = createHash('sha256');
-    bytes += await unpackLayer(hashed(readUncompressed(path), hash), root);
+    bytes += await unpackLayer(hashed(meter.through(readUncompressed(path)), hash), root);
     verify(diffId, `sha256:${hash.digest('hex')}`, 'uncompressed layer');
   }
   return bytes;
@@ -219,11 +261,7 @@ function verify(wanted: string, actual: string, what: string): void {
   throw new ExecPathError('ERR_IMAGE_DIGEST', `${what} ${wanted} of the archive has digest ${actual}`);
 }
 
-/** Whether an overlay of this mount namespace has `folder` below it. */
+/** Whether an overlay has `folder` below it, in whichever mount namespace: a runtime may have one of its own. */
 function isMounted(folder: string): boolean {
-  try {
-    return readFileSync('/proc/self/mounts', 'utf8').includes(`lowerdir=${folder}/`);
-  } catch {
-    return false;
-  }
+  return mountTables().some((table) => table.includes(`lowerdir=${folder}/`));
 }

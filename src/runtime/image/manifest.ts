@@ -21,6 +21,7 @@ const dockerManifest = z.array(
 );
 const configuration = z.object({
   architecture: z.string().optional(),
+  created: z.string().nullish(),
   config: z
     .object({
       User: z.string().nullish(),
@@ -44,6 +45,8 @@ export interface ImageConfig {
   readonly workingDir: string;
   /** `SIGTERM` or `15`; empty for none. */
   readonly stopSignal: string;
+  /** RFC 3339, as whoever built it says; empty for not said. */
+  readonly created: string;
 }
 
 /** One image of an archive, its digests verified but those of its layers. */
@@ -124,7 +127,7 @@ function imageOf(
     readonly layers: readonly { readonly path: string; readonly digest: string | undefined }[];
   },
 ): ArchivedImage {
-  const { config, rootfs } = parse(configuration, bytes, 'the configuration of an image');
+  const { config, rootfs, created } = parse(configuration, bytes, 'the configuration of an image');
   if (rootfs.diff_ids.length !== rest.layers.length) {
     const counts = `${rest.layers.length} layers and ${rootfs.diff_ids.length} of their digests`;
     throw new ExecPathError('ERR_IMAGE_ARCHIVE', `an image of the archive has ${counts}`);
@@ -139,6 +142,7 @@ function imageOf(
       cmd: config?.Cmd ?? [],
       workingDir: config?.WorkingDir ?? '',
       stopSignal: config?.StopSignal ?? '',
+      created: created ?? '',
     },
     layers: rest.layers.map((layer, at) => ({ ...layer, diffId: rootfs.diff_ids[at] ?? '' })),
   };

@@ -60,7 +60,7 @@ export async function* readTar(source: AsyncIterable<Buffer>): AsyncGenerator<Ta
     if (header === undefined || header.every((byte) => byte === 0)) return reader.drain();
     verifyChecksum(header);
     const flag = String.fromCharCode(header[156] ?? 0);
-    const size = numberOf(records['size']) ?? octal(header, 124, 12);
+    const size = sizeOf(records['size']) ?? octal(header, 124, 12);
     if (flag === 'x' || flag === 'g' || flag === 'L' || flag === 'K') {
       const text = await extension(reader, size);
       if (flag === 'x') Object.assign(records, paxRecords(text));
@@ -182,6 +182,12 @@ function octal(header: Buffer, offset: number, length: number): number {
     return value;
   }
   return Number.parseInt(text(header, offset, length).trim() || '0', 8) || 0;
+}
+
+/** @throws ExecPathError ERR_IMAGE_ARCHIVE for what is no whole number of bytes */
+function sizeOf(record: string | undefined): number | undefined {
+  if (record === undefined || /^\d{1,15}$/.test(record)) return numberOf(record);
+  throw new ExecPathError('ERR_IMAGE_ARCHIVE', `a pax header says a size of ${JSON.stringify(record)}`);
 }
 
 function numberOf(record: string | undefined): number | undefined {

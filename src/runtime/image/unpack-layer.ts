@@ -3,9 +3,12 @@ import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import { ExecPathError } from '../../common/errors.ts';
+import { failureAt } from './import-meter.ts';
 import { type RootFolder, statOf } from './root-folder.ts';
 import { readTar, type TarMember } from './tar-reader.ts';
 
+/** Of one layer; that of a whole distribution has about 100,000. More would only fill the disk with inodes. */
+const MAX_MEMBERS = 2_000_000;
 const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
@@ -20,7 +23,18 @@ const OPAQUE = '.wh..wh..opq';
  */
 export async function unpackLayer(source: AsyncIterable<Buffer>, root: RootFolder): Promise<number> {
   const layer = new Layer(root);
-  for await (const member of readTar(source)) await layer.add(member);
+  let members = 0;
+  for await (const member of readTar(source)) {
+    members += 1;
+    if (members > MAX_MEMBERS) {
+      throw new ExecPathError('ERR_IMAGE_LAYER', `an image layer has more than ${MAX_MEMBERS} members`);
+    }
+    try {
+      await layer.add(member);
+    } catch (thrown) {
+      throw failureAt(member.name, thrown, 'ERR_IMAGE_LAYER');
+    }
+  }
   layer.finish();
   return layer.bytes;
 }
