@@ -167,7 +167,7 @@ function imageFor(state: RuntimeState, sandbox: Sandbox, reference: string): Sto
     throw new RuntimeCallError(grpcCodes.NotFound, `image ${JSON.stringify(reference)} not found: ${rule}`);
   }
   if (sandbox.pod !== undefined) return image;
-  const rule = `the runtime was started without isolation, so it runs ${HOST_IMAGE} alone`;
+  const rule = `this runtime has no walls for containers (${state.obstacle}), so it runs ${HOST_IMAGE} alone`;
   throw new RuntimeCallError(grpcCodes.FailedPrecondition, `image ${JSON.stringify(reference)} cannot be run: ${rule}`);
 }
 

@@ -13,7 +13,7 @@ export interface StartRuntimeOptions {
   /** More references that mean the host image. */
   readonly imageAliases?: readonly string[];
   /** Containers of imported images, with walls; see RuntimeOptions. */
-  readonly isolation?: boolean;
+  readonly isolation?: boolean | 'auto';
 }
 
 export interface RunningRuntime {

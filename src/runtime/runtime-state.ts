@@ -18,6 +18,8 @@ export interface RuntimeStateOptions {
   readonly pipes: FifoPool;
   /** undefined where containers get no walls. */
   readonly isolation: Isolation | undefined;
+  /** Why they get none. */
+  readonly obstacle: string;
 }
 
 /**
@@ -35,6 +37,7 @@ export class RuntimeState {
   readonly images: ImageStore;
   readonly pipes: FifoPool;
   readonly isolation: Isolation | undefined;
+  readonly obstacle: string;
   #isClosed = false;
 
   constructor(options: RuntimeStateOptions) {
@@ -44,6 +47,7 @@ export class RuntimeState {
     this.images = options.images;
     this.pipes = options.pipes;
     this.isolation = options.isolation;
+    this.obstacle = options.obstacle;
   }
 
   get isClosed(): boolean {

@@ -30,9 +30,10 @@ export interface RuntimeOptions {
   readonly imageAliases?: readonly string[];
   /**
    * Containers of imported images, with a root file system and namespaces of their own, and pods with a network of
-   * their own where CNI plugins are installed. Takes root on Linux. Off by default: then there is the host image alone.
+   * their own where CNI plugins are installed. Takes root on Linux; `auto`: where they can be had. Off by default: then
+   * there is the host image alone.
    */
-  readonly isolation?: boolean;
+  readonly isolation?: boolean | 'auto';
 }
 
 /** One exec that a token stood for. */
@@ -95,8 +96,8 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const images = new ImageStore(options.stateDir);
   images.sweep();
   const pipes = new FifoPool(directory.pipesDir);
-  const isolation = await isolationOf(options, { marker, pipes });
-  const state = new RuntimeState({ containersDir, marker, image, images, pipes, isolation });
+  const { isolation, obstacle } = await isolationOf(options, { marker, pipes, images });
+  const state = new RuntimeState({ containersDir, marker, image, images, pipes, isolation, obstacle });
   const tokens = new StreamingTokens<StreamRequests>();
   const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
   const runtime = {
@@ -128,14 +129,21 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
 }
 
-/** @throws ExecPathError ERR_ISOLATION when walls are wanted and cannot be had */
+/**
+ * @returns walls, or why there are none
+ * @throws ExecPathError ERR_ISOLATION when walls are wanted and cannot be had
+ */
 async function isolationOf(
-  { isolation, stateDir }: RuntimeOptions,
-  rest: { readonly marker: string; readonly pipes: FifoPool },
-): Promise<Isolation | undefined> {
-  if (isolation !== true) return undefined;
+  { isolation = false, stateDir }: RuntimeOptions,
+  { images, ...rest }: { readonly marker: string; readonly pipes: FifoPool; readonly images: ImageStore },
+): Promise<{ readonly isolation: Isolation | undefined; readonly obstacle: string }> {
+  if (isolation === false) return { isolation: undefined, obstacle: 'it was started without isolation' };
   const obstacle = await isolationObstacle();
-  if (obstacle === undefined) return Isolation.create({ stateDir, ...rest });
+  if (obstacle === undefined) {
+    const makesPodsAtOnce = (): boolean => isolation === true || images.list().length > 0;
+    return { isolation: new Isolation({ stateDir, makesPodsAtOnce, ...rest }), obstacle: '' };
+  }
+  if (isolation === 'auto') return { isolation: undefined, obstacle };
   throw new ExecPathError('ERR_ISOLATION', `containers cannot be isolated here: ${obstacle}`, { hop: 'runtime' });
 }
 
@@ -173,14 +181,16 @@ function portForwardTicket(
 ): PortForwardTicket | undefined {
   if (request === undefined) return undefined;
   const dial = async (port: number, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Socket> => {
-    const { isReady, pod } = state.sandboxes.get(request.podSandboxId);
-    if (!isReady) throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
+    const sandbox = state.sandboxes.get(request.podSandboxId);
+    if (!sandbox.isReady) throw new RuntimeCallError(grpcCodes.Unknown, 'sandbox container is not running');
     signal?.throwIfAborted();
     const deadline = AbortSignal.timeout(DIAL_TIMEOUT_MS);
     const stop = signal === undefined ? deadline : AbortSignal.any([signal, deadline]);
-    const isOwn = pod?.isHostNetwork === false;
+    // Containers of the host image listen in the host's network, whatever their pod has.
+    const hasWalls = state.containersOf(sandbox).some(({ options }) => options.confinement !== undefined);
+    const pod = hasWalls && sandbox.pod?.isHostNetwork === false ? sandbox.pod : undefined;
     const to = (host: string): Promise<Socket> =>
-      isOwn ? pod.dial({ host, port, signal: stop }) : dialHost(host, port, stop);
+      pod === undefined ? dialHost(host, port, stop) : pod.dial({ host, port, signal: stop });
     try {
       return await to('127.0.0.1');
     } catch (first) {

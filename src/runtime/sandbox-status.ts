@@ -9,8 +9,9 @@ export function sandboxStateOf(sandbox: Sandbox): PodSandboxState {
 /** What `verbose` adds. */
 export function sandboxInfo(sandbox: Sandbox): Record<string, string> {
   const { pod, runtimeHandler } = sandbox;
-  const network = pod === undefined || pod.isHostNetwork ? 'host' : 'cni';
-  return { info: JSON.stringify({ isolation: pod === undefined ? 'none' : 'namespaces', network, runtimeHandler }) };
+  const isMade = pod?.isMade === true;
+  const network = pod === undefined || pod.isHostNetwork || !isMade ? 'host' : 'cni';
+  return { info: JSON.stringify({ isolation: isMade ? 'namespaces' : 'none', network, runtimeHandler }) };
 }
 
 /** One item of ListPodSandbox. */
@@ -31,7 +32,7 @@ export function sandboxEntry(sandbox: Sandbox) {
 /** Without walls all pods share the host's network; one that asked for it has no address of its own to report. */
 function networkOf({ pod, isReady }: Sandbox, isHostNetwork: boolean) {
   if (isHostNetwork || !isReady) return { ip: '' };
-  if (pod === undefined || pod.isHostNetwork) return { ip: '127.0.0.1' };
+  if (pod === undefined || pod.isHostNetwork || !pod.isMade) return { ip: '127.0.0.1' };
   const [ip = '', ...more] = pod.addresses;
   return { ip, additionalIps: more.map((address) => ({ ip: address })) };
 }

@@ -41,6 +41,11 @@ export interface IsolationOptions {
   /** Mark of all processes of this runtime. */
   readonly marker: string;
   readonly pipes: FifoPool;
+  /**
+   * Whether a pod gets its namespaces when it is made. Else it does when the first container with walls is made in it:
+   * where there is only the host image nothing is mounted.
+   */
+  readonly makesPodsAtOnce: () => boolean;
 }
 
 export interface ConfineOptions {
@@ -70,30 +75,27 @@ export async function isolationObstacle(): Promise<string | undefined> {
 /**
  * Pods and containers with walls of their own, made with util-linux.
  *
- * Owns: the tools root, the folder of the pods.
+ * Owns: the tools root, made for the first of them; the folder of the pods.
  */
 export class Isolation {
   /** undefined where CNI plugins are missing: pods then share the host's network. */
   readonly network: PodNetwork | undefined;
   readonly #options: IsolationOptions;
-  readonly #tools: ToolsRoot;
+  #tools: Promise<ToolsRoot> | undefined;
 
-  private constructor(options: IsolationOptions, tools: ToolsRoot) {
+  constructor(options: IsolationOptions) {
     this.#options = options;
-    this.#tools = tools;
     this.network = PodNetwork.find(options.stateDir);
   }
 
-  /** @throws ExecPathError ERR_ISOLATION */
-  static async create(options: IsolationOptions): Promise<Isolation> {
-    mkdirSync(podsDir(options.stateDir), { recursive: true, mode: 0o711 });
-    return new Isolation(options, await ToolsRoot.create(join(options.stateDir, 'tools'), options.marker));
-  }
-
-  createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
-    const { stateDir, marker } = this.#options;
+  /** @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind */
+  async createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
+    const { stateDir, marker, makesPodsAtOnce } = this.#options;
     const directory = join(podsDir(stateDir), id);
-    return Pod.create({ id, config, directory, marker: `${marker}/${id}`, tools: this.#tools, network: this.network });
+    const tools = (): Promise<ToolsRoot> => this.#toolsRoot();
+    const pod = new Pod({ id, config, directory, marker: `${marker}/${id}`, tools, network: this.network });
+    if (makesPodsAtOnce()) await pod.make();
+    return pod;
   }
 
   /** @throws RuntimeCallError; ExecPathError ERR_ISOLATION. A failed call leaves nothing behind */
@@ -109,6 +111,7 @@ export class Isolation {
       throw new RuntimeCallError(grpcCodes.InvalidArgument, rule);
     }
     const user = imageUserOf(image.rootfs, image.config.user, context);
+    const [tools] = await Promise.all([this.#toolsRoot(), pod.make()]);
     mkdirSync(directory, { mode: 0o711 });
     try {
       const root = await makeContainerRoot(image.rootfs, directory);
@@ -119,7 +122,7 @@ export class Isolation {
         directory,
         root,
         pod,
-        tools: this.#tools,
+        tools,
         user,
         capabilities,
         pipes,
@@ -132,8 +135,19 @@ export class Isolation {
     }
   }
 
+  /** Made once; a failure is tried again. */
+  #toolsRoot(): Promise<ToolsRoot> {
+    const { stateDir, marker } = this.#options;
+    this.#tools ??= ToolsRoot.create(join(stateDir, 'tools'), marker).catch((thrown: unknown) => {
+      this.#tools = undefined;
+      throw thrown;
+    });
+    return this.#tools;
+  }
+
   async close(): Promise<void> {
-    await this.#tools.close();
+    const tools = await this.#tools?.catch(() => undefined);
+    await tools?.close();
     rmSync(podsDir(this.#options.stateDir), { recursive: true, force: true });
   }
 }

@@ -22,7 +22,7 @@ export interface PodOptions {
   /** Its own folder, not there yet. */
   readonly directory: string;
   readonly marker: string;
-  readonly tools: ToolsRoot;
+  readonly tools: () => Promise<ToolsRoot>;
   readonly network: PodNetwork | undefined;
 }
 
@@ -37,22 +37,31 @@ export class Pod {
   /** Empty on the host's network. */
   addresses: readonly string[] = [];
   #init: ChildProcess | undefined;
+  #made: Promise<void> | undefined;
   #dialer: NamespaceDialer | undefined;
 
-  private constructor(options: PodOptions) {
+  /** Nothing is there until {@link make}. */
+  constructor(options: PodOptions) {
     this.options = options;
   }
 
-  /** @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind */
-  static async create(options: PodOptions): Promise<Pod> {
-    const pod = new Pod(options);
-    try {
-      await pod.#create();
-      return pod;
-    } catch (thrown) {
-      await pod.close();
+  /**
+   * Makes all of it. Twice is once.
+   *
+   * @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind
+   */
+  make(): Promise<void> {
+    this.#made ??= this.#create().catch(async (thrown: unknown) => {
+      await this.close();
+      this.#made = undefined;
       throw thrown;
-    }
+    });
+    return this.#made;
+  }
+
+  /** Whether it has, or soon has, namespaces of its own. */
+  get isMade(): boolean {
+    return this.#made !== undefined;
   }
 
   #mode(kind: 'network' | 'pid' | 'ipc'): NamespaceMode {
@@ -86,7 +95,8 @@ export class Pod {
 
   /** Path of the shared pid namespace; its first process is started when a container first asks for it. */
   async pidNamespace(): Promise<string> {
-    this.#init ??= this.#startInit();
+    const tools = await this.options.tools();
+    this.#init ??= this.#startInit(tools);
     const init = this.#init;
     const parent = init.pid ?? 0;
     // unshare(1) forks the first process within a millisecond or two.
@@ -105,6 +115,8 @@ export class Pod {
     this.#init = undefined;
     if (init !== undefined && init.exitCode === null && init.signalCode === null) {
       const gone = once(init, 'exit');
+      // Nothing else may keep our own process running by now, and it must not end before this is done.
+      init.ref();
       // What is set to die with unshare(1) forgets that when it changes its user: the first process itself is killed.
       for (const pid of childrenOf(init.pid ?? 0)) killPid(pid);
       init.kill('SIGKILL');
@@ -158,8 +170,8 @@ export class Pod {
     }
   }
 
-  #startInit(): ChildProcess {
-    const { tools, marker } = this.options;
+  #startInit(tools: ToolsRoot): ChildProcess {
+    const { marker } = this.options;
     const nobody = [
       '--reuid=65534',
       '--regid=65534',
