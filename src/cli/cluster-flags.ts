@@ -1,5 +1,6 @@
 import { type FlagValues, intFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
+import { isolationFlag, isolationOf } from './isolation-flag.ts';
 
 /** What a cluster in one process can be told. */
 export const clusterFlags = {
@@ -15,7 +16,13 @@ export const clusterFlags = {
     value: 'URL',
     help: "unix:///PATH or tcp://HOST:PORT of a CRI runtime, in place of podwire's",
   }),
-  'demo-image': stringFlag({ value: 'IMAGE', help: 'image of the demo pod', shownDefault: 'commands of this machine' }),
+  'demo-image': stringFlag({
+    value: 'IMAGE|FILE',
+    source: 'file',
+    help: "image of the demo pod: a name, or for podwire's runtime also an image archive or layout folder to import",
+    shownDefault: 'commands of this machine',
+  }),
+  isolation: isolationFlag,
   'hostname-override': stringFlag({ value: 'NAME', help: 'name of the node', shownDefault: 'podwire' }),
 } as const;
 
@@ -27,6 +34,7 @@ export function clusterOptions(values: ClusterFlagValues): {
   readonly securePort?: number;
   readonly containerRuntimeEndpoint?: string;
   readonly demoImage?: string;
+  readonly isolation: boolean | 'auto';
   readonly nodeName?: string;
 } {
   const options = {
@@ -36,5 +44,5 @@ export function clusterOptions(values: ClusterFlagValues): {
     demoImage: values['demo-image'],
     nodeName: values['hostname-override'],
   };
-  return withoutUndefined(options);
+  return { ...withoutUndefined(options), isolation: isolationOf(values.isolation) };
 }

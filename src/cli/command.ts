@@ -35,6 +35,8 @@ export interface ArgumentRequest {
   readonly io: Io;
 }
 
+export type Suggestions = readonly string[] | 'files';
+
 export interface CommandSpec<F extends Flags, O> extends CommandWords {
   readonly flags: F;
   /** From words and environment to options. @throws UsageError */
@@ -43,8 +45,8 @@ export interface CommandSpec<F extends Flags, O> extends CommandWords {
   validate?(options: O): void;
   /** @returns the exit code; whatever it throws is explained and becomes `failureCode` */
   run(options: O, io: Io): Promise<number>;
-  /** Candidates for an argument, `word` or `word\tdescription`. */
-  suggest?(request: ArgumentRequest): Promise<readonly string[]>;
+  /** Candidates for an argument, `word` or `word\tdescription`; `files` leaves it to the shell. */
+  suggest?(request: ArgumentRequest): Promise<Suggestions>;
 }
 
 /** A command line that has been read and found right. */
@@ -63,7 +65,7 @@ export interface Command extends CommandWords {
   readonly flags: Flags;
   /** complete and validate. @throws UsageError */
   prepare(argv: readonly string[], io: Io): Prepared;
-  suggest(request: ArgumentRequest): Promise<readonly string[]>;
+  suggest(request: ArgumentRequest): Promise<Suggestions>;
 }
 
 /** Makes a command of its three steps. */

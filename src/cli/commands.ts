@@ -62,6 +62,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: 'Hop 4: a CRI runtime whose containers are processes',
         load: async () => (await import('./runtime-command.ts')).runtimeCommand,
       },
+      {
+        name: 'image',
+        summary: "Images of podwire's runtime: import, list, remove",
+        load: async () => (await import('./image-command.ts')).imageCommand,
+      },
     ],
   },
   {

@@ -49,7 +49,8 @@ async function candidatesFor(before: readonly string[], word: string, io: Io): P
   const waiting = waitingFlag(command.flags, rest.at(-1));
   if (waiting !== undefined) return valuesOf(waiting, request(command, rest.slice(0, -1), word, io));
   if (word.startsWith('-')) return matching(flagWords(command.flags), word);
-  return matching(await limited(command.suggest(request(command, rest, word, io))), word);
+  const suggestions = await limited(command.suggest(request(command, rest, word, io)));
+  return suggestions === 'files' ? { words: [], directive: 0 } : matching(suggestions, word);
 }
 
 function request(command: Command, words: readonly string[], word: string, io: Io): ArgumentRequest {
@@ -100,7 +101,7 @@ function matching(words: readonly string[], word: string): Candidates {
 }
 
 /** No names at all when they do not come in time. */
-async function limited(words: Promise<readonly string[]>): Promise<readonly string[]> {
+async function limited<Words>(words: Promise<Words>): Promise<Words | readonly string[]> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<readonly string[]>((resolve) => {
     timer = setTimeout(() => resolve([]), COMPLETE_TIMEOUT_MS);

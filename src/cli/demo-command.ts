@@ -39,6 +39,7 @@ the shell ends. Without a terminal one command runs, and its output and exit cod
 lives in a temporary folder that goes with it, unless --state-dir names one.`,
   examples: [
     { about: 'a shell behind four hops', line: 'podwire demo' },
+    { about: 'a shell in a container with walls of its own', line: 'sudo podwire demo --demo-image alpine.tar' },
     { about: 'one command behind four hops', line: 'podwire demo -- ps aux' },
   ],
   groups: [{ title: 'Options', flags }],

@@ -53,6 +53,15 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_API_STATUS: nodeRemedy,
   ERR_REMOTE: nodeRemedy,
   ERR_STATE_IN_USE: () => 'stop the process that has it, or choose another folder with --state-dir',
+  ERR_IMAGE_ARCHIVE: () =>
+    'make the archive anew, whole: docker save, skopeo copy docker://… oci-archive:…, ctr images export',
+  ERR_IMAGE_DIGEST: () => 'the archive was changed or damaged on its way: get it again',
+  ERR_IMAGE_SPACE: () => 'make room, or choose a folder on another disk with --state-dir',
+  ERR_IMAGE_UNKNOWN: () => 'look what there is: podwire image ls',
+  ERR_IMAGE_IN_USE: () =>
+    'remove the pods that run it first, or say --force: their containers go on without a name for it',
+  ERR_ISOLATION: (_context, message) =>
+    message.startsWith('containers cannot be isolated here') ? 'run it as root, or with --isolation off' : undefined,
   ERR_LISTEN: () => 'choose another port, or stop what listens there',
 };
 

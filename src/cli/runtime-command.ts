@@ -3,6 +3,7 @@ import type { StartRuntimeOptions } from '../runtime/index.ts';
 import { defineCommand } from './command.ts';
 import { durationFlag, intFlag, listFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
+import { isolationFlag, isolationOf } from './isolation-flag.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
@@ -36,6 +37,7 @@ const flags = {
     help: 'how long nothing may be typed or read; 0 for ever',
     shownDefault: '4h',
   }),
+  isolation: isolationFlag,
   'image-alias': listFlag({ value: 'IMAGE', help: 'another name of the host image; may be repeated' }),
 } as const;
 
@@ -45,8 +47,9 @@ export const runtimeCommand = defineCommand({
   usage: '[flags]',
   description: `
 Serves CRI v1 on a unix socket, and exec, attach and port-forward on a streaming server. Prints "ready" with
-the socket's address. Containers of the image podwire.local/host run commands of this machine, in a folder of
-their own: nothing isolates them.`,
+the socket's address. Containers of images that \`podwire image import\` took in have walls: a root file system,
+processes, mounts, users and rights of their own; that takes root on Linux. Containers of the built-in image
+podwire.local/host run commands of this machine, in a folder of their own: nothing isolates them.`,
   examples: [
     { about: 'in the state folder', line: 'podwire runtime' },
     { about: 'for crictl and a real kubelet', line: 'podwire runtime --listen unix:///run/podwire.sock' },
@@ -60,6 +63,7 @@ their own: nothing isolates them.`,
       throw new UsageError(`--listen takes one unix:///PATH and one tcp://HOST:PORT, got ${values.listen.join(', ')}`);
     }
     const options = {
+      isolation: isolationOf(values.isolation),
       stateDir: values['state-dir'] ?? join(stateFolder(io), 'runtime'),
       ...withoutUndefined({
         socketPath: sockets[0]?.slice('unix://'.length),

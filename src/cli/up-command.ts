@@ -23,6 +23,10 @@ ctrl-C or SIGTERM stops everything and leaves nothing behind; a second one does 
   examples: [
     { about: 'then, in another terminal: podwire exec -it demo -- sh', line: 'podwire up' },
     {
+      about: 'a container with walls of its own, from an image archive',
+      line: 'sudo podwire up --demo-image alpine.tar',
+    },
+    {
       about: "a real containerd in place of podwire's runtime",
       line: 'podwire up --container-runtime-endpoint unix:///run/containerd/containerd.sock --demo-image docker.io/library/busybox:latest',
     },

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +7,7 @@ import { ExecPathError, toError } from '../common/errors.ts';
 import { createTransport, KubeClient, listWatch, type Pod, pods, writeKubeconfig } from '../kubeapi/index.ts';
 import { type RunningKubelet, startKubelet } from '../kubelet/index.ts';
 import { ReloadingTls, renewRegularly } from '../pki/index.ts';
-import { HOST_IMAGE, startRuntime } from '../runtime/index.ts';
+import { HOST_IMAGE, ImageStore, startRuntime } from '../runtime/index.ts';
 import { type ClusterCertificates, clusterCertificates } from './certificates.ts';
 import { DEMO_POD, demoPod } from './demo-pod.ts';
 import { nodeAccess } from './node-access.ts';
@@ -27,8 +28,13 @@ export interface ClusterOptions {
   readonly securePort?: number;
   /** `--container-runtime-endpoint`: a real runtime in place of our own. */
   readonly containerRuntimeEndpoint?: string;
-  /** `--demo-image`; default the host image of our runtime. A real runtime needs one that it has or can pull. */
+  /**
+   * `--demo-image`; default the host image of our runtime, which also takes the path of an image archive or layout and
+   * imports it. A real runtime needs a name that it has or can pull.
+   */
   readonly demoImage?: string;
+  /** Of our runtime; default `auto`: where walls can be had. */
+  readonly isolation?: boolean | 'auto';
   readonly nodeName?: string;
   readonly version: string;
   /** Told of what goes wrong in the background. */
@@ -86,7 +92,9 @@ async function start(
   const renewal = renewRegularly(issue, { onError: ({ message }) => onProblem(message) });
   closers.push(() => renewal[Symbol.dispose]());
 
-  const containerRuntimeEndpoint = options.containerRuntimeEndpoint ?? (await ownRuntime(stateDir, closers));
+  const isOwn = options.containerRuntimeEndpoint === undefined;
+  const demoImage = isOwn ? await ownImage(options) : options.demoImage;
+  const containerRuntimeEndpoint = options.containerRuntimeEndpoint ?? (await ownRuntime(options, closers));
   const apiserver = await startApiserver({
     bindAddress,
     ...(options.securePort === undefined ? {} : { securePort: options.securePort }),
@@ -127,7 +135,7 @@ async function start(
     const message = `the node ${nodeName} is not registered after ${READY_TIMEOUT_MS / 1000} s`;
     throw new ExecPathError('ERR_NOT_READY', message, { hop: 'kubelet' });
   }
-  const pod = await admin.create(pods, demoPod(options.demoImage ?? HOST_IMAGE, nodeName), DEMO_NAMESPACE);
+  const pod = await admin.create(pods, demoPod(demoImage, nodeName, isOwn), DEMO_NAMESPACE);
   // The demo pod goes with the cluster, also out of a runtime that stays, and when it never came to run.
   closers.push(() => removeDemoPod(admin, onProblem));
   await untilDemoPodRuns(admin, pod, stop, options.signal);
@@ -139,14 +147,36 @@ async function start(
 /** Unix socket paths end at 107 bytes on Linux, 103 elsewhere. */
 const MAX_SOCKET_PATH_BYTES = 100;
 
-async function ownRuntime(stateDir: string, closers: (() => unknown)[]): Promise<string> {
+/** The demo pod's image for our own runtime: a file is imported first. @throws ExecPathError ERR_IMAGE_… */
+async function ownImage({ demoImage, stateDir, signal }: ClusterOptions): Promise<string | undefined> {
+  if (demoImage === undefined || demoImage === HOST_IMAGE) return undefined;
+  const store = new ImageStore(runtimeDir(stateDir));
+  if (store.find(demoImage) !== undefined) return demoImage;
+  if (existsSync(demoImage)) {
+    const [image] = await store.import(demoImage, signal === undefined ? {} : { signal });
+    return image?.repoTags[0] ?? image?.id;
+  }
+  const rule = `it is neither an image that \`podwire image import\` gave ${runtimeDir(stateDir)} nor a file`;
+  throw new ExecPathError('ERR_IMAGE_UNKNOWN', `no demo image ${JSON.stringify(demoImage)}: ${rule}`, {
+    hop: 'runtime',
+  });
+}
+
+function runtimeDir(stateDir: string): string {
+  return join(stateDir, 'runtime');
+}
+
+async function ownRuntime(
+  { stateDir, isolation = 'auto' }: ClusterOptions,
+  closers: (() => unknown)[],
+): Promise<string> {
   let socketPath = join(stateDir, 'runtime', 'runtime.sock');
   if (Buffer.byteLength(socketPath) > MAX_SOCKET_PATH_BYTES) {
     const folder = await mkdtemp(join(tmpdir(), 'podwire-'));
     closers.push(() => rm(folder, { recursive: true, force: true }));
     socketPath = join(folder, 'runtime.sock');
   }
-  const runtime = await startRuntime({ stateDir: join(stateDir, 'runtime'), socketPath });
+  const runtime = await startRuntime({ stateDir: runtimeDir(stateDir), socketPath, isolation });
   closers.push(() => runtime.close());
   return runtime.endpoints[0] ?? '';
 }

@@ -13,7 +13,7 @@ export interface TableTextOptions {
 const GAP = '   ';
 
 /** A Table as kubectl prints it: upper-case titles, columns as wide as their widest cell, no spaces at line ends. */
-export function formatTable(table: Table, options: TableTextOptions = {}): string {
+export function formatTable(table: Pick<Table, 'columnDefinitions' | 'rows'>, options: TableTextOptions = {}): string {
   const { wide = false, headers = true, namespaces = false } = options;
   const shown = table.columnDefinitions.flatMap(({ name, priority }, index) =>
     priority === 0 || wide ? [{ title: name.toUpperCase(), index }] : [],

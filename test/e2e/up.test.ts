@@ -3,11 +3,12 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { isolationObstacle } from '../../src/runtime/isolation/index.ts';
 import { BackgroundChild, type ChildResult, runChild } from '../support/child.ts';
 import { Containerd } from '../support/containerd.ts';
 import { freePort } from '../support/free-port.ts';
-import { TEST_IMAGE } from '../support/image.ts';
+import { findBusybox, imageArchive, TEST_IMAGE } from '../support/image.ts';
 import { describeWithPeer } from '../support/peer.ts';
 import { PodwireHop, podwireArgv } from '../support/podwire.ts';
 import { processesWith } from '../support/process-table.ts';
@@ -15,6 +16,7 @@ import { processesWith } from '../support/process-table.ts';
 // `podwire up` and `npm start` as people start and stop them. Needs `npm run build`. What becomes of sessions when all
 // is killed is in ../interop/up-process.test.ts.
 
+const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
 let stateDir: string;
 const ups: PodwireHop[] = [];
 beforeEach(() => {
@@ -186,6 +188,29 @@ it('podwire demo ends with the exit code of its command', async () => {
   const { exitCode, stdout } = await podwire('demo', '--', 'sh', '-c', 'echo four hops; exit 3');
   expect(stdout.toString()).toBe('four hops\n');
   expect(exitCode).toBe(3);
+});
+
+describe.skipIf(obstacle !== undefined)(`up with an image${obstacle === undefined ? '' : ` (${obstacle})`}`, () => {
+  it('takes an archive as demo image, and its container has walls; the next one finds it by name', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'podwire-up-image-'));
+    const archive = join(folder, 'image.tar');
+    writeFileSync(archive, imageArchive());
+    for (const image of [archive, TEST_IMAGE]) {
+      const hop = await up('--demo-image', image);
+      expect(await execDemo('sh', '-c', 'busybox | head -n 1; ls /; hostname')).toMatch(/^BusyBox v[^]*\nwww\ndemo\n$/);
+      expect(await execDemo('sh', '-c', `ls ${folder}`)).toContain('No such file');
+      await hop.stop();
+    }
+    rmSync(folder, { recursive: true });
+  });
+
+  it('names an image that is neither there nor a file', async () => {
+    const { exitCode, stderr } = await podwire('up', '--state-dir', stateDir, '--demo-image', 'nowhere:1');
+    expect(exitCode).toBe(1);
+    expect(stderr.toString()).toMatch(
+      /no demo image "nowhere:1".*nor a file\n(.*\n)* {2}remedy: {2}look what there is/,
+    );
+  });
 });
 
 describeWithPeer('containerd', 'up on a real containerd', () => {
