@@ -1,0 +1,143 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { StreamOptions } from '../../src/common/channels.ts';
+import { CriClient, NamespaceMode } from '../../src/cri/index.ts';
+import { dialSpdy } from '../../src/httpstream/index.ts';
+import { openStreamSet, type RemoteCommand, runRemoteCommand } from '../../src/remotecommand/index.ts';
+import { ImageStore, type RunningRuntime, type StartRuntimeOptions, startRuntime } from '../../src/runtime/index.ts';
+import { type ImageOptions, imageArchive, TEST_IMAGE } from './image.ts';
+
+type ContainerConfig = NonNullable<Parameters<CriClient['runtime']['createContainer']>[0]['config']>;
+type SecurityContext = Omit<
+  NonNullable<NonNullable<ContainerConfig['linux']>['securityContext']>,
+  '$typeName' | '$unknown' | 'namespaceOptions'
+>;
+
+export interface PodOptions {
+  /** Default: no log. */
+  readonly logDirectory?: string;
+  /** Default: the host's. */
+  readonly network?: NamespaceMode;
+  readonly security?: SecurityContext;
+}
+
+/** How a command ended, and how much it said. */
+export interface ExecEnd {
+  readonly bytes: number;
+  readonly code: number;
+}
+
+export interface WalledRuntimeOptions {
+  /** What is in TEST_IMAGE beside BusyBox. */
+  readonly image?: ImageOptions;
+  readonly runtime?: Partial<StartRuntimeOptions>;
+}
+
+/**
+ * Our runtime with isolation and TEST_IMAGE in it, in this process, and a client at its socket. Takes root.
+ *
+ * Owns: the runtime with all its containers, its folder.
+ */
+export class WalledRuntime implements AsyncDisposable {
+  /** Holds the folder `state` and nothing else. */
+  readonly directory: string;
+  readonly runtime: RunningRuntime;
+  readonly cri: CriClient;
+  #pods = 0;
+
+  private constructor(directory: string, runtime: RunningRuntime) {
+    this.directory = directory;
+    this.runtime = runtime;
+    this.cri = new CriClient(runtime.endpoints[0] ?? '');
+  }
+
+  static async start(options: WalledRuntimeOptions = {}): Promise<WalledRuntime> {
+    const directory = mkdtempSync(join(tmpdir(), 'podwire-walled-'));
+    try {
+      const stateDir = join(directory, 'state');
+      const archive = join(directory, 'image.tar');
+      writeFileSync(archive, imageArchive(options.image));
+      await new ImageStore(stateDir).import(archive);
+      rmSync(archive);
+      const runtime = await startRuntime({ stateDir, isolation: true, ...options.runtime });
+      return new WalledRuntime(directory, runtime);
+    } catch (error) {
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** A pod of one container, on the host's network unless `network` says otherwise. */
+  async run(
+    command: readonly string[],
+    config: Omit<ContainerConfig, 'command' | 'linux'> = {},
+    { logDirectory = '', network = NamespaceMode.NODE, security }: PodOptions = {},
+  ): Promise<{ readonly podSandboxId: string; readonly containerId: string }> {
+    this.#pods += 1;
+    const namespaceOptions = { network, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD };
+    const metadata = { name: 'pod', namespace: 'default', uid: `uid-${this.#pods}`, attempt: 0 };
+    const sandboxConfig = { metadata, logDirectory, linux: { securityContext: { namespaceOptions } } };
+    const { podSandboxId } = await this.cri.runtime.runPodSandbox({ config: sandboxConfig });
+    const whole = {
+      metadata: { name: 'main' },
+      image: { image: TEST_IMAGE },
+      command: [...command],
+      linux: { securityContext: { namespaceOptions, ...security } },
+      ...config,
+    };
+    const { containerId } = await this.cri.runtime.createContainer({
+      podSandboxId,
+      config: whole as ContainerConfig,
+      sandboxConfig,
+    });
+    await this.cri.runtime.startContainer({ containerId });
+    return { podSandboxId, containerId };
+  }
+
+  /** A command through the streaming server, by our own client over SPDY. stdout is asked for always. */
+  async exec(
+    containerId: string,
+    cmd: readonly string[],
+    { stdin = false, tty = false }: { readonly stdin?: boolean; readonly tty?: boolean } = {},
+  ): Promise<RemoteCommand> {
+    const streams: StreamOptions = { stdin, tty, stdout: true, stderr: !tty };
+    const url = new URL((await this.cri.runtime.exec({ containerId, cmd: [...cmd], ...streams })).url);
+    const socket = connect(Number(url.port), url.hostname);
+    await once(socket, 'connect');
+    const { session, protocol } = await dialSpdy(socket, {
+      path: url.pathname,
+      headers: [['Host', url.host]],
+      protocols: ['v4.channel.k8s.io'],
+    });
+    return runRemoteCommand(await openStreamSet(session, protocol, streams));
+  }
+
+  /** @returns how many bytes of stdout came, and the exit code; -1 for a session that failed */
+  async bytesOf(containerId: string, cmd: readonly string[], options: { readonly tty?: boolean }): Promise<ExecEnd> {
+    const command = await this.exec(containerId, cmd, options);
+    let bytes = 0;
+    command.stdout?.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
+    command.stderr?.resume();
+    const outcome = await command.completed;
+    await command.closed;
+    return { bytes, code: outcome.kind === 'exited' ? outcome.code : -1 };
+  }
+
+  /** stdout and stderr of a shell script, by ExecSync. */
+  async sh(containerId: string, script: string): Promise<string> {
+    const cmd = ['sh', '-c', script];
+    const { stdout, stderr } = await this.cri.runtime.execSync({ containerId, cmd, timeout: 60n });
+    return Buffer.concat([stdout, stderr]).toString().trim();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cri.close();
+    await this.runtime.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
