@@ -34,6 +34,7 @@ type ContainerCalls = Pick<
   | 'listContainers'
   | 'containerStatus'
   | 'reopenContainerLog'
+  | 'updateContainerResources'
 >;
 
 /** The calls about containers. @see cri.md 4.3 */
@@ -93,6 +94,12 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
       return { containers };
     },
     containerStatus: async ({ containerId, verbose }) => containerStatus(state.containers.get(containerId), verbose),
+    updateContainerResources: async ({ containerId, linux }) => {
+      state.assertOpen();
+      const container = state.containers.get(containerId);
+      if (linux !== undefined) container.update(linux);
+      return {};
+    },
     reopenContainerLog: async ({ containerId }) => {
       await state.containers.get(containerId).reopenLog();
       return {};

@@ -43,7 +43,7 @@ export function containerStatus(container: Container, verbose: boolean) {
     gid: BigInt(user.gid),
     supplementalGroups: (options.user?.groups ?? []).map(BigInt),
   };
-  const resources = options.config.linux?.resources;
+  const { resources } = container;
   const status = {
     ...common(container),
     startedAt: container.startedAt,
@@ -63,6 +63,7 @@ export function containerStatus(container: Container, verbose: boolean) {
 /** Says what was asked for and not done, too. */
 function info(container: Container): Record<string, string> {
   const { argv, cwd, directory, config, confinement } = container.options;
+  const cgroup = confinement?.options.cgroup;
   return {
     info: JSON.stringify({
       pid: container.pid ?? 0,
@@ -70,6 +71,8 @@ function info(container: Container): Record<string, string> {
       cwd,
       directory,
       isolation: confinement === undefined ? 'none' : 'namespaces',
+      cgroup: cgroup?.path ?? 'none',
+      limitsNotSet: confinement === undefined ? 'all' : (cgroup?.unset ?? []),
       mountsNotMade: confinement === undefined ? config.mounts.map((mount) => mount.containerPath) : [],
     }),
   };

@@ -2,7 +2,7 @@ import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { getuid } from 'node:process';
 import { toError } from '../common/errors.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
-import { type ContainerConfig, grpcCodes, RuntimeCallError } from '../cri/index.ts';
+import { type ContainerConfig, grpcCodes, type LinuxContainerResources, RuntimeCallError } from '../cri/index.ts';
 import { ContainerLog } from './container-log.ts';
 import { endsWithin } from './deadline.ts';
 import type { Confinement } from './isolation/index.ts';
@@ -47,7 +47,7 @@ export interface Ending {
   readonly startedAt: bigint;
   readonly finishedAt: bigint;
   readonly exitCode: number;
-  readonly reason: 'Completed' | 'Error' | 'StartError';
+  readonly reason: 'Completed' | 'Error' | 'OOMKilled' | 'StartError';
   readonly message: string;
 }
 
@@ -90,6 +90,7 @@ export class Container {
   readonly name: string;
   readonly options: ContainerOptions;
   readonly createdAt = nowNs();
+  #resources: LinuxContainerResources | undefined;
   #phase: Phase = { name: 'created' };
   #execs = 0;
 
@@ -97,6 +98,29 @@ export class Container {
     this.id = options.id;
     this.name = options.name;
     this.options = options;
+    this.#resources = options.config.linux?.resources;
+  }
+
+  /** As it was made with, or as {@link update} left it. */
+  get resources(): LinuxContainerResources | undefined {
+    return this.#resources;
+  }
+
+  /**
+   * Changes what it may use: at once while it runs, else when it is started.
+   *
+   * @throws RuntimeCallError with what cannot be set; FailedPrecondition without walls, for then nothing is limited
+   */
+  update(given: LinuxContainerResources): void {
+    const { confinement } = this.options;
+    if (this.#phase.name === 'exited') {
+      throw new RuntimeCallError(grpcCodes.Unknown, `container ${this.id} is in ${this.stateName()} state`);
+    }
+    if (confinement === undefined) {
+      const rule = 'a container of the host image has no cgroup, so nothing of it is limited';
+      throw new RuntimeCallError(grpcCodes.FailedPrecondition, `cannot update container ${this.id}: ${rule}`);
+    }
+    this.#resources = { $typeName: 'runtime.v1.LinuxContainerResources', ...confinement.options.cgroup.update(given) };
   }
 
   get phase(): Phase['name'] {
@@ -259,13 +283,14 @@ export class Container {
     const { code } = await process.exited;
     const finishedAt = nowNs();
     await process.kill();
+    const wasOutOfMemory = await this.options.confinement?.ended();
     const [isTaken] = await Promise.all([endsWithin(hub.ended, DRAIN_MS), process.drained(DRAIN_MS)]);
     if (!isTaken) {
       hub.cutOff();
       // The log gets the rest now; a disk that takes nothing does not keep the container from having ended.
       await endsWithin(hub.ended, DRAIN_MS);
     }
-    const reason = code === 0 ? 'Completed' : 'Error';
+    const reason = code === 0 ? 'Completed' : wasOutOfMemory === true ? 'OOMKilled' : 'Error';
     this.#phase = { name: 'exited', startedAt, finishedAt, exitCode: code, reason, message: '' };
   }
 }

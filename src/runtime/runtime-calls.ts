@@ -21,12 +21,18 @@ export function runtimeCalls(isolation: Isolation | undefined): RuntimeCalls {
           { type: 'RuntimeReady', status: true, reason: '', message: '' },
           networkCondition(isolation),
           isolationCondition(isolation),
+          limitsCondition(isolation),
         ],
       },
       runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
       features: { supplementalGroupsPolicy: false },
       ...(verbose && {
-        info: { config: JSON.stringify({ isolation: isolation === undefined ? 'none' : 'namespaces' }) },
+        info: {
+          config: JSON.stringify({
+            isolation: isolation === undefined ? 'none' : 'namespaces',
+            cgroupControllers: isolation?.cgroups?.controllers ?? {},
+          }),
+        },
       }),
     }),
     runtimeConfig: async () => ({ linux: { cgroupDriver: CgroupDriver.CGROUPFS } }),
@@ -52,4 +58,14 @@ function isolationCondition(isolation: Isolation | undefined) {
     reason: isIsolated ? 'Namespaces' : 'HostImage',
     message: host,
   };
+}
+
+/** Which controllers there are with their versions, for containers with walls. */
+function limitsCondition(isolation: Isolation | undefined) {
+  const controllers = Object.entries(isolation?.cgroups?.controllers ?? {});
+  const isLimited = controllers.length > 0;
+  const message = isLimited
+    ? `cgroups of ${controllers.map(([name, version]) => `${name} (v${version})`).join(', ')}`
+    : 'no cgroup can be written, so no resource limits are set; a container that wants one is refused';
+  return { type: 'ResourceLimits', status: isLimited, reason: isLimited ? 'Cgroups' : 'NoCgroups', message };
 }

@@ -101,6 +101,7 @@ describe('the runtime itself', () => {
       ['RuntimeReady', true],
       ['NetworkReady', true],
       ['ContainersIsolated', false],
+      ['ResourceLimits', false],
     ]);
     expect(conditions[2]!.message).toContain('processes of this host');
   });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { RuntimeServiceHandlers } from '../cri/index.ts';
+import type { CgroupUsage } from './cgroup/index.ts';
 import { type Container, nowNs } from './container.ts';
 import { matchesLabels } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
@@ -7,13 +8,18 @@ import type { Sandbox } from './sandbox.ts';
 
 /** One tick of /proc's CPU times, in ns. */
 const TICK_NS = 10_000_000n;
+/** A rate is told over at least so long, in ns. */
+const RATE_NS = 1_000_000_000n;
 
-/** Statistics as far as /proc tells them: what living processes of a container use. What ended ones used is lost. */
 type StatsCalls = Pick<
   RuntimeServiceHandlers,
   'containerStats' | 'listContainerStats' | 'podSandboxStats' | 'listPodSandboxStats'
 >;
 
+/**
+ * Statistics of cgroups; where there are none, as far as /proc tells them: what living processes use. What ended ones
+ * used is lost then.
+ */
 export function statsCalls(state: RuntimeState): StatsCalls {
   return {
     containerStats: async ({ containerId }) => ({ stats: await statsOf(state.containers.get(containerId)) }),
@@ -41,44 +47,102 @@ export function statsCalls(state: RuntimeState): StatsCalls {
   };
 }
 
-/** A pod uses what its containers use. What its network carried is not counted. */
 async function podStatsOf(state: RuntimeState, sandbox: Sandbox) {
   const { metadata, labels, annotations } = sandbox.config;
   const running = state.containersOf(sandbox).filter(({ phase }) => phase === 'running');
   const containers = await Promise.all(running.map(statsOf));
-  const pids = await Promise.all(running.map((container) => membersOf(container)));
+  const pids = (await Promise.all(running.map(membersOf))).flat();
+  // With its ended containers, where a cgroup has counted them.
+  const usage = withProc(running.length > 0 ? sandbox.pod?.cgroup?.whole.usage() : undefined, pids);
   const timestamp = nowNs();
-  const cpu = containers.reduce((sum, stats) => sum + stats.cpu.usageCoreNanoSeconds.value, 0n);
-  const rss = { value: containers.reduce((sum, stats) => sum + stats.memory.rssBytes.value, 0n) };
+  const network = sandbox.pod?.traffic();
   return {
     attributes: { id: sandbox.id, labels, annotations, ...(metadata && { metadata }) },
     linux: {
-      cpu: { timestamp, usageCoreNanoSeconds: { value: cpu } },
-      memory: { timestamp, workingSetBytes: rss, usageBytes: rss, rssBytes: rss },
-      process: { timestamp, processCount: { value: BigInt(pids.flat().length) } },
+      cpu: cpuUsage(sandbox, usage.cpuNs, timestamp),
+      memory: memoryUsage(usage, timestamp),
+      ...(network && { network: { timestamp, defaultInterface: network, interfaces: [] } }),
+      process: { timestamp, processCount: { value: BigInt(pids.length) } },
       containers,
     },
   };
 }
 
 async function membersOf(container: Container): Promise<number[]> {
-  return container.phase === 'running' ? container.running().process.members() : [];
+  if (container.phase !== 'running') return [];
+  return container.options.confinement?.options.cgroup.members() ?? container.running().process.members();
 }
 
 async function statsOf(container: Container) {
   const { metadata, labels, annotations } = container.options.config;
-  const pids = await membersOf(container);
-  let cpu = 0n;
-  let rss = 0n;
-  for (const pid of pids) {
-    cpu += cpuOf(pid);
-    rss += rssOf(pid);
-  }
+  const { confinement } = container.options;
+  const counted = confinement?.options.cgroup.usage();
+  const isCounted = counted?.cpuNs !== undefined && counted.memory !== undefined;
+  const usage = withProc(counted, isCounted ? [] : await membersOf(container));
+  const layer = await confinement?.layer.read();
   const timestamp = nowNs();
   return {
     attributes: { id: container.id, labels, annotations, ...(metadata && { metadata }) },
-    cpu: { timestamp, usageCoreNanoSeconds: { value: cpu } },
-    memory: { timestamp, workingSetBytes: { value: rss }, usageBytes: { value: rss }, rssBytes: { value: rss } },
+    cpu: cpuUsage(container, usage.cpuNs, timestamp),
+    memory: memoryUsage(usage, timestamp),
+    ...(layer && {
+      writableLayer: {
+        timestamp,
+        fsId: { mountpoint: container.options.directory },
+        usedBytes: { value: layer.bytes },
+        inodesUsed: { value: layer.inodes },
+      },
+    }),
+  };
+}
+
+interface Usage {
+  readonly cpuNs: bigint;
+  readonly memory: Partial<NonNullable<CgroupUsage['memory']>> & {
+    readonly usageBytes: bigint;
+    readonly workingSetBytes: bigint;
+    readonly rssBytes: bigint;
+  };
+}
+
+/** What no cgroup counts is summed up over processes. */
+function withProc(counted: CgroupUsage | undefined, pids: readonly number[]): Usage {
+  const rss = counted?.memory === undefined ? pids.reduce((sum, pid) => sum + rssOf(pid), 0n) : 0n;
+  return {
+    cpuNs: counted?.cpuNs ?? pids.reduce((sum, pid) => sum + cpuOf(pid), 0n),
+    memory: counted?.memory ?? { usageBytes: rss, workingSetBytes: rss, rssBytes: rss },
+  };
+}
+
+const lastSamples = new WeakMap<
+  object,
+  { readonly at: bigint; readonly cpuNs: bigint; readonly rate: bigint | undefined }
+>();
+
+/** With the rate since an earlier call, once there was one. */
+function cpuUsage(subject: object, cpuNs: bigint, timestamp: bigint) {
+  const last = lastSamples.get(subject);
+  const isFresh = last !== undefined && timestamp - last.at < RATE_NS;
+  const grown = last === undefined || cpuNs < last.cpuNs ? undefined : cpuNs - last.cpuNs;
+  const rate = last === undefined || isFresh ? last?.rate : grown && (grown * 1_000_000_000n) / (timestamp - last.at);
+  if (!isFresh) lastSamples.set(subject, { at: timestamp, cpuNs, rate });
+  return {
+    timestamp,
+    usageCoreNanoSeconds: { value: cpuNs },
+    ...(rate !== undefined && { usageNanoCores: { value: rate } }),
+  };
+}
+
+function memoryUsage({ memory }: Usage, timestamp: bigint) {
+  const { availableBytes, pageFaults, majorPageFaults } = memory;
+  return {
+    timestamp,
+    workingSetBytes: { value: memory.workingSetBytes },
+    usageBytes: { value: memory.usageBytes },
+    rssBytes: { value: memory.rssBytes },
+    ...(availableBytes !== undefined && { availableBytes: { value: availableBytes } }),
+    ...(pageFaults !== undefined && { pageFaults: { value: pageFaults } }),
+    ...(majorPageFaults !== undefined && { majorPageFaults: { value: majorPageFaults } }),
   };
 }
 

@@ -14,9 +14,12 @@ import {
   resolveInside,
   startProcess,
 } from '../process/index.ts';
-import { dropContainerRoot } from './container-root.ts';
+import type { ContainerCgroup } from './container-cgroup.ts';
+import { outOfMemoryScoreOf } from './container-cgroup.ts';
+import { dropContainerRoot, writtenBelow } from './container-root.ts';
 import { passEnvironment } from './environment.ts';
 import type { ImageUser } from './image-user.ts';
+import { LayerMeter } from './layer-usage.ts';
 import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
 import { runTool } from './tool.ts';
@@ -37,6 +40,8 @@ export interface ConfinementOptions {
   /** Host path of the pid namespace to join for `TARGET`. */
   readonly targetPidNamespace?: string;
   readonly pipes: FifoPool;
+  /** What it may use. */
+  readonly cgroup: ContainerCgroup;
 }
 
 /**
@@ -48,11 +53,14 @@ export interface ConfinementOptions {
  */
 export class Confinement {
   readonly options: ConfinementOptions;
+  /** What the container has written. */
+  readonly layer: LayerMeter;
   #first: number | undefined;
   #execs = 0;
 
   constructor(options: ConfinementOptions) {
     this.options = options;
+    this.layer = new LayerMeter(writtenBelow(options.directory));
   }
 
   /** Pid of the container's first process, on the host. */
@@ -105,6 +113,8 @@ export class Confinement {
     });
     try {
       await this.#finish(process, isReady, { ...spec, argv });
+      // It waits: nothing that the container asked for has run yet, and it has no children.
+      this.options.cgroup.begin(this.#first ?? 0);
       const shell = readText(`/proc/${this.#first}/cmdline`);
       const release = openSync(go, files.O_WRONLY | files.O_NONBLOCK);
       writeSync(release, '\n');
@@ -113,6 +123,7 @@ export class Confinement {
       return process;
     } catch (thrown) {
       await process[Symbol.asyncDispose]();
+      await this.ended();
       throw thrown;
     } finally {
       for (const path of [env, ready, go]) rmSync(path, { force: true });
@@ -140,7 +151,14 @@ export class Confinement {
         cwd: spec.cwd,
         beforeHostProgram: true,
       });
-      const way = { files: [join(directory, 'exec-errors'), env], first: this.#first ?? 0, tools: this.options.tools };
+      const first = this.#first ?? 0;
+      const way = {
+        files: [join(directory, 'exec-errors'), env] as const,
+        first,
+        tools: this.options.tools,
+        memberFiles: this.options.cgroup.memberFiles,
+        outOfMemoryScore: outOfMemoryScoreOf(first),
+      };
       return await startProcess(
         { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
         { pipes },
@@ -170,7 +188,17 @@ export class Confinement {
     }
   }
 
+  /**
+   * After the first process: ends what is still in the cgroup.
+   *
+   * @returns whether the kernel killed in it because the memory was all used
+   */
+  ended(): Promise<boolean> {
+    return this.options.cgroup.end();
+  }
+
   async close(): Promise<void> {
+    await this.ended();
     await dropContainerRoot(this.options.directory);
   }
 

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { unmountBelow } from './mounts.ts';
 import { runTool } from './tool.ts';
@@ -17,6 +17,7 @@ export async function makeContainerRoot(image: string, directory: string): Promi
   try {
     await runTool(['mount', '-t', 'overlay', '-o', `nodev,${layers}`, 'podwire', root]);
   } catch {
+    for (const path of [upper, work]) rmdirSync(path);
     await runTool(['cp', '-a', '--', `${image}/.`, root]);
     // A mount point of its own, as pivot_root(2) wants it.
     await runTool(['mount', '-o', 'bind', root, root]);
@@ -24,6 +25,12 @@ export async function makeContainerRoot(image: string, directory: string): Promi
   }
   await runTool(['mount', '--make-private', root]);
   return root;
+}
+
+/** Where the files are that the container itself has written: all of its root, where that is a copy. */
+export function writtenBelow(directory: string): string {
+  const upper = join(directory, 'upper');
+  return existsSync(upper) ? upper : join(directory, 'root');
 }
 
 /** Takes away what {@link makeContainerRoot} mounted; the files are the caller's to remove. */

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { toError } from '../../common/errors.ts';
 import {
   type ContainerConfig,
@@ -9,15 +9,18 @@ import {
   RuntimeCallError,
   SecurityProfile_ProfileType,
 } from '../../cri/index.ts';
+import { CgroupTree } from '../cgroup/index.ts';
 import type { StoredImage } from '../image/index.ts';
 import type { FifoPool } from '../process/index.ts';
 import { capabilitiesOf } from './capabilities.ts';
 import { Confinement } from './confinement.ts';
+import { ContainerCgroup } from './container-cgroup.ts';
 import { dropContainerRoot, makeContainerRoot } from './container-root.ts';
 import { imageUserOf } from './image-user.ts';
 import { unmountBelow } from './mounts.ts';
 import { PodNetwork } from './network.ts';
 import { Pod } from './pod.ts';
+import { dismantleCgroup } from './pod-cgroup.ts';
 import { runTool, toolPath } from './tool.ts';
 import { ToolsRoot } from './tools-root.ts';
 
@@ -80,6 +83,8 @@ export async function isolationObstacle(): Promise<string | undefined> {
 export class Isolation {
   /** undefined where CNI plugins are missing: pods then share the host's network. */
   readonly network: PodNetwork | undefined;
+  /** undefined where no cgroup can be made: containers then have no limits, and who wants one is refused. */
+  readonly cgroups = CgroupTree.find();
   readonly #options: IsolationOptions;
   #tools: Promise<ToolsRoot> | undefined;
 
@@ -93,7 +98,8 @@ export class Isolation {
     const { stateDir, marker, makesPodsAtOnce } = this.#options;
     const directory = join(podsDir(stateDir), id);
     const tools = (): Promise<ToolsRoot> => this.#toolsRoot();
-    const pod = new Pod({ id, config, directory, marker: `${marker}/${id}`, tools, network: this.network });
+    const { network, cgroups } = this;
+    const pod = new Pod({ id, config, directory, marker: `${marker}/${id}`, tools, network, cgroups });
     if (makesPodsAtOnce()) await pod.make();
     return pod;
   }
@@ -110,6 +116,7 @@ export class Isolation {
       const rule = `container ${JSON.stringify(namespaces.targetId)} whose processes are wanted does not run`;
       throw new RuntimeCallError(grpcCodes.InvalidArgument, rule);
     }
+    const cgroup = new ContainerCgroup(basename(directory), pod.cgroup, config.linux?.resources);
     const user = imageUserOf(image.rootfs, image.config.user, context);
     const [tools] = await Promise.all([this.#toolsRoot(), pod.make()]);
     mkdirSync(directory, { mode: 0o711 });
@@ -126,6 +133,7 @@ export class Isolation {
         user,
         capabilities,
         pipes,
+        cgroup,
         ...shared,
       });
     } catch (thrown) {
@@ -156,9 +164,11 @@ export class Isolation {
 export async function dismantle(stateDir: string): Promise<void> {
   const pods = podsDir(stateDir);
   const network = PodNetwork.find(stateDir);
+  const cgroups = existsSync(pods) ? CgroupTree.find() : undefined;
   for (const id of existsSync(pods) ? readdirSync(pods) : []) {
     // What cannot be taken down any more does not keep the runtime from starting.
     await network?.disconnect(join(pods, id, 'network.json')).catch(() => {});
+    if (cgroups !== undefined) await dismantleCgroup(cgroups, join(pods, id, 'cgroup.json'));
   }
   await unmountBelow(stateDir);
   rmSync(pods, { recursive: true, force: true });

@@ -11,6 +11,17 @@ const PLUGIN_FOLDERS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 const CNI_VERSION = '0.4.0';
 
 const addResult = z.object({ ips: z.array(z.object({ address: z.string() })) });
+/** The end of the cable that is on the host has no sandbox. */
+const cableResult = z.object({ interfaces: z.array(z.object({ name: z.string(), sandbox: z.string().optional() })) });
+
+/** Since the pod was connected. */
+export interface Traffic {
+  readonly name: string;
+  readonly rxBytes: { readonly value: bigint };
+  readonly rxErrors: { readonly value: bigint };
+  readonly txBytes: { readonly value: bigint };
+  readonly txErrors: { readonly value: bigint };
+}
 
 interface Plugin {
   readonly type: string;
@@ -78,6 +89,17 @@ export class PodNetwork {
     for (const plugin of kept.data.plugins.toReversed()) await this.#call('DEL', kept.data, plugin, kept.data.result);
   }
 
+  /** What went through the cable of a pod, by the counters of its end on the host: what that received the pod sent. */
+  traffic(record: string): Traffic | undefined {
+    const kept = attachment.safeParse(readJson(record));
+    const made = cableResult.safeParse(kept.data?.result);
+    const host = made.data?.interfaces.find(({ sandbox = '' }) => sandbox === '');
+    if (host === undefined || !/^[\w.-]+$/.test(host.name)) return undefined;
+    const counter = (name: string): { value: bigint } => ({ value: counterOf(host.name, name) });
+    const [rxBytes, rxErrors] = [counter('tx_bytes'), counter('tx_errors')];
+    return { name: 'eth0', rxBytes, rxErrors, txBytes: counter('rx_bytes'), txErrors: counter('rx_errors') };
+  }
+
   #chain(config: PodSandboxConfig): Plugin[] {
     const ipam = {
       type: 'host-local',
@@ -128,6 +150,14 @@ export class PodNetwork {
     };
     const answer = await runTool([join(this.#plugins, plugin.type)], { env, input: JSON.stringify(input) });
     return answer.trim() === '' ? before : JSON.parse(answer);
+  }
+}
+
+function counterOf(device: string, name: string): bigint {
+  try {
+    return BigInt(readFileSync(`/sys/class/net/${device}/statistics/${name}`, 'latin1').trim());
+  } catch {
+    return 0n;
   }
 }
 

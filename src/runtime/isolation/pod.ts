@@ -4,10 +4,12 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
+import type { CgroupTree } from '../cgroup/index.ts';
 import { childrenOf, SESSION_VARIABLE } from '../process/index.ts';
 import { unmountBelow } from './mounts.ts';
 import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
-import type { PodNetwork } from './network.ts';
+import type { PodNetwork, Traffic } from './network.ts';
+import { PodCgroup } from './pod-cgroup.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
 
@@ -24,6 +26,8 @@ export interface PodOptions {
   readonly marker: string;
   readonly tools: () => Promise<ToolsRoot>;
   readonly network: PodNetwork | undefined;
+  /** undefined where no cgroup can be made. */
+  readonly cgroups: CgroupTree | undefined;
 }
 
 /**
@@ -36,6 +40,8 @@ export class Pod {
   readonly options: PodOptions;
   /** Empty on the host's network. */
   addresses: readonly string[] = [];
+  /** Where its containers have their cgroups; undefined where none can be made. */
+  readonly cgroup: PodCgroup | undefined;
   #init: ChildProcess | undefined;
   #made: Promise<void> | undefined;
   #dialer: NamespaceDialer | undefined;
@@ -43,6 +49,9 @@ export class Pod {
   /** Nothing is there until {@link make}. */
   constructor(options: PodOptions) {
     this.options = options;
+    const { id, config, cgroups } = options;
+    const place = { id, parent: config.linux?.cgroupParent ?? '', record: this.file('cgroup.json') };
+    this.cgroup = cgroups && new PodCgroup(cgroups, place);
   }
 
   /**
@@ -93,6 +102,11 @@ export class Pod {
     return this.#dialer.dial(options);
   }
 
+  /** What its interface carried, seen from inside; undefined on the host's network. */
+  traffic(): Traffic | undefined {
+    return this.isHostNetwork ? undefined : this.options.network?.traffic(this.file('network.json'));
+  }
+
   /** Path of the shared pid namespace; its first process is started when a container first asks for it. */
   async pidNamespace(): Promise<string> {
     const tools = await this.options.tools();
@@ -127,6 +141,7 @@ export class Pod {
 
   async close(): Promise<void> {
     await this.stop();
+    await this.cgroup?.close();
     await unmountBelow(this.options.directory);
     rmSync(this.options.directory, { recursive: true, force: true });
   }

@@ -6,8 +6,13 @@ import type { ToolsRoot } from './tools-root.ts';
 
 /** Opens what comes later by descriptor, so that it needs no path: 6 our stderr, 7 environment, 8 ready, 9 go. */
 const OPEN = 'exec 6>&2 2>"$1" 7<"$2" 8>"$3" 9<>"$4"; shift 4; exec "$@"';
-/** For an exec. What a shell says of a working directory that it cannot name, and a tool that fails, goes to a file. */
-const OPEN_EXEC = 'exec 6>&2 2>"$1" 7<"$2"; shift 2; exec "$@"';
+/**
+ * For an exec. What a shell says of a working directory that it cannot name, and a tool that fails, goes to a file. Then
+ * it becomes a member of the container's cgroups, before it or anything of the container can fork.
+ */
+const OPEN_EXEC =
+  'exec 6>&2 2>"$1" 7<"$2"; [ -z "$3" ] || echo "$3" >/proc/self/oom_score_adj; n=$4; shift 4; ' +
+  'while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 1; shift; n=$((n - 1)); done; exec "$@"';
 /**
  * Has the container's rights already and a root with nothing but tools: says so, waits for the container's root to be
  * put under it, and becomes the command. The shell is in memory by then and needs no file of the host.
@@ -67,7 +72,11 @@ export function wayToStart({ files, commands, pod, tools, rights, spec, pidNames
 
 export interface WayToExec {
   /** Paths: where tools complain, the environment. */
-  readonly files: readonly string[];
+  readonly files: readonly [errors: string, environment: string];
+  /** Of the container's cgroups: who writes 0 is in. */
+  readonly memberFiles: readonly string[];
+  /** That of the first process; empty when it is gone. */
+  readonly outOfMemoryScore: string;
   /** Pid of the container's first process. */
   readonly first: number;
   readonly tools: ToolsRoot;
@@ -80,7 +89,7 @@ export interface WayToExec {
  *
  * @throws RuntimeCallError FailedPrecondition when the way in needs a right that the command must not have
  */
-export function wayToExec({ files, first, tools, rights, spec }: WayToExec): string[] {
+export function wayToExec({ files, memberFiles, outOfMemoryScore, first, tools, rights, spec }: WayToExec): string[] {
   const { user, capabilities } = rights;
   const needed = user.uid === 0 ? ['sys_chroot'] : ['sys_chroot', 'setuid'];
   const missing = needed.filter((name) => !capabilities.includes(name));
@@ -93,7 +102,7 @@ export function wayToExec({ files, first, tools, rights, spec }: WayToExec): str
   // After nsenter there is the tools root alone, and no PATH that leads to it once the environment is there.
   const [setsid, setpriv, sh, unshare] = ['setsid', 'setpriv', 'sh', 'unshare'].map((name) => toolPath(name) ?? name);
   return [
-    ['sh', '-c', OPEN_EXEC, 'podwire', ...files],
+    ['sh', '-c', OPEN_EXEC, 'podwire', ...files, outOfMemoryScore, String(memberFiles.length), ...memberFiles],
     ['nsenter', ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
     spec.tty === undefined ? [] : [setsid ?? '', '-c'],
     // Inheritable ones outlast the bounding set: unshare(1) has them, and loses them when it becomes the user. No new
