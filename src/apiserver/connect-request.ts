@@ -2,7 +2,6 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { User } from '../identity/index.ts';
 import type { PodLocation } from './pod-location.ts';
-import type { Registry } from './registry.ts';
 
 /** The subresources of a pod that take an upgraded connection. */
 export type ConnectSubresource = 'exec' | 'attach' | 'portforward';
@@ -23,7 +22,6 @@ export interface ConnectRequest {
   readonly query: URLSearchParams;
   /** The session's id at every hop: goes into `Audit-Id`. */
   readonly auditId: string;
-  readonly registry: Registry;
   /** Aborts when the server begins to close: sessions should end then. */
   readonly signal: AbortSignal;
   /**

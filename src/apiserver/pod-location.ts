@@ -6,10 +6,11 @@ import {
   nodes,
   type Pod,
   pods,
+  type ResourceType,
   WEBSOCKET_PASS_THROUGH_FEATURE,
 } from '../kubeapi/index.ts';
 import { badRequest } from './api-error.ts';
-import type { Registry } from './registry.ts';
+import type { ObjectAddress } from './object-codec.ts';
 
 /** Which of a node's addresses its kubelet is dialed at: the first type that the node has. */
 export const PREFERRED_ADDRESS_TYPES: readonly NodeAddressType[] = [
@@ -46,6 +47,12 @@ export interface PodLocation {
   readonly nodeDeclaresWebSocketPassThrough: boolean;
 }
 
+/** Where the pod and its node are looked up. */
+export interface ObjectSource {
+  /** @throws ApiError, or what stands for it: ERR_NOT_FOUND */
+  get<T>(type: ResourceType<T>, address: ObjectAddress): Promise<T>;
+}
+
 export interface LocationTarget {
   readonly namespace: string;
   readonly pod: string;
@@ -62,15 +69,15 @@ export interface LocationTarget {
  * @see kubernetes pkg/registry/core/pod/strategy.go (http-surfaces.md 2.3)
  */
 export async function findPodLocation(
-  registry: Registry,
+  objects: ObjectSource,
   target: LocationTarget,
   options: LocationOptions = {},
 ): Promise<PodLocation> {
-  const pod = await registry.get(pods, { namespace: target.namespace, name: target.pod });
+  const pod = await objects.get(pods, { namespace: target.namespace, name: target.pod });
   const container = target.subresource === 'portforward' ? '' : containerOf(pod, target.container ?? '');
   const nodeName = pod.spec.nodeName ?? '';
   if (nodeName === '') throw badRequest(`pod ${target.pod} does not have a host assigned`);
-  const node = await registry.get(nodes, { namespace: '', name: nodeName });
+  const node = await objects.get(nodes, { namespace: '', name: nodeName });
   const host = addressOf(node, options.preferredAddressTypes ?? PREFERRED_ADDRESS_TYPES);
   const port = node.status?.daemonEndpoints?.kubeletEndpoint?.Port || (options.kubeletPort ?? KUBELET_PORT);
   return {

@@ -2,7 +2,6 @@ import { setMaxListeners } from 'node:events';
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { ExecPathError } from '../common/errors.ts';
-import { refuseUpgrade } from '../httpstream/index.ts';
 import { checkOrigin } from '../identity/index.ts';
 import { sendError, setCommonHeaders } from './answer.ts';
 import { apiStatusOf, badRequest, methodNotAllowed } from './api-error.ts';
@@ -10,6 +9,7 @@ import { type ConnectInfo, isConnect } from './authorization.ts';
 import type { ConnectHandler, ConnectRequest } from './connect-request.ts';
 import { InFlight } from './in-flight.ts';
 import { findPodLocation, type LocationOptions, type PodLocation } from './pod-location.ts';
+import { refuseUpgradeRequest } from './refuse-upgrade-request.ts';
 import { type FilterOptions, passFilters, stopping } from './request-filters.ts';
 import { parseTarget, type RequestInfo, requestInfoOf } from './request-info.ts';
 import { RequestTrace } from './request-trace.ts';
@@ -75,7 +75,7 @@ export class RequestChain {
       .then(
         () => trace.end(101),
         (error: unknown) => {
-          if (socket.bytesWritten === writtenBefore) refuse(socket, error, trace);
+          if (socket.bytesWritten === writtenBefore) refuseUpgradeRequest(socket, error, trace);
           else socket.destroy();
           trace.end(apiStatusOf(error).code);
         },
@@ -124,7 +124,7 @@ export class RequestChain {
     checkOrigin(request, this.#options.allowedOrigins);
     refuseDryRun(query);
     if (this.#closing.signal.aborted) throw stopping();
-    const { onConnect, routes } = this.#options;
+    const { onConnect } = this.#options;
     if (onConnect === undefined) {
       const text = `this server does not serve ${info.subresource}`;
       throw new ExecPathError('ERR_NOT_IMPLEMENTED', text, { hop: 'apiserver' });
@@ -139,10 +139,9 @@ export class RequestChain {
       subresource: info.subresource,
       query,
       auditId: trace.auditId,
-      registry: routes.registry,
       signal: this.#closing.signal,
       findLocation: (container) => this.#find(info, query, container),
-      refuse: async (error) => refuse(socket, error, trace),
+      refuse: async (error) => refuseUpgradeRequest(socket, error, trace),
     };
     await onConnect(connect);
   }
@@ -183,15 +182,6 @@ function responseOn(socket: Socket, request: IncomingMessage): ServerResponse {
   response.on('finish', () => socket.destroySoon());
   response.assignSocket(socket);
   return response;
-}
-
-function refuse(socket: Socket, error: unknown, { auditId }: RequestTrace): void {
-  const status = apiStatusOf(error);
-  refuseUpgrade(socket, status.code, status, [
-    ['Audit-Id', auditId],
-    ['Cache-Control', 'no-cache, private'],
-    ['X-Content-Type-Options', 'nosniff'],
-  ]);
 }
 
 /** Streaming subresources are asked for by GET, or by POST from clients of SPDY. */
