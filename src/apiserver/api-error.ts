@@ -1,5 +1,6 @@
 import { type ErrorCode, ExecPathError } from '../common/errors.ts';
 import { type Status, type StatusCause, statusOf } from '../common/status.ts';
+import { ApiStatusError } from '../kubeapi/index.ts';
 
 /** What a Status says of the object it speaks of; `kind` is the plural of the resource. */
 export interface StatusDetails {
@@ -23,6 +24,8 @@ export class ApiError extends ExecPathError {
 
 /** The Status that answers for anything thrown; with details when they are known. */
 export function apiStatusOf(thrown: unknown): Status & { readonly code: number } {
+  // Another apiserver's own words.
+  if (thrown instanceof ApiStatusError) return { ...thrown.status, code: thrown.httpStatus };
   const status = statusOf(thrown);
   return thrown instanceof ApiError ? { ...status, details: thrown.details } : status;
 }

@@ -1,8 +1,8 @@
 import { join } from 'node:path';
-import type { ApiserverOptions, ConnectEnd, KubeletDialerOptions } from '../apiserver/index.ts';
+import type { Apiserver, ApiserverOptions, ConnectEnd, KubeletDialerOptions } from '../apiserver/index.ts';
 import { ExecPathError } from '../common/errors.ts';
 import type { NodeAddressType } from '../kubeapi/index.ts';
-import { accessFlags, limitFlags, nodeFlags, servingFlags } from './apiserver-flags.ts';
+import { accessFlags, limitFlags, nodeFlags, servingFlags, upstreamFlags } from './apiserver-flags.ts';
 import { defineCommand } from './command.ts';
 import type { FlagValues } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
@@ -12,7 +12,7 @@ import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
-const flags = { ...servingFlags, ...accessFlags, ...nodeFlags, ...limitFlags } as const;
+const flags = { ...servingFlags, ...accessFlags, ...nodeFlags, ...upstreamFlags, ...limitFlags } as const;
 
 type Values = FlagValues<typeof flags>;
 
@@ -29,18 +29,23 @@ export const apiserverCommand = defineCommand({
   description: `
 Serves namespaces, pods, nodes, leases, events and reviews, and relays pods/exec to kubelets. Objects live in
 the memory of this process. Without --tls-cert-file it makes an authority of its own and prints the path of a
-kubeconfig. Prints "ready" with its address when it listens.`,
+kubeconfig. Prints "ready" with its address when it listens.
+
+With --upstream-kubeconfig it stands before the apiserver of a cluster: that one keeps the objects and says
+who may do what, and every request is passed on with its caller's identity.`,
   examples: [
     { about: 'on loopback, with certificates of its own', line: 'podwire apiserver' },
     {
       about: 'with your certificates',
       line: 'podwire apiserver --bind-address 10.0.0.1 --tls-cert-file s.crt --tls-private-key-file s.key --client-ca-file ca.crt',
     },
+    { about: 'before a real cluster', line: 'podwire apiserver --upstream-kubeconfig ~/.kube/config' },
   ],
   groups: [
     { title: 'Serving', flags: servingFlags },
     { title: 'Who may call', flags: accessFlags },
     { title: 'Kubelets', flags: nodeFlags },
+    { title: 'Before a cluster', flags: upstreamFlags },
     { title: 'Limits', flags: limitFlags },
   ],
   flags,
@@ -53,6 +58,11 @@ kubeconfig. Prints "ready" with its address when it listens.`,
     if (args.length > 0) throw new UsageError(`apiserver takes no argument, got ${JSON.stringify(args[0])}`);
     if ((values['tls-cert-file'] === undefined) !== (values['tls-private-key-file'] === undefined)) {
       throw new UsageError('--tls-cert-file and --tls-private-key-file go together: give both or none');
+    }
+    if (values['upstream-credentials'] === 'caller' && values['upstream-streams'] === 'kubelet') {
+      throw new UsageError(
+        '--upstream-streams=kubelet needs --upstream-credentials=impersonate: the cluster is asked what a caller may do by its name',
+      );
     }
     const types = values['kubelet-preferred-address-types'];
     const strange = types.find((type) => !(addressTypes as readonly string[]).includes(type));
@@ -68,7 +78,6 @@ kubeconfig. Prints "ready" with its address when it listens.`,
 const addressTypes: readonly NodeAddressType[] = ['Hostname', 'InternalDNS', 'InternalIP', 'ExternalDNS', 'ExternalIP'];
 
 async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Promise<ServedHop> {
-  const { startApiserver } = await import('../apiserver/index.ts');
   const { ownCertificates, writeAdminKubeconfig } = await import('./own-certificates.ts');
   const { renewRegularly } = await import('../pki/index.ts');
   const onProblem = ({ message }: Error): void => void io.err.write(`podwire apiserver: ${message}\n`);
@@ -77,11 +86,7 @@ async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Prom
   const own = values['tls-cert-file'] === undefined ? await issue() : undefined;
   const renewal = own && renewRegularly(issue, { onError: onProblem });
   try {
-    const apiserver = await startApiserver({
-      ...optionsOf(values, own),
-      ...(await connectOptions(values, own)),
-      onProblem,
-    });
+    const apiserver = await startServer(values, own, onProblem);
     const { address, insecureAddress } = apiserver;
     const ready = address ?? insecureAddress;
     if (ready === undefined) throw new ExecPathError('ERR_INTERNAL', 'an apiserver that listens nowhere');
@@ -99,6 +104,25 @@ async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Prom
     renewal?.[Symbol.dispose]();
     throw thrown;
   }
+}
+
+/** With objects of its own, or before a cluster. */
+async function startServer(
+  values: Values,
+  own: OwnCertificates | undefined,
+  onProblem: (problem: Error) => void,
+): Promise<Pick<Apiserver, 'address' | 'insecureAddress' | 'close'>> {
+  const { startApiserver, startGateway } = await import('../apiserver/index.ts');
+  const options = { ...optionsOf(values, own), onProblem };
+  const kubeconfig = values['upstream-kubeconfig'];
+  if (kubeconfig === undefined) return await startApiserver({ ...options, ...(await connectOptions(values, own)) });
+  const { loadClientConfig } = await import('../kubeapi/index.ts');
+  const upstream = await loadClientConfig({ kubeconfig, overrides: { context: values['upstream-context'] } });
+  const streams = values['upstream-streams'] === 'kubelet' ? await connectOptions(values, own) : {};
+  const { kubeletPort, kubeletPreferredAddressTypes: preferredAddressTypes } = options;
+  const location = withoutUndefined({ kubeletPort, preferredAddressTypes });
+  const credentials = withoutUndefined({ upstreamCredentials: values['upstream-credentials'] });
+  return await startGateway({ ...options, ...streams, ...credentials, upstream, location });
 }
 
 /** What a client on this machine calls. */

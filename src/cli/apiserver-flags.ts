@@ -75,6 +75,26 @@ export const nodeFlags = {
   'kubelet-timeout': durationFlag({ help: 'longest time for a connection to a kubelet', shownDefault: '5s' }),
 } as const;
 
+/** podwire's own: this apiserver before the one of a cluster. */
+export const upstreamFlags = {
+  'upstream-kubeconfig': stringFlag({
+    value: 'FILE',
+    source: 'file',
+    help: 'stand before the apiserver that this kubeconfig names, and keep no objects',
+  }),
+  'upstream-context': stringFlag({
+    value: 'NAME',
+    help: 'context of that kubeconfig',
+    shownDefault: 'its current one',
+  }),
+  'upstream-credentials': choiceFlag(['impersonate', 'caller'], {
+    help: "impersonate: act as the caller by the kubeconfig's user; caller: pass the caller's bearer token on",
+  }),
+  'upstream-streams': choiceFlag(['apiserver', 'kubelet'], {
+    help: "exec, attach and port-forward go to the cluster's apiserver, or straight to the pod's kubelet",
+  }),
+} as const;
+
 export const limitFlags = {
   'request-timeout': durationFlag({
     help: 'longest time for a request that is no watch and no session',

@@ -22,6 +22,11 @@ export const errorTable = {
   ERR_NOT_IMPLEMENTED: { reason: 'NotImplemented', http: 501, help: 'podwire cannot do this yet' },
   ERR_UNAVAILABLE: { reason: 'ServiceUnavailable', http: 503, help: 'the server is stopping' },
   ERR_REQUEST_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the request was not done within its limit' },
+  ERR_UPSTREAM: {
+    reason: 'ServiceUnavailable',
+    http: 503,
+    help: 'the cluster behind this apiserver cannot be reached',
+  },
   ERR_REVISION_COMPACTED: { reason: 'Expired', http: 410, help: 'the revision is older than the history that is kept' },
   ERR_REVISION_FUTURE: { reason: 'Timeout', http: 504, help: 'the revision has not been reached' },
   ERR_STORE_FULL: { reason: 'InternalError', http: 500, help: 'the store holds as much as it may' },

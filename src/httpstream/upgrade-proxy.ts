@@ -14,8 +14,8 @@ export interface UpgradeTarget {
   readonly path: string;
   /** Default: the request's own. */
   readonly method?: 'GET' | 'POST';
-  /** Set on the forwarded request, in place of what the client sent under these names. */
-  readonly headers?: Readonly<Record<string, string>>;
+  /** Set on the forwarded request, in place of what the client sent under these names; a list is several lines. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
   /** Not forwarded; `authorization` among them where this hop has spent it. Lower-case. */
   readonly dropHeaders?: readonly string[];
 }
@@ -109,7 +109,9 @@ async function dial(target: UpgradeTarget, signal: AbortSignal): Promise<Duplex>
 
 /** All header lines in their order and number; the client's address joins `X-Forwarded-For`. */
 function forwardedHeaders(request: IncomingMessage, target: UpgradeTarget): [string, string][] {
-  const own = Object.entries(target.headers ?? {});
+  const own = Object.entries(target.headers ?? {}).flatMap(([name, values]) =>
+    [values].flat().map((value): [string, string] => [name, value]),
+  );
   const left = new Set([
     ...(target.dropHeaders ?? []),
     'x-forwarded-for',

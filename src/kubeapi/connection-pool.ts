@@ -16,11 +16,12 @@ type Connected = (error: Error | null, socket: Duplex) => void;
 export class ConnectionPool extends Agent {
   readonly #transport: Transport;
 
-  constructor(transport: Transport) {
+  /** @param options `maxBusy`: requests under way at once, default 32 */
+  constructor(transport: Transport, { maxBusy = MAX_BUSY_CONNECTIONS }: { readonly maxBusy?: number } = {}) {
     super({
       keepAlive: true,
       maxFreeSockets: MAX_IDLE_CONNECTIONS,
-      maxSockets: MAX_BUSY_CONNECTIONS,
+      maxSockets: maxBusy,
       timeout: IDLE_CONNECTION_MS,
     });
     this.#transport = transport;

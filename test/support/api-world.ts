@@ -20,6 +20,8 @@ export interface ApiCall {
   readonly token?: string;
   /** A client certificate instead. */
   readonly pair?: KeyPair;
+  /** Of another server with the same authority. Default: the world's own. */
+  readonly port?: number;
 }
 
 export interface ApiAnswer {
@@ -92,7 +94,7 @@ export class ApiWorld implements AsyncDisposable {
   /** One request and its whole answer, on a connection of its own. */
   async call(
     path: string,
-    { method = 'GET', body, headers = {}, token = testTokens.admin, pair }: ApiCall = {},
+    { method = 'GET', body, headers = {}, token = testTokens.admin, pair, port = this.port }: ApiCall = {},
   ): Promise<ApiAnswer> {
     const bytes = body === undefined || Buffer.isBuffer(body) || typeof body === 'string' ? body : JSON.stringify(body);
     const length =
@@ -100,7 +102,7 @@ export class ApiWorld implements AsyncDisposable {
     const options: RequestOptions = {
       method,
       host: '127.0.0.1',
-      port: this.port,
+      port,
       path,
       ca: this.authority.certificate,
       agent: false,
