@@ -31,8 +31,14 @@ export function apiStatusOf(thrown: unknown): Status & { readonly code: number }
 }
 
 /** The Status of a success that has no object of its own, such as a deletion. */
-export function successStatus(details: StatusDetails): Status {
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details };
+export function successStatus(details?: StatusDetails): Status {
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    ...(details === undefined ? {} : { details }),
+  };
 }
 
 /** A resource as errors name it: `pods`, or `leases.coordination.k8s.io` outside the core group. */
@@ -91,9 +97,15 @@ export function staleVersion(resource: ResourceName, name: string): ApiError {
 }
 
 /** `name` is empty for a whole collection. */
-export function forbidden(resource: ResourceName, name: string, why: string): ApiError {
+export function forbidden(
+  resource: ResourceName,
+  name: string,
+  why: string,
+  causes?: readonly StatusCause[],
+): ApiError {
   const what = name === '' ? qualified(resource) : `${qualified(resource)} "${name}"`;
-  return new ApiError('ERR_FORBIDDEN', `${what} is forbidden: ${why}`, detailsOf(resource, name));
+  const details = { ...detailsOf(resource, name), ...(causes === undefined ? {} : { causes }) };
+  return new ApiError('ERR_FORBIDDEN', `${what} is forbidden: ${why}`, details);
 }
 
 /** One broken field; `message` is its own text without the field's name. */

@@ -29,23 +29,24 @@ export function decideDeletion(resource: Resource, current: ApiObject, options: 
   const { metadata } = current;
   const asked = options.gracePeriodSeconds;
   const grace = resource.deletionGraceSeconds?.(current, asked) ?? 0;
-  if (grace === 0 && (metadata.finalizers ?? []).length === 0) return { isGone: true, object: current };
+  const isHeld = resource.isHeld?.(current) === true;
+  if (grace === 0 && !isHeld && (metadata.finalizers ?? []).length === 0) return { isGone: true, object: current };
   const running = metadata.deletionTimestamp ? (metadata.deletionGracePeriodSeconds ?? 0) : undefined;
   if (running !== undefined && grace >= running) return { isGone: false, object: current };
   const began = running === undefined ? Date.now() : Date.parse(metadata.deletionTimestamp ?? '') - running * 1000;
   const deletionTimestamp = apiTime(new Date(began + grace * 1000));
-  return {
-    isGone: false,
-    object: { ...current, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds: grace } },
-  };
+  const marked = { ...current, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds: grace } };
+  return { isGone: false, object: resource.prepareDeletion?.(marked) ?? marked };
 }
 
 /** An object that is being deleted goes when nobody holds it any more. */
-export function isReadyToGo({ metadata }: ApiObject): boolean {
+export function isReadyToGo(resource: Resource, object: ApiObject): boolean {
+  const { metadata } = object;
   return (
     Boolean(metadata.deletionTimestamp) &&
     (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
-    (metadata.finalizers ?? []).length === 0
+    (metadata.finalizers ?? []).length === 0 &&
+    resource.isHeld?.(object) !== true
   );
 }
 

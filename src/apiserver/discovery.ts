@@ -75,10 +75,11 @@ export class Discovery {
         ...(member.shortNames === undefined ? {} : { shortNames: member.shortNames }),
         ...(member.categories === undefined ? {} : { categories: member.categories }),
       },
-      ...subresources.map(({ name, kind, verbs }) => ({
+      ...subresources.map(({ name, kind, verbs, group: ofGroup, version: ofVersion }) => ({
         name: `${member.plural}/${name}`,
         singularName: '',
         namespaced: member.namespaced,
+        ...(ofGroup === undefined ? {} : { group: ofGroup, version: ofVersion }),
         kind,
         verbs,
       })),
@@ -134,9 +135,9 @@ function aggregatedResource({ group, version, subresources = [], ...member }: Di
     ...(subresources.length === 0
       ? {}
       : {
-          subresources: subresources.map(({ name, kind, verbs }) => ({
+          subresources: subresources.map(({ name, kind, verbs, ...own }) => ({
             subresource: name,
-            responseKind: { group, version, kind },
+            responseKind: { group: own.group ?? group, version: own.version ?? version, kind },
             verbs,
           })),
         }),

@@ -4,15 +4,18 @@ import { MemoryStore } from '../store/index.ts';
 import { type Authorizer, alwaysAllow, firstOpinionOf } from './authorization.ts';
 import { builtinAuthorizer } from './builtin-authorizer.ts';
 import type { ConnectHandler } from './connect-request.ts';
+import { type ControllerName, type ControllersOptions, controllerNames, startControllers } from './controllers.ts';
 import { Discovery } from './discovery.ts';
 import { nodeAuthorizer } from './node-authorizer.ts';
 import { ObjectRoutes } from './object-routes.ts';
 import { PathRoutes } from './path-routes.ts';
+import { PodLogs } from './pod-logs.ts';
 import { Registry } from './registry.ts';
 import { RequestChain, type RequestChainOptions } from './request-chain.ts';
 import { allResources } from './resources.ts';
 import { ReviewRoutes } from './review-routes.ts';
 import { allowedOriginsOf, authenticatorOf, type Serving, type ServingOptions, serveRequests } from './serving.ts';
+import type { DialKubelet } from './streaming-route.ts';
 
 /**
  * What `podwire apiserver` can be told. A field bears the name of kube-apiserver's flag in camel case, with the unit
@@ -33,8 +36,16 @@ export interface ApiserverOptions extends ServingOptions {
   readonly watchStallMs?: number;
   /** Where objects are kept; it stays open afterwards. Default: the memory of this process. */
   readonly store?: Store;
+  /** Dials a node's kubelet, for logs. Default: they are answered with 501. */
+  readonly dialKubelet?: DialKubelet;
   /** Serves exec, attach and port-forward. Default: they are answered with 501. */
   readonly onConnect?: ConnectHandler;
+  /** `--controllers`: what it does beside serving. Default: all. */
+  readonly controllers?: readonly ControllerName[];
+  /** `--node-monitor-grace-period`: how long a node may be silent before it is not ready; default 50 s. */
+  readonly nodeMonitorGraceMs?: number;
+  /** `--node-monitor-period`: how often it is looked; default 5 s. */
+  readonly nodeMonitorPeriodMs?: number;
 }
 
 /** A running apiserver. */
@@ -56,14 +67,17 @@ export async function startApiserver(options: ApiserverOptions = {}): Promise<Ap
   const registry = new Registry(store, allResources(options.eventTtlMs === undefined ? {} : options));
   const chain = new RequestChain(chainOptionsOf(registry, options));
   let serving: Serving | undefined;
+  let stopControllers: (() => Promise<void>) | undefined;
   const stop = async (): Promise<void> => {
     chain.close();
+    await stopControllers?.();
     await serving?.close();
     if (options.store === undefined) await store.close();
   };
   try {
     await registry.createLastingNamespaces();
     serving = await serveRequests(options, chain);
+    stopControllers = startControllers(registry, controllersOptionsOf(options));
     let stopped: Promise<void> | undefined;
     const close = (): Promise<void> => (stopped ??= stop());
     const { address, insecureAddress } = serving;
@@ -72,6 +86,16 @@ export async function startApiserver(options: ApiserverOptions = {}): Promise<Ap
     await stop();
     throw error;
   }
+}
+
+function controllersOptionsOf(options: ApiserverOptions): ControllersOptions {
+  const { controllers = controllerNames, nodeMonitorGraceMs, nodeMonitorPeriodMs, onProblem = () => {} } = options;
+  return {
+    names: controllers,
+    ...(nodeMonitorGraceMs === undefined ? {} : { graceMs: nodeMonitorGraceMs }),
+    ...(nodeMonitorPeriodMs === undefined ? {} : { periodMs: nodeMonitorPeriodMs }),
+    onProblem,
+  };
 }
 
 function chainOptionsOf(registry: Registry, options: ApiserverOptions): RequestChainOptions {
@@ -83,6 +107,12 @@ function chainOptionsOf(registry: Registry, options: ApiserverOptions): RequestC
     ...(minRequestTimeoutMs === undefined ? {} : { minWatchMs: minRequestTimeoutMs }),
     ...(watchStallMs === undefined ? {} : { stallMs: watchStallMs }),
   };
+  const location = {
+    ...(options.kubeletPort === undefined ? {} : { kubeletPort: options.kubeletPort }),
+    ...(options.kubeletPreferredAddressTypes === undefined
+      ? {}
+      : { preferredAddressTypes: options.kubeletPreferredAddressTypes }),
+  };
   return {
     authenticator,
     authorizer,
@@ -91,13 +121,9 @@ function chainOptionsOf(registry: Registry, options: ApiserverOptions): RequestC
       paths: new PathRoutes(new Discovery(registry.resources)),
       objects: new ObjectRoutes({ registry, body, watch }),
       reviews: new ReviewRoutes({ authenticator, authorizer, body }),
+      logs: new PodLogs({ registry, location, dialKubelet: options.dialKubelet }),
     },
-    location: {
-      ...(options.kubeletPort === undefined ? {} : { kubeletPort: options.kubeletPort }),
-      ...(options.kubeletPreferredAddressTypes === undefined
-        ? {}
-        : { preferredAddressTypes: options.kubeletPreferredAddressTypes }),
-    },
+    location,
     onConnect: options.onConnect,
     maxRequestsInFlight: options.maxRequestsInFlight,
     allowedOrigins: allowedOriginsOf(options),

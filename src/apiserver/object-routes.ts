@@ -67,6 +67,9 @@ export class ObjectRoutes {
   }
 
   async #serveObject(exchange: Exchange, info: ResourceRequest, resource: Resource): Promise<void> {
+    if (resource.plural === 'pods' && (info.subresource === 'binding' || info.subresource === 'eviction')) {
+      return this.#servePodRequest(exchange, info);
+    }
     const target: WriteTarget = {
       resource,
       address: { namespace: info.namespace, name: info.name },
@@ -87,6 +90,15 @@ export class ObjectRoutes {
       default:
         throw methodNotAllowed();
     }
+  }
+
+  /** Binding and eviction: what is sent is no pod, and asks for something to be done with one. */
+  async #servePodRequest(exchange: Exchange, { verb, namespace, name, subresource }: ResourceRequest): Promise<void> {
+    if (verb !== 'create') throw methodNotAllowed();
+    const address = { namespace, name };
+    if (subresource === 'binding') await this.#writer.bind(exchange, address);
+    else await this.#writer.evict(exchange, address);
+    sendJson(exchange.response, 201, successStatus());
   }
 
   async #list(exchange: Exchange, info: ResourceRequest, resource: Resource): Promise<void> {
@@ -132,6 +144,7 @@ export class ObjectRoutes {
 function scopeOf({ subresource }: ResourceRequest, resource: Resource): WriteTarget['scope'] {
   if (subresource === '') return 'main';
   if (subresource === 'status' && resource.hasStatus === true) return 'status';
+  if (subresource === 'finalize' && resource.plural === 'namespaces') return 'finalize';
   if (subresource === 'ephemeralcontainers' && resource.plural === 'pods') return 'ephemeralContainers';
   throw unknownPath();
 }

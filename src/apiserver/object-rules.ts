@@ -7,9 +7,10 @@ import { readSentObject } from './sent-object.ts';
 
 /**
  * Which part of an object a write may change: `main` everything but status, `status` status and metadata alone,
- * `ephemeralContainers` that one list of a pod's spec alone.
+ * `ephemeralContainers` that one list of a pod's spec alone, `finalize` the spec of a namespace; `all` is for the
+ * server itself.
  */
-export type UpdateScope = 'main' | 'status' | 'ephemeralContainers';
+export type UpdateScope = 'main' | 'status' | 'ephemeralContainers' | 'finalize' | 'all';
 
 /** metav1.Time: RFC 3339 in whole seconds. */
 export function apiTime(at: Date): string {
@@ -102,8 +103,16 @@ function bodyOf(
       const { ephemeralContainers } = (sent['spec'] ?? {}) as { readonly ephemeralContainers?: unknown };
       return { ...current, spec: { ...(current['spec'] as object), ephemeralContainers } };
     }
+    case 'finalize':
+      return { ...current, spec: sent['spec'] };
+    case 'all':
+      return sent;
     case 'main':
-      return resource.hasStatus === true ? { ...sent, status: current['status'] } : sent;
+      return {
+        ...sent,
+        ...(resource.hasStatus === true ? { status: current['status'] } : {}),
+        ...(resource.keepsSpec === true ? { spec: current['spec'] } : {}),
+      };
   }
 }
 

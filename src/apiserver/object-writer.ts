@@ -1,5 +1,6 @@
+import { pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { type ApiObject, isJsonObject, type JsonObject } from './api-object.ts';
+import { type ApiObject, isJsonObject, type JsonObject, textAt } from './api-object.ts';
 import type { DeleteOptions } from './deletion.ts';
 import type { Exchange } from './exchange.ts';
 import { fieldValidationOf, judgePatchedFields, judgeUnknownFields } from './field-validation.ts';
@@ -8,10 +9,11 @@ import { applyMergePatch } from './merge-patch.ts';
 import { admitFromNode } from './node-admission.ts';
 import type { ObjectAddress } from './object-codec.ts';
 import type { UpdateScope } from './object-rules.ts';
+import { bindPod } from './pod-binding.ts';
 import type { Registry } from './registry.ts';
 import { type BodyOptions, mediaTypeOf, parseJson, readBody, readObject, unknownMediaType } from './request-body.ts';
 import type { Resource } from './resource.ts';
-import { readPatchedObject, readSentObject } from './sent-object.ts';
+import { readPatchedObject, readSentAs, readSentObject } from './sent-object.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
 /** How a patch is applied, by the media type of the body. */
@@ -108,19 +110,34 @@ export class ObjectWriter {
     );
   }
 
+  /** Does what a Binding says. */
+  async bind({ request, query }: Exchange, address: ObjectAddress): Promise<void> {
+    const sent = await this.#sentRequest(request, 'Binding', address);
+    const { uid = '', resourceVersion = '', annotations = {} } = sent.metadata;
+    const node = textAt(sent, ['target', 'name']);
+    const dryRun = isDryRun(query);
+    await bindPod(this.#registry, address, { node, uid, resourceVersion, annotations, dryRun });
+  }
+
+  /** Does what an Eviction asks for: nothing here forbids one, for there are no disruption budgets. */
+  async evict({ request, query }: Exchange, address: ObjectAddress): Promise<void> {
+    const sent = await this.#sentRequest(request, 'Eviction', address);
+    await this.#registry.delete(pods, address, deleteOptionsOf((sent['deleteOptions'] ?? {}) as JsonObject, query));
+  }
+
+  /** What is sent to a subresource of a pod. @throws ExecPathError ERR_BAD_REQUEST */
+  async #sentRequest(request: Exchange['request'], kind: string, { name }: ObjectAddress): Promise<ApiObject> {
+    const body = await readObject(request, this.#body);
+    if (body === undefined) throw badRequest('the body is empty: an object is needed');
+    const { object } = readSentAs(body, kind);
+    const given = object.metadata.name ?? '';
+    if (given !== name) throw badRequest(`name in URL does not match name in ${kind} object`);
+    return object;
+  }
+
   /** The query's or, stronger, the body's DeleteOptions. */
   async deleteOptions({ request, query }: Exchange): Promise<DeleteOptions & { readonly dryRun: boolean }> {
-    const body = (await readObject(request, this.#body)) ?? {};
-    const grace = body['gracePeriodSeconds'] ?? numberOf(query.get('gracePeriodSeconds'), 'gracePeriodSeconds');
-    if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) {
-      throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not an integer`);
-    }
-    const preconditions = body['preconditions'];
-    return {
-      ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
-      ...(isJsonObject(preconditions) ? { preconditions: preconditionsOf(preconditions) } : {}),
-      dryRun: isDryRun(query) || (Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
-    };
+    return deleteOptionsOf((await readObject(request, this.#body)) ?? {}, query);
   }
 
   async #sentObject(
@@ -138,6 +155,20 @@ export class ObjectWriter {
     }
     return namespace === '' ? sent : { ...sent, metadata: { ...sent.metadata, namespace } };
   }
+}
+
+/** @throws ExecPathError ERR_BAD_REQUEST */
+function deleteOptionsOf(body: JsonObject, query: URLSearchParams): DeleteOptions & { readonly dryRun: boolean } {
+  const grace = body['gracePeriodSeconds'] ?? numberOf(query.get('gracePeriodSeconds'), 'gracePeriodSeconds');
+  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) {
+    throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not an integer`);
+  }
+  const preconditions = body['preconditions'];
+  return {
+    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
+    ...(isJsonObject(preconditions) ? { preconditions: preconditionsOf(preconditions) } : {}),
+    dryRun: isDryRun(query) || (Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
+  };
 }
 
 function checkName(sent: ApiObject, { name }: ObjectAddress): void {

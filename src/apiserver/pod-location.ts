@@ -78,6 +78,7 @@ export async function findPodLocation(
   const nodeName = pod.spec.nodeName ?? '';
   if (nodeName === '') throw badRequest(`pod ${target.pod} does not have a host assigned`);
   const node = await objects.get(nodes, { namespace: '', name: nodeName });
+  refuseSilent(node);
   const host = addressOf(node, options.preferredAddressTypes ?? PREFERRED_ADDRESS_TYPES);
   const port = node.status?.daemonEndpoints?.kubeletEndpoint?.Port || (options.kubeletPort ?? KUBELET_PORT);
   return {
@@ -92,8 +93,21 @@ export async function findPodLocation(
   };
 }
 
-/** The annotation `kubectl.kubernetes.io/default-container` plays no part here: kubectl resolves it. */
-function containerOf({ metadata, spec }: Pod, asked: string): string {
+/** A kubelet that has not been heard of is not waited for: its machine may be cut off. */
+function refuseSilent({ metadata, status }: Node): void {
+  const ready = status?.conditions?.find(({ type }) => type === 'Ready');
+  if (ready?.status !== 'Unknown') return;
+  const since = typeof ready.lastTransitionTime === 'string' ? ` since ${ready.lastTransitionTime}` : '';
+  const text = `error dialing backend: node ${metadata.name} is not ready${since}: ${ready.message ?? 'its kubelet is silent'}`;
+  throw new ExecPathError('ERR_NODE_SILENT', text, { hop: 'apiserver' });
+}
+
+/**
+ * The container that is meant. The annotation `kubectl.kubernetes.io/default-container` plays no part: kubectl resolves it.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST
+ */
+export function containerOf({ metadata, spec }: Pod, asked: string): string {
   const names = [spec.initContainers, spec.containers, spec.ephemeralContainers]
     .flatMap((list) => list ?? [])
     .map(({ name }) => name);

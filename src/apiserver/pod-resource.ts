@@ -17,7 +17,9 @@ export const podResource: Resource = {
   hasStatus: true,
   subresources: [
     { name: 'attach', kind: 'PodAttachOptions', verbs: connectVerbs },
+    { name: 'binding', kind: 'Binding', verbs: ['create'] },
     { name: 'ephemeralcontainers', kind: 'Pod', verbs: ['get', 'patch', 'update'] },
+    { name: 'eviction', kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
     { name: 'exec', kind: 'PodExecOptions', verbs: connectVerbs },
     { name: 'log', kind: 'Pod', verbs: ['get'] },
     { name: 'portforward', kind: 'PodPortForwardOptions', verbs: connectVerbs },

@@ -210,14 +210,23 @@ describe('the registry', () => {
     await expect(registry.get(nodes, address)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
   });
 
-  it('deletes a namespace only when it is empty, and the lasting ones never', async () => {
+  it('keeps a namespace that is deleted until somebody has emptied it, takes nothing new into it, and keeps the lasting ones', async () => {
+    const mine = { namespace: '', name: 'mine' };
     await registry.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mine' } });
-    await registry.create(pods, { ...podNamed('web'), metadata: { name: 'web', namespace: 'mine' } });
-    await expect(registry.delete(namespaces, { namespace: '', name: 'mine' })).rejects.toMatchObject({
-      message: 'namespaces "mine" is forbidden: it still has pods; delete those first',
+    const { object } = await registry.delete(namespaces, mine);
+    expect(object).toMatchObject({
+      status: { phase: 'Terminating' },
+      metadata: { deletionTimestamp: expect.anything() },
     });
-    await registry.delete(pods, { namespace: 'mine', name: 'web' });
-    expect(await registry.delete(namespaces, { namespace: '', name: 'mine' })).toMatchObject({ isGone: true });
+    const late = { ...podNamed('web'), metadata: { name: 'web', namespace: 'mine' } };
+    await expect(registry.create(pods, late)).rejects.toMatchObject({
+      code: 'ERR_FORBIDDEN',
+      message: 'pods "web" is forbidden: unable to create new content in namespace mine because it is being terminated',
+    });
+    await registry.update(namespaces, mine, (one) => ({ ...one, spec: {} }));
+    expect(await registry.get(namespaces, mine)).toMatchObject({ spec: { finalizers: ['kubernetes'] } });
+    await registry.update(namespaces, mine, (one) => ({ ...one, spec: {} }), { scope: 'finalize' });
+    expect(await registry.find(namespaces, mine)).toBeUndefined();
     await expect(registry.delete(namespaces, { namespace: '', name: 'default' })).rejects.toMatchObject({
       message: 'namespaces "default" is forbidden: this namespace may not be deleted',
     });

@@ -141,7 +141,7 @@ export class Registry {
     const object = prepareNew(resource, sent);
     const address = addressOf(object);
     const key = keyOf(resource, address);
-    await this.#requireNamespace(resource, address.namespace);
+    await this.#requireNamespace(resource, address);
     if (options.dryRun === true) {
       const { entry, revision } = await this.#store.get(key);
       if (entry !== undefined) throw alreadyExists(resource, address.name);
@@ -175,7 +175,7 @@ export class Registry {
       const current = decodeObject(resource, entry);
       const next = prepareNext(resource, current, await change(current), options.scope ?? 'main');
       if (isSameJson(next, current) || options.dryRun === true) return next;
-      if (isReadyToGo(next)) {
+      if (isReadyToGo(resource, next)) {
         const gone = await this.#store.delete(key, { expectedRevision: entry.modRevision });
         if (gone.written) return withRevision(next, gone.revision);
         continue;
@@ -203,7 +203,7 @@ export class Registry {
       const { entry } = await this.#store.get(key);
       if (entry === undefined) throw notFound(resource, address.name);
       const current = decodeObject(resource, entry);
-      if (resource.plural === 'namespaces') await this.#requireEmpty(address.name);
+      if (resource.plural === 'namespaces') refuseLasting(address.name);
       const decision = decideDeletion(resource, current, options);
       if (options.dryRun === true || (!decision.isGone && decision.object === current)) return decision;
       const done = decision.isGone
@@ -239,22 +239,27 @@ export class Registry {
     return found;
   }
 
-  async #requireNamespace(resource: Resource, namespace: string): Promise<void> {
+  async #requireNamespace(resource: Resource, address: ObjectAddress): Promise<void> {
     if (!resource.namespaced) return;
-    await this.get(namespaceResource, { namespace: '', name: namespace });
+    const { namespace, name } = address;
+    const { metadata } = await this.get(namespaceResource, { namespace: '', name: namespace });
+    if (!metadata.deletionTimestamp) return;
+    const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+    const causes = [
+      {
+        reason: 'NamespaceTerminating',
+        message: `namespace ${namespace} is being terminated`,
+        field: 'metadata.namespace',
+      },
+    ];
+    throw forbidden(resource, name, why, causes);
   }
+}
 
-  /** There is no controller that would empty a namespace, so only an empty one can go. */
-  async #requireEmpty(name: string): Promise<void> {
-    if (lastingNamespaces.includes(name)) {
-      throw forbidden(namespaceResource, name, 'this namespace may not be deleted');
-    }
-    for (const resource of this.#resources.filter(({ namespaced, ttlMs }) => namespaced && ttlMs === undefined)) {
-      const { entries } = await this.#store.range(prefixOf(resource, name), { limit: 1 });
-      if (entries.length === 0) continue;
-      throw forbidden(namespaceResource, name, `it still has ${resource.plural}; delete those first`);
-    }
-  }
+/** @throws ApiError ERR_FORBIDDEN */
+function refuseLasting(name: string): void {
+  if (!lastingNamespaces.includes(name)) return;
+  throw forbidden(namespaceResource, name, 'this namespace may not be deleted');
 }
 
 /** A patch may be small and make a large object. @throws ExecPathError ERR_BODY_TOO_LARGE */

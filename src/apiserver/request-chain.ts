@@ -98,7 +98,8 @@ export class RequestChain {
     const onGone = (): void => gone.abort();
     const closing = this.#closing.signal;
     const exchange = { request, response, info, query, user, auditId, signal: gone.signal };
-    const isWatch = info.kind === 'resource' && info.verb === 'watch';
+    // Both last as long as the client likes.
+    const isWatch = info.kind === 'resource' && (info.verb === 'watch' || info.subresource === 'log');
     const leave = isWatch ? () => {} : this.#inFlight.enter();
     response.on('close', onGone);
     if (isWatch) closing.addEventListener('abort', onGone);

@@ -7,6 +7,9 @@ import type { SelectableFields } from './field-selector.ts';
 export interface Subresource {
   readonly name: string;
   readonly kind: string;
+  /** Default: the group and version of its resource. */
+  readonly group?: string;
+  readonly version?: string;
   readonly verbs: readonly string[];
 }
 
@@ -23,6 +26,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly isNamedByLabel?: boolean;
   /** `status` is written through the subresource `/status` alone, and `/status` writes nothing else but metadata. */
   readonly hasStatus?: boolean;
+  /** `spec` is the server's alone. */
+  readonly keepsSpec?: boolean;
   readonly subresources?: readonly Subresource[];
   /** PUT of a name that does not exist creates it. */
   readonly createsOnUpdate?: boolean;
@@ -36,6 +41,10 @@ export interface Resource extends ResourceType<unknown> {
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
   readonly validate?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
+  /** Somebody has yet to let go of it, beside its finalizers: a deletion waits. */
+  readonly isHeld?: (object: ApiObject) => boolean;
+  /** What a deletion that waits changes at once. */
+  readonly prepareDeletion?: (object: ApiObject) => ApiObject;
   /** Seconds that a deletion gives somebody else to do its part; absent or 0: the object goes at once. */
   readonly deletionGraceSeconds?: (object: ApiObject, asked: number | undefined) => number;
 }

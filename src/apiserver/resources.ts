@@ -1,6 +1,6 @@
 import { events, leases, namespaces, nodes, serviceAccounts } from '../kubeapi/index.ts';
 import { requiredField } from './api-error.ts';
-import { type ApiObject, objectsAt, textAt } from './api-object.ts';
+import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
 import { podResource } from './pod-resource.ts';
 import { taintErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
@@ -14,22 +14,32 @@ const statusSubresource = (kind: string): { name: string; kind: string; verbs: r
   verbs: ['get', 'patch', 'update'],
 });
 
+/** Holds every namespace until its content is gone: upstream's name. */
+const NAMESPACE_FINALIZER = 'kubernetes';
+
 export const namespaceResource: Resource = {
   ...namespaces,
   singular: 'namespace',
   shortNames: ['ns'],
   isNamedByLabel: true,
   hasStatus: true,
-  subresources: [statusSubresource('Namespace')],
+  keepsSpec: true,
+  subresources: [{ name: 'finalize', kind: 'Namespace', verbs: ['update'] }, statusSubresource('Namespace')],
   selectableFields: (object) => ({ 'status.phase': textAt(object, ['status', 'phase']) }),
-  prepareCreate: (object): ApiObject => ({
+  applyDefaults: (object): ApiObject => ({
     ...object,
     metadata: {
       ...object.metadata,
       labels: { ...object.metadata.labels, 'kubernetes.io/metadata.name': object.metadata.name },
     },
+  }),
+  prepareCreate: (object): ApiObject => ({
+    ...object,
+    spec: { finalizers: [NAMESPACE_FINALIZER] },
     status: { phase: 'Active' },
   }),
+  isHeld: (object) => ((valueAt(object, ['spec', 'finalizers']) ?? []) as readonly unknown[]).length > 0,
+  prepareDeletion: (object) => ({ ...object, status: { phase: 'Terminating' } }),
 };
 
 export const nodeResource: Resource = {

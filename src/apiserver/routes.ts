@@ -1,10 +1,9 @@
-import { ExecPathError } from '../common/errors.ts';
 import { unknownPath } from './api-error.ts';
 import type { Exchange } from './exchange.ts';
 import type { ObjectRoutes } from './object-routes.ts';
 import type { PathRoutes } from './path-routes.ts';
+import type { PodLogs } from './pod-logs.ts';
 import type { Registry } from './registry.ts';
-import type { ResourceRequest } from './request-info.ts';
 import { reviewKinds } from './review-kinds.ts';
 import type { ReviewRoutes } from './review-routes.ts';
 
@@ -13,6 +12,7 @@ export interface RouteTable {
   readonly paths: PathRoutes;
   readonly objects: ObjectRoutes;
   readonly reviews: ReviewRoutes;
+  readonly logs: PodLogs;
 }
 
 /**
@@ -30,17 +30,12 @@ export async function route(table: RouteTable, exchange: Exchange): Promise<void
     one.group === info.group && one.version === info.version && one.plural === info.resource;
   const resource = table.registry.resources.find(isMeant);
   if (resource !== undefined) {
-    refuseLogs(info);
-    await table.objects.serve(exchange, info, resource);
+    const isLog = info.resource === 'pods' && info.subresource === 'log' && info.namespace !== '';
+    if (isLog) await table.logs.serve(exchange, info);
+    else await table.objects.serve(exchange, info, resource);
     return;
   }
   const review = reviewKinds.find(isMeant);
   if (review === undefined) throw unknownPath();
   await table.reviews.serve(exchange, info, review);
-}
-
-/** Discovery lists the subresource, for kubectl asks for it; reading logs is not there yet. */
-function refuseLogs({ resource, subresource }: ResourceRequest): void {
-  if (resource !== 'pods' || subresource !== 'log') return;
-  throw new ExecPathError('ERR_NOT_IMPLEMENTED', 'podwire cannot read the logs of a pod yet', { hop: 'apiserver' });
 }

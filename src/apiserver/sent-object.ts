@@ -17,14 +17,17 @@ export interface SentObject {
  */
 export function readSentObject(input: unknown, resource: Resource): SentObject {
   if (!isJsonObject(input)) throw badRequest('the body must be a JSON object');
-  const { kind: wanted } = resource;
-  const kind = typeof input['kind'] === 'string' && input['kind'] !== '' ? input['kind'] : wanted;
-  const refuse = (why: string): Error =>
-    badRequest(`${kind} in version ${JSON.stringify(resource.version)} cannot be handled as a ${wanted}: ${why}`);
   checkVersion(input, resource);
+  return readSentAs(input, resource.kind);
+}
+
+/** The same for what is sent as an object of a kind, whatever its version. @throws ExecPathError ERR_BAD_REQUEST */
+export function readSentAs(input: JsonObject, wanted: string): SentObject {
+  const kind = typeof input['kind'] === 'string' && input['kind'] !== '' ? input['kind'] : wanted;
+  const refuse = (why: string): Error => badRequest(`${kind} in version "v1" cannot be handled as a ${wanted}: ${why}`);
   if (kind !== wanted) throw refuse(`the kind in the data (${kind}) does not match the expected kind (${wanted})`);
   try {
-    return typed(input, resource);
+    return typed(input, wanted);
   } catch (error) {
     throw error instanceof TypeMismatch ? refuse(error.message) : error;
   }
@@ -47,7 +50,7 @@ export function readPatchedObject(
   const { kind = resource.kind } = input;
   if (kind !== resource.kind) throw invalidPatch(input, `a patch cannot make ${String(kind)} of ${resource.kind}`);
   try {
-    return typed(input, resource);
+    return typed(input, resource.kind);
   } catch (error) {
     if (!(error instanceof TypeMismatch)) throw error;
     throw isStrategic ? invalidPatch(patch, error.conversionText, true) : invalidPatch(input, error.message);
@@ -60,8 +63,8 @@ export function invalidPatch(value: unknown, why: string, asGo = false): Error {
   return invalid({ group: '', kind: '' }, '', [invalidField('patch', shown, why)]);
 }
 
-function typed(input: JsonObject, resource: Resource): SentObject {
-  const { object, unknownFields } = decodeTyped({ ...input, metadata: input['metadata'] ?? {} }, resource.kind);
+function typed(input: JsonObject, kind: string): SentObject {
+  const { object, unknownFields } = decodeTyped({ ...input, metadata: input['metadata'] ?? {} }, kind);
   // Its type has all that ApiObject names, but for a name, which the rules of new objects ask for.
   return { object: { metadata: {}, ...object } as unknown as ApiObject, unknownFields };
 }

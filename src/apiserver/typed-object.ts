@@ -81,7 +81,7 @@ function readElement(value: unknown, type: FieldType, place: Place): unknown {
       if (place.unknownFields.length < MAX_UNKNOWN_FIELDS) {
         place.unknownFields.push(`unknown field ${JSON.stringify(path)}`);
       }
-    } else if (one !== null) {
+    } else if (one !== null && one !== undefined) {
       const names = [...place.names, name];
       const inner = readValue(one, field, { ...place, struct: type.element, names, path });
       if (!isEmptyCollection(inner, field)) read.push([name, inner]);

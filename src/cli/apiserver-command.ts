@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Apiserver, ApiserverOptions, ConnectEnd, KubeletDialerOptions } from '../apiserver/index.ts';
 import { ExecPathError } from '../common/errors.ts';
 import type { NodeAddressType } from '../kubeapi/index.ts';
-import { accessFlags, limitFlags, nodeFlags, servingFlags, upstreamFlags } from './apiserver-flags.ts';
+import { accessFlags, controllerFlags, limitFlags, nodeFlags, servingFlags, upstreamFlags } from './apiserver-flags.ts';
 import { defineCommand } from './command.ts';
 import type { FlagValues } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
@@ -12,7 +12,14 @@ import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
-const flags = { ...servingFlags, ...accessFlags, ...nodeFlags, ...upstreamFlags, ...limitFlags } as const;
+const flags = {
+  ...servingFlags,
+  ...accessFlags,
+  ...nodeFlags,
+  ...controllerFlags,
+  ...upstreamFlags,
+  ...limitFlags,
+} as const;
 
 type Values = FlagValues<typeof flags>;
 
@@ -45,6 +52,7 @@ who may do what, and every request is passed on with its caller's identity.`,
     { title: 'Serving', flags: servingFlags },
     { title: 'Who may call', flags: accessFlags },
     { title: 'Kubelets', flags: nodeFlags },
+    { title: 'Controllers', flags: controllerFlags },
     { title: 'Before a cluster', flags: upstreamFlags },
     { title: 'Limits', flags: limitFlags },
   ],
@@ -66,6 +74,12 @@ who may do what, and every request is passed on with its caller's identity.`,
     }
     const types = values['kubelet-preferred-address-types'];
     const strange = types.find((type) => !(addressTypes as readonly string[]).includes(type));
+    const controller = values.controllers.find((word) => !isControllerWord(word));
+    if (controller !== undefined) {
+      throw new UsageError(
+        `--controllers has ${JSON.stringify(controller)}: there are ${controllers.join(', ')} and *`,
+      );
+    }
     if (strange !== undefined) {
       throw new UsageError(
         `--kubelet-preferred-address-types has ${JSON.stringify(strange)}: there are ${addressTypes.join(', ')}`,
@@ -76,6 +90,12 @@ who may do what, and every request is passed on with its caller's identity.`,
 });
 
 const addressTypes: readonly NodeAddressType[] = ['Hostname', 'InternalDNS', 'InternalIP', 'ExternalDNS', 'ExternalIP'];
+
+const controllers = ['scheduler', 'namespace', 'nodelifecycle'] as const;
+
+function isControllerWord(word: string): boolean {
+  return word === '*' || (controllers as readonly string[]).includes(word.replace(/^-/, ''));
+}
 
 async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Promise<ServedHop> {
   const { ownCertificates, writeAdminKubeconfig } = await import('./own-certificates.ts');
@@ -149,6 +169,13 @@ function optionsOf(values: Values, own: OwnCertificates | undefined): ApiserverO
     minRequestTimeoutMs: values['min-request-timeout'],
     maxRequestsInFlight: values['max-requests-inflight'],
     eventTtlMs: values['event-ttl'],
+    controllers: controllers.filter(
+      (name) =>
+        values.controllers.includes(name) ||
+        (values.controllers.includes('*') && !values.controllers.includes(`-${name}`)),
+    ),
+    nodeMonitorGraceMs: values['node-monitor-grace-period'],
+    nodeMonitorPeriodMs: values['node-monitor-period'],
   });
 }
 
@@ -162,7 +189,7 @@ function preferred(values: Values): readonly NodeAddressType[] | undefined {
 async function connectOptions(
   values: Values,
   own: OwnCertificates | undefined,
-): Promise<Pick<ApiserverOptions, 'onConnect'>> {
+): Promise<Pick<ApiserverOptions, 'onConnect' | 'dialKubelet'>> {
   const { createStreamingHandler, kubeletDialer } = await import('../apiserver/index.ts');
   const dialer: KubeletDialerOptions = withoutUndefined({
     clientCertificateFile: values['kubelet-client-certificate'] ?? own?.client.certificateFile,
@@ -176,5 +203,6 @@ async function connectOptions(
     const { auditId, namespace, pod } = connect;
     ends.publish({ auditId, namespace, pod, how, bytesUp, bytesDown });
   };
-  return { onConnect: createStreamingHandler(kubeletDialer(dialer), onEnd) };
+  const dialKubelet = kubeletDialer(dialer);
+  return { dialKubelet, onConnect: createStreamingHandler(dialKubelet, onEnd) };
 }

@@ -95,6 +95,21 @@ export const upstreamFlags = {
   }),
 } as const;
 
+/** kube-controller-manager's names and meanings. */
+export const controllerFlags = {
+  controllers: listFlag({
+    value: 'NAME,…',
+    split: true,
+    initial: ['*'],
+    help: "what it does beside serving: scheduler, namespace, nodelifecycle; '*' is all, '-NAME' not that one",
+  }),
+  'node-monitor-grace-period': durationFlag({
+    help: 'how long a node may be silent before it is not ready and sessions to it fail at once',
+    shownDefault: '50s',
+  }),
+  'node-monitor-period': durationFlag({ help: 'how often it is looked for silent nodes', shownDefault: '5s' }),
+} as const;
+
 export const limitFlags = {
   'request-timeout': durationFlag({
     help: 'longest time for a request that is no watch and no session',

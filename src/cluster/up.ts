@@ -95,6 +95,11 @@ async function start(
   const isOwn = options.containerRuntimeEndpoint === undefined;
   const demoImage = isOwn ? await ownImage(options) : options.demoImage;
   const containerRuntimeEndpoint = options.containerRuntimeEndpoint ?? (await ownRuntime(options, closers));
+  const dialKubelet = kubeletDialer({
+    clientCertificateFile: certificates.apiserverKubeletClient.certificateFile,
+    clientKeyFile: certificates.apiserverKubeletClient.keyFile,
+    certificateAuthorityFile: certificates.caFile,
+  });
   const apiserver = await startApiserver({
     bindAddress,
     ...(options.securePort === undefined ? {} : { securePort: options.securePort }),
@@ -102,13 +107,8 @@ async function start(
     tlsPrivateKeyFile: certificates.apiserver.keyFile,
     clientCaFile: certificates.caFile,
     kubeletPreferredAddressTypes: ['InternalIP'],
-    onConnect: createStreamingHandler(
-      kubeletDialer({
-        clientCertificateFile: certificates.apiserverKubeletClient.certificateFile,
-        clientKeyFile: certificates.apiserverKubeletClient.keyFile,
-        certificateAuthorityFile: certificates.caFile,
-      }),
-    ),
+    dialKubelet,
+    onConnect: createStreamingHandler(dialKubelet),
     onProblem: ({ message }) => onProblem(message),
     shutdownGraceMs: 0,
   });

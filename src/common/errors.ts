@@ -37,6 +37,11 @@ export const errorTable = {
   ERR_UPGRADE_REQUIRED: { reason: 'BadRequest', http: 400, help: 'this endpoint only takes upgraded connections' },
   ERR_NO_COMMON_PROTOCOL: { reason: 'Forbidden', http: 403, help: 'client and server share no stream protocol' },
   ERR_NO_NODE_ADDRESS: { reason: 'InternalError', http: 500, help: 'the node has no address of a preferred type' },
+  ERR_NODE_SILENT: {
+    reason: 'InternalError',
+    http: 500,
+    help: "the pod's node has not been heard of for --node-monitor-grace-period; start its kubelet again",
+  },
   ERR_DIAL: { reason: 'InternalError', http: 500, help: 'the next hop could not be reached' },
   ERR_DIAL_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the next hop did not answer in time' },
 

@@ -1,6 +1,7 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
-import type { Container, EnvVar, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
+import type { Container, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
+import { environmentOf, expand, type PodAddresses } from './environment.ts';
 
 /** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
 export const podLabels = {
@@ -95,7 +96,14 @@ function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMod
  *
  * @throws ExecPathError ERR_MANIFEST for what this kubelet cannot give a container
  */
-export function containerConfig(pod: Pod, container: Container, attempt: number, folders: PodFolders): ContainerConfig {
+export function containerConfig(
+  pod: Pod,
+  container: Container,
+  attempt: number,
+  folders: PodFolders,
+  addresses: PodAddresses = { hostIP: '', podIPs: [] },
+): ContainerConfig {
+  const variables = environmentOf(pod, container, addresses);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const security = { ...container.securityContext };
   const runAsUser = security.runAsUser ?? pod.spec.securityContext?.runAsUser;
@@ -103,13 +111,10 @@ export function containerConfig(pod: Pod, container: Container, attempt: number,
   return {
     metadata: { name: container.name, attempt },
     image: { image: container.image ?? '' },
-    command: [...(container.command ?? [])],
-    args: [...(container.args ?? [])],
+    command: (container.command ?? []).map((word) => expand(word, variables)),
+    args: (container.args ?? []).map((word) => expand(word, variables)),
     workingDir: container.workingDir ?? '',
-    envs: (container.env ?? []).map((variable) => ({
-      key: variable.name,
-      value: new TextEncoder().encode(valueOf(pod, container, variable)),
-    })),
+    envs: [...variables].map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
     mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, folders)),
     labels: {
       [podLabels.name]: name,
@@ -138,19 +143,6 @@ export function containerConfig(pod: Pod, container: Container, attempt: number,
       },
     },
   };
-}
-
-function valueOf(pod: Pod, container: Container, { name, value, valueFrom }: EnvVar): string {
-  if (valueFrom === undefined) return value ?? '';
-  const fields: Record<string, string | undefined> = {
-    'metadata.name': pod.metadata.name,
-    'metadata.namespace': pod.metadata.namespace,
-    'metadata.uid': pod.metadata.uid,
-    'spec.nodeName': pod.spec.nodeName,
-  };
-  const found = fields[valueFrom.fieldRef?.fieldPath ?? ''];
-  if (found !== undefined) return found;
-  throw unsupported(`environment variable ${name} of container ${container.name}`, valueFrom);
 }
 
 function mountConfig(
@@ -195,7 +187,7 @@ function leavesItsFolder(path: string): boolean {
 
 function unsupported(what: string, value: object): ExecPathError {
   const kind = Object.keys(value).find((key) => key !== 'name') ?? 'its kind';
-  return refused(`${what}: podwire's kubelet knows emptyDir, hostPath and plain values, not ${kind}`);
+  return refused(`${what}: podwire's kubelet knows emptyDir and hostPath, not ${kind}`);
 }
 
 function refused(message: string): ExecPathError {

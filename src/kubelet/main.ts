@@ -7,6 +7,7 @@ import type { KubeClient, Node } from '../kubeapi/index.ts';
 import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
+import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
 import { PodWorker } from './pod-worker.ts';
 import { Registration } from './registration.ts';
@@ -75,12 +76,17 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   const cri = new CriClient(options.containerRuntimeEndpoint);
   const stop = new AbortController();
   const apiPods = options.apiserver && new ApiPods(options.apiserver, nodeName, onError);
+  const events = options.apiserver && new PodEvents(options.apiserver, { nodeName, signal: stop.signal, onError });
   let runtime: { name: string; version: string } | undefined;
   let registration: Registration | undefined;
   const loop = new SyncLoop({
     sources: sourcesOf(options, nodeName, apiPods, onError),
     observer: new PodObserver(cri),
-    worker: new PodWorker(cri, { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` }),
+    worker: new PodWorker(
+      cri,
+      { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` },
+      { hostIP: nodeAddress, onEvent: (pod, happening) => events?.record(pod, happening) },
+    ),
     nodeName,
     hostIP: nodeAddress,
     runtimeName: () => runtime?.name ?? 'unknown',

@@ -1,4 +1,5 @@
 import {
+  type Container,
   ContainerState,
   type CriClient,
   type ContainerStatus as CriContainerStatus,
@@ -25,6 +26,8 @@ export interface ObservedPod extends PodView {
   readonly hostNetwork: boolean;
   /** By container name. */
   readonly statuses: ReadonlyMap<string, CriContainerStatus>;
+  /** How the attempt before the present one ended, by container name. */
+  readonly previousStatuses: ReadonlyMap<string, CriContainerStatus>;
 }
 
 /**
@@ -53,15 +56,22 @@ export class PodObserver {
       const sandbox = this.#sandboxes.get(view.sandbox.id) ?? (await this.#sandbox(view.sandbox.id));
       if (sandbox === undefined) continue;
       sandboxes.set(view.sandbox.id, sandbox);
-      const byName = new Map<string, CriContainerStatus>();
-      for (const [name, { id, state }] of view.containers) {
-        const known = this.#statuses.get(id);
-        const status = known?.state === state ? known.status : await this.#status(id);
-        if (status === undefined) continue;
-        statuses.set(id, { state, status });
-        byName.set(name, status);
-      }
-      pods.push({ ...view, ...sandbox, statuses: byName });
+      const look = async (
+        containers: Iterable<readonly [string, Container]>,
+      ): Promise<Map<string, CriContainerStatus>> => {
+        const byName = new Map<string, CriContainerStatus>();
+        for (const [name, { id, state }] of containers) {
+          const known = this.#statuses.get(id);
+          const status = known?.state === state ? known.status : await this.#status(id);
+          if (status === undefined) continue;
+          statuses.set(id, { state, status });
+          byName.set(name, status);
+        }
+        return byName;
+      };
+      // The newest of the older ones stands last, and is the one that stays in the map.
+      const older = new Map(view.olderContainers.filter(isOver).map((one) => [one.metadata?.name ?? '', one]));
+      pods.push({ ...view, ...sandbox, statuses: await look(view.containers), previousStatuses: await look(older) });
     }
     this.#statuses = statuses;
     this.#sandboxes = sandboxes;
@@ -92,6 +102,10 @@ export class PodObserver {
 function removedSince(thrown: unknown): undefined {
   if (thrown instanceof RuntimeCallError && thrown.grpcCode === grpcCodes.NotFound) return undefined;
   throw thrown;
+}
+
+function isOver({ state }: Container): boolean {
+  return state === ContainerState.CONTAINER_EXITED;
 }
 
 /** Is the container over? Created and unknown ones are not. */

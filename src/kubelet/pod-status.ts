@@ -8,6 +8,7 @@ import type {
   PodPhase,
   PodStatus,
 } from '../kubeapi/index.ts';
+import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import type { ObservedPod } from './pod-observer.ts';
 
 export interface StatusContext {
@@ -27,28 +28,39 @@ export interface StatusContext {
 export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: StatusContext): PodStatus {
   const isOver = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
   if (isOver && pod.status && !pod.spec.containers.every(({ name }) => observed?.statuses.has(name))) return pod.status;
-  const containerStatuses = pod.spec.containers.map((container) => containerStatus(container, observed, context));
-  const phase = podPhase(pod, containerStatuses);
-  const allReady = phase === 'Running' && containerStatuses.every(({ ready }) => ready);
+  const idle = initContainersOf(pod).length > 0 ? 'PodInitializing' : 'ContainerCreating';
+  const containerStatuses = pod.spec.containers.map((container) => containerStatus(container, observed, context, idle));
+  const initContainerStatuses = initContainersOf(pod).map((container) => initStatus(container, observed, context));
+  const initialized = isInitialized(pod, observed);
+  const phase = phaseOf(pod, observed, containerStatuses);
+  const allReady =
+    phase === 'Running' &&
+    [...containerStatuses, ...sidecarsIn(pod, initContainerStatuses)].every(({ ready }) => ready);
   const sandboxReady = observed?.ready === true;
   const ips =
     observed?.hostNetwork === true || pod.spec.hostNetwork === true ? [context.hostIP] : (observed?.ips ?? []);
   const before = new Map((pod.status?.conditions ?? []).map((condition) => [condition.type, condition]));
-  const condition = (type: string, holds: boolean, reason?: string): Condition => {
+  const condition = (type: string, holds: boolean, reason?: string, message?: string): Condition => {
     const status = holds ? 'True' : 'False';
     const known = before.get(type);
     const since = known?.status === status ? known.lastTransitionTime : undefined;
-    const why = holds || reason === undefined ? {} : { reason };
+    const why = holds || reason === undefined ? {} : { reason, ...(message === undefined ? {} : { message }) };
     return { type, status, ...why, lastTransitionTime: since ?? timestamp(context.now) };
   };
   const notReady = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady';
+  const unready = containerStatuses.filter(({ ready }) => !ready).map(({ name }) => name);
+  const unreadyText = phase === 'Succeeded' ? undefined : `containers with unready status: [${unready.join(' ')}]`;
+  const incomplete = initContainersOf(pod)
+    .filter((container) => !isInitDone(container, observed))
+    .map(({ name }) => name);
+  const incompleteText = `containers with incomplete status: [${incomplete.join(' ')}]`;
   return {
     phase,
     conditions: [
       condition('PodReadyToStartContainers', sandboxReady),
-      condition('Initialized', true),
-      condition('Ready', allReady, notReady),
-      condition('ContainersReady', allReady, notReady),
+      condition('Initialized', initialized, 'ContainersNotInitialized', incompleteText),
+      condition('Ready', allReady, notReady, unreadyText),
+      condition('ContainersReady', allReady, notReady, unreadyText),
       condition('PodScheduled', true),
     ],
     hostIP: context.hostIP,
@@ -56,7 +68,8 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
     startTime:
       pod.status?.startTime ?? (observed ? timestamp(nanoseconds(observed.sandbox.createdAt)) : timestamp(context.now)),
-    qosClass: 'BestEffort',
+    qosClass: pod.status?.qosClass ?? 'BestEffort',
+    ...(initContainerStatuses.length === 0 ? {} : { initContainerStatuses }),
     containerStatuses,
   };
 }
@@ -65,11 +78,12 @@ function containerStatus(
   container: Container,
   observed: ObservedPod | undefined,
   { runtimeName, waiting }: StatusContext,
+  idle = 'ContainerCreating',
 ): ContainerStatus {
   const status = observed?.statuses.get(container.name);
   const pending = waiting?.get(container.name);
   if (status === undefined) {
-    const state = { waiting: pending ?? { reason: 'ContainerCreating' } };
+    const state = { waiting: pending ?? { reason: idle } };
     return {
       name: container.name,
       state,
@@ -83,10 +97,12 @@ function containerStatus(
   const state = stateOf(status, runtimeName);
   const backingOff = pending !== undefined && state.terminated !== undefined;
   const running = state.running !== undefined;
+  const previous = observed?.previousStatuses.get(container.name);
+  const before = backingOff ? state : previous && stateOf(previous, runtimeName);
   return {
     name: container.name,
     state: backingOff ? { waiting: pending } : state,
-    ...(backingOff ? { lastState: state } : {}),
+    ...(before === undefined ? {} : { lastState: before }),
     ready: running,
     started: running,
     restartCount: status.metadata?.attempt ?? 0,
@@ -94,6 +110,26 @@ function containerStatus(
     imageID: status.imageRef,
     containerID: `${runtimeName}://${status.id}`,
   };
+}
+
+/** An init container is ready when it has done its part. */
+function initStatus(container: Container, observed: ObservedPod | undefined, context: StatusContext): ContainerStatus {
+  const status = containerStatus(container, observed, context, 'PodInitializing');
+  return isSidecar(container) ? status : { ...status, ready: status.state?.terminated?.exitCode === 0, started: false };
+}
+
+function sidecarsIn(pod: Pod, statuses: readonly ContainerStatus[]): readonly ContainerStatus[] {
+  const sidecars = new Set(
+    initContainersOf(pod)
+      .filter(isSidecar)
+      .map(({ name }) => name),
+  );
+  return statuses.filter(({ name }) => sidecars.has(name));
+}
+
+function phaseOf(pod: Pod, observed: ObservedPod | undefined, statuses: readonly ContainerStatus[]): PodPhase {
+  if (failedInit(pod, observed) !== undefined) return 'Failed';
+  return isInitialized(pod, observed) ? podPhase(pod, statuses) : 'Pending';
 }
 
 function stateOf(status: CriContainerStatus, runtimeName: string): ContainerState {

@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ContainerState, CriClient, PodSandboxState } from '../cri/index.ts';
-import type { Pod } from '../kubeapi/index.ts';
+import type { Pod, PodStatus } from '../kubeapi/index.ts';
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../runtime/index.ts';
 import { containerConfig, sandboxConfig } from './container-config.ts';
 import { type ObservedPod, PodObserver } from './pod-observer.ts';
+import { podStatus } from './pod-status.ts';
 import { PodWorker } from './pod-worker.ts';
 
 let folder: string;
@@ -170,5 +171,91 @@ describe('a pod that is removed', () => {
     const view = await settle(podOf());
     await expect(worker.remove({ ...(view as ObservedPod), uid: '' }, 0)).rejects.toThrow('cannot be a part of a path');
     expect(existsSync(other)).toBe(true);
+  });
+});
+
+describe('init containers', () => {
+  const shell = (name: string, script: string): { name: string; image: string; command: string[] } => ({
+    name,
+    image: HOST_IMAGE,
+    command: ['sh', '-c', script],
+  });
+
+  /** Looks and syncs until the pod's status is as wanted. */
+  async function until(pod: Pod, isRight: (status: PodStatus) => boolean): Promise<PodStatus> {
+    let status: PodStatus | undefined;
+    const context = { hostIP: '10.0.0.1', runtimeName: 'podwire', now: new Date() };
+    await expect
+      .poll(
+        async () => {
+          const { waiting } = await worker.sync(pod, await observe());
+          status = podStatus(pod, await observe(), { ...context, waiting });
+          return isRight(status);
+        },
+        { timeout: 20_000 },
+      )
+      .toBe(true);
+    return status as PodStatus;
+  }
+
+  it('run one after the other, each to its end, before the containers', async () => {
+    const log = join(folder, 'order');
+    const pod = podOf({
+      initContainers: [shell('one', `sleep 0.1; echo one >> ${log}`), shell('two', `echo two >> ${log}`)],
+      containers: [shell('main', `echo main >> ${log}; sleep 100000`)],
+    });
+    await worker.sync(pod, undefined);
+    const context = { hostIP: '', runtimeName: 'podwire', now: new Date() };
+    expect(podStatus(pod, await observe(), context)).toMatchObject({
+      phase: 'Pending',
+      conditions: expect.arrayContaining([
+        expect.objectContaining({
+          type: 'Initialized',
+          status: 'False',
+          message: expect.stringContaining('containers with incomplete status: [one two]'),
+        }),
+      ]),
+      containerStatuses: [{ state: { waiting: { reason: 'PodInitializing' } } }],
+    });
+    const status = await until(pod, ({ phase }) => phase === 'Running');
+    expect(status.initContainerStatuses).toMatchObject([
+      { name: 'one', ready: true, state: { terminated: { exitCode: 0, reason: 'Completed' } } },
+      { name: 'two', ready: true },
+    ]);
+    await expect.poll(() => readFileSync(log, 'utf8')).toBe('one\ntwo\nmain\n');
+  });
+
+  it('that fail end a pod that never restarts, and nothing follows', async () => {
+    const pod = podOf({ restartPolicy: 'Never', initContainers: [shell('one', 'exit 3')] });
+    const status = await until(pod, ({ phase }) => phase === 'Failed');
+    expect(status.initContainerStatuses).toMatchObject([{ state: { terminated: { exitCode: 3 } } }]);
+    expect(status.containerStatuses).toMatchObject([{ state: { waiting: { reason: 'PodInitializing' } } }]);
+  });
+
+  it('of restartPolicy Always stay beside the containers and go when those are over', async () => {
+    const sidecar = { ...shell('side', 'sleep 100000'), restartPolicy: 'Always' };
+    const pod = podOf({ restartPolicy: 'Never', initContainers: [sidecar], containers: [shell('main', 'sleep 0.2')] });
+    const status = await until(pod, ({ phase }) => phase === 'Succeeded');
+    expect(status.containerStatuses).toMatchObject([{ state: { terminated: { exitCode: 0 } } }]);
+    await expect
+      .poll(async () => {
+        await worker.sync(pod, await observe());
+        return (await observe())?.containers.get('side')?.state;
+      })
+      .toBe(ContainerState.CONTAINER_EXITED);
+  });
+});
+
+describe('a volume of the host', () => {
+  it('must be what its type says, and is made when the type says so', async () => {
+    const path = join(folder, 'made', 'here');
+    const volumeOf = (type: string): Pod => podOf({ volumes: [{ name: 'v', hostPath: { path, type } }] });
+    expect((await worker.sync(volumeOf('Directory'), undefined)).waiting.get('main')).toEqual({
+      reason: 'ContainerCreating',
+      message: `MountVolume.SetUp failed for volume "v" : hostPath type check failed: ${path} is not a directory`,
+    });
+    worker = new PodWorker(cri, folders());
+    await worker.sync(volumeOf('DirectoryOrCreate'), undefined);
+    expect(existsSync(path)).toBe(true);
   });
 });

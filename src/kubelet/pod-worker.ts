@@ -9,10 +9,12 @@ import {
   podVolumesFolder,
   type SandboxConfig,
   sandboxConfig,
-  volumePath,
 } from './container-config.ts';
+import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
+import type { Happening } from './pod-events.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
 import { removeSuperseded } from './pod-remains.ts';
+import { prepareVolumes } from './pod-volumes.ts';
 import { RestartBackoff } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
 
@@ -32,6 +34,13 @@ export interface SyncResult {
   readonly acted: boolean;
 }
 
+export interface PodWorkerOptions {
+  /** The node's address, for containers that ask. */
+  readonly hostIP?: string;
+  /** Told what is done with a pod, and what fails. */
+  readonly onEvent?: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
+}
+
 /** What one sync works on. */
 interface PodStep {
   readonly pod: Pod;
@@ -49,19 +58,24 @@ interface PodStep {
 export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
+  readonly #hostIP: string;
+  readonly #onEvent: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
   readonly #restarts = new RestartBackoff();
   readonly #starts = new StartBackoff<WaitingReason>();
 
-  constructor(cri: CriClient, folders: PodFolders) {
+  constructor(cri: CriClient, folders: PodFolders, { hostIP = '', onEvent = () => {} }: PodWorkerOptions = {}) {
     this.#cri = cri;
     this.#folders = folders;
+    this.#hostIP = hostIP;
+    this.#onEvent = onEvent;
   }
 
   /** @param signal the pod is to go or the kubelet stops: no more is started, and a pull ends */
   async sync(pod: Pod, observed: ObservedPod | undefined, signal?: AbortSignal): Promise<SyncResult> {
     const waiting = new Map<string, WaitingReason>();
-    if (isOver(pod, observed)) return { waiting, acted: false };
+    if (isOver(pod, observed)) return { waiting, acted: await this.#endSidecars(pod, observed) };
     const key = `${pod.metadata.uid}/`;
+    let failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
     try {
       if (observed?.ready === false) {
         if (await this.#endSandbox(pod, observed)) return { waiting, acted: true };
@@ -72,12 +86,17 @@ export class PodWorker {
       if (late !== undefined) return { waiting: forAll(pod, late), acted: false };
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
       const sandbox = sandboxConfig(pod, attempt, this.#folders);
-      const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(pod, sandbox);
+      failing = { reason: 'ContainerCreating', event: 'FailedMount' };
+      if (observed?.ready !== true) await prepareVolumes(pod, this.#folders);
+      failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
+      const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
       return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
     } catch (thrown) {
-      const reason = { reason: 'FailedCreatePodSandBox', message: toError(thrown).message };
+      const { message } = toError(thrown);
+      const reason = { reason: failing.reason, message };
       this.#starts.failed(key, reason, Date.now());
+      this.#onEvent(pod, { type: 'Warning', reason: failing.event, message });
       return { waiting: forAll(pod, reason), acted: false };
     }
   }
@@ -97,6 +116,12 @@ export class PodWorker {
   async remove(observed: ObservedPod, graceSeconds: number, signal?: AbortSignal): Promise<void> {
     const options = signal === undefined ? {} : { signal };
     const { namespace, name, uid, sandbox, olderSandboxes, containers, olderContainers } = observed;
+    for (const { metadata, state } of containers.values()) {
+      if (state !== ContainerState.CONTAINER_RUNNING) continue;
+      const container = metadata?.name ?? '';
+      const message = `Stopping container ${container}`;
+      this.#onEvent({ metadata: { name, namespace, uid } }, { type: 'Normal', reason: 'Killing', message, container });
+    }
     const stops = [...containers.values(), ...olderContainers]
       .filter(({ state }) => state !== ContainerState.CONTAINER_EXITED)
       .map(({ id }) => this.#cri.runtime.stopContainer({ containerId: id, timeout: BigInt(graceSeconds) }, options));
@@ -122,7 +147,7 @@ export class PodWorker {
    * @returns whether containers were ended: how is known at the next look
    */
   async #endSandbox(pod: Pod, { sandbox, containers }: ObservedPod): Promise<boolean> {
-    const grace = BigInt(pod.spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+    const grace = BigInt(graceOf(pod));
     const alive = [...containers.values()].filter(
       ({ state }) => state === ContainerState.CONTAINER_RUNNING || state === ContainerState.CONTAINER_UNKNOWN,
     );
@@ -133,25 +158,35 @@ export class PodWorker {
     return alive.length > 0;
   }
 
-  async #runSandbox(pod: Pod, config: SandboxConfig): Promise<string> {
+  async #runSandbox(config: SandboxConfig): Promise<string> {
     await mkdir(config.logDirectory ?? '', { recursive: true, mode: 0o755 });
-    for (const volume of pod.spec.volumes ?? []) {
-      if (volume.emptyDir !== undefined)
-        await mkdir(volumePath(pod, volume, this.#folders), { recursive: true, mode: 0o777 });
-    }
     return (await this.#cri.runtime.runPodSandbox({ config })).podSandboxId;
   }
 
   async #syncContainers(step: PodStep): Promise<SyncResult> {
     const waiting = new Map<string, WaitingReason>();
-    let acted = step.observed?.ready !== true;
-    for (const container of step.pod.spec.containers) {
-      if (step.signal?.aborted === true) break;
+    const { pod, observed, signal } = step;
+    let acted = observed?.ready !== true;
+    for (const container of dueContainers(pod, observed)) {
+      if (signal?.aborted === true) break;
       const result = await this.#syncContainer(step, container);
       if (result === 'acted') acted = true;
       else if (result !== undefined) waiting.set(container.name, result);
     }
     return { waiting, acted };
+  }
+
+  /** What stays beside the containers goes when they are over. @returns whether something was stopped */
+  async #endSidecars(pod: Pod, observed: ObservedPod | undefined): Promise<boolean> {
+    const alive = initContainersOf(pod).flatMap(({ name }) => {
+      const container = observed?.containers.get(name);
+      return container?.state === ContainerState.CONTAINER_RUNNING ? [container] : [];
+    });
+    const grace = BigInt(graceOf(pod));
+    await Promise.all(
+      alive.map(({ id }) => this.#cri.runtime.stopContainer({ containerId: id, timeout: grace }).then(() => {})),
+    );
+    return alive.length > 0;
   }
 
   async #syncContainer(step: PodStep, container: Container): Promise<WaitingReason | 'acted' | undefined> {
@@ -164,9 +199,15 @@ export class PodWorker {
       // Made but never started, by a kubelet that stopped in between, or of unknown state: as upstream, a new one.
       return this.#startContainer(step, container, attempt, status.id);
     }
-    if (!restarts(pod, status.exitCode)) return undefined;
+    if (isInit(pod, container) ? !restartsInit(pod, observed, container) : !restarts(pod, status.exitCode))
+      return undefined;
     const message = this.#restartWait(pod, container, status);
-    if (message !== undefined) return { reason: 'CrashLoopBackOff', message };
+    if (message !== undefined) {
+      const { name, namespace = 'default', uid = '' } = pod.metadata;
+      const text = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${uid})`;
+      this.#onEvent(pod, { type: 'Warning', reason: 'BackOff', message: text, container: container.name });
+      return { reason: 'CrashLoopBackOff', message };
+    }
     return this.#startContainer(step, container, attempt);
   }
 
@@ -194,39 +235,86 @@ export class PodWorker {
     if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
     let failing = 'ErrImagePull';
     try {
-      await this.#ensureImage(container, signal);
+      await this.#ensureImage(pod, container, signal);
       failing = 'CreateContainerError';
       if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
-      const config = containerConfig(pod, container, attempt, this.#folders);
+      const config = containerConfig(pod, container, attempt, this.#folders, this.#addressesOf(step));
       await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
       const request = { podSandboxId, config, sandboxConfig: sandbox };
       const { containerId } = await this.#cri.runtime.createContainer(request);
+      const tell = (reason: string, message: string): void =>
+        this.#onEvent(pod, { type: 'Normal', reason, message, container: container.name });
+      tell('Created', `Created container: ${container.name}`);
       failing = 'RunContainerError';
       await this.#cri.runtime.startContainer({ containerId });
+      tell('Started', `Started container ${container.name}`);
       this.#starts.succeeded(key);
       return 'acted';
     } catch (thrown) {
-      const reason = { reason: failing, message: toError(thrown).message };
+      const { message } = toError(thrown);
+      const reason = { reason: failing, message };
       this.#starts.failed(key, reason, Date.now());
+      const text =
+        failing === 'ErrImagePull'
+          ? `Failed to pull image "${container.image ?? ''}": ${message}`
+          : `Error: ${message}`;
+      this.#onEvent(pod, { type: 'Warning', reason: 'Failed', message: text, container: container.name });
       return reason;
     }
   }
 
-  async #ensureImage(container: Container, signal: AbortSignal | undefined): Promise<void> {
+  #addressesOf({ pod, observed }: PodStep): { readonly hostIP: string; readonly podIPs: readonly string[] } {
+    const onHost = pod.spec.hostNetwork === true;
+    return { hostIP: this.#hostIP, podIPs: onHost ? [this.#hostIP] : (observed?.ips ?? []) };
+  }
+
+  async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {
     const image = { image: container.image ?? '' };
     const policy = container.imagePullPolicy ?? 'IfNotPresent';
+    const tell = (reason: string, message: string): void =>
+      this.#onEvent(pod, { type: 'Normal', reason, message, container: container.name });
     if (policy !== 'Always') {
       const { image: found } = await this.#cri.image.imageStatus({ image });
-      if (found !== undefined) return;
+      if (found !== undefined) {
+        tell('Pulled', `Container image "${image.image}" already present on machine`);
+        return;
+      }
       if (policy === 'Never')
         throw new Error(`Container image "${image.image}" is not present with pull policy of Never`);
     }
+    tell('Pulling', `Pulling image "${image.image}"`);
     await this.#cri.image.pullImage({ image }, signal === undefined ? {} : { signal });
+    tell('Pulled', `Successfully pulled image "${image.image}"`);
   }
 }
 
 function forAll(pod: Pod, reason: WaitingReason): Map<string, WaitingReason> {
-  return new Map(pod.spec.containers.map(({ name }) => [name, reason]));
+  return new Map([...initContainersOf(pod), ...pod.spec.containers].map(({ name }) => [name, reason]));
+}
+
+function graceOf({ spec }: Pod): number {
+  return Math.max(0, spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
+}
+
+/**
+ * The containers whose turn it is: init containers one after the other, with the sidecars before them, then all
+ * sidecars and containers.
+ */
+function dueContainers(pod: Pod, observed: ObservedPod | undefined): readonly Container[] {
+  const inits = initContainersOf(pod);
+  if (isInitialized(pod, observed)) return [...inits.filter(isSidecar), ...pod.spec.containers];
+  const at = inits.findIndex((container) => !isInitDone(container, observed));
+  return inits.filter((container, index) => index === at || (index < at && isSidecar(container)));
+}
+
+function isInit(pod: Pod, { name }: Container): boolean {
+  return initContainersOf(pod).some((container) => container.name === name);
+}
+
+/** A sidecar always starts again; one that has failed in a pod that may restart; one that did its part in an older sandbox. */
+function restartsInit(pod: Pod, observed: ObservedPod | undefined, container: Container): boolean {
+  if (isSidecar(container)) return true;
+  return !isInitDone(container, observed) && failedInit(pod, observed) === undefined;
 }
 
 function restarts(pod: Pod, exitCode: number): boolean {
@@ -236,6 +324,7 @@ function restarts(pod: Pod, exitCode: number): boolean {
 
 /** All containers ended and none is to run again. */
 function isOver(pod: Pod, observed: ObservedPod | undefined): boolean {
+  if (failedInit(pod, observed) !== undefined) return true;
   return pod.spec.containers.every(({ name }) => {
     const status = observed?.statuses.get(name);
     return status !== undefined && hasExited(status) && !restarts(pod, status.exitCode);

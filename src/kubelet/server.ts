@@ -7,6 +7,7 @@ import type { CriClient } from '../cri/index.ts';
 import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
 import { checkOrigin } from '../identity/index.ts';
 import { type Authenticate, type Authorize, accessOf, forbiddenText } from './access.ts';
+import { serveLogs } from './log-route.ts';
 import { methodsOf, parseRoute, type Route } from './routes.ts';
 import type { CommandStarter, SessionEnd, Upgrade } from './running-command.ts';
 import type { RuntimeView } from './runtime-view.ts';
@@ -196,7 +197,7 @@ class KubeletServer {
         sendText(response, 500, 'Upgrade request required');
         return;
       case 'containerLogs':
-        sendText(response, 501, "podwire's kubelet does not serve container logs yet");
+        await serveLogs(route, url.searchParams, response, this.#options);
     }
   }
 }

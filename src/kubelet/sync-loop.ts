@@ -1,4 +1,5 @@
 import { toError } from '../common/errors.ts';
+import { ContainerState } from '../cri/index.ts';
 import type { Pod, PodStatus } from '../kubeapi/index.ts';
 import { adoptedPod, CONFIG_SOURCE } from './adopted-pod.ts';
 import { STARTED_BY } from './container-config.ts';
@@ -172,7 +173,8 @@ export class SyncLoop {
         continue;
       }
       // A pod that is over stays over, also when the runtime has forgotten it: nothing in it runs twice.
-      if (isOver((last.get(uid) ?? pod.status)?.phase)) continue;
+      // But what stays beside its containers is still to be stopped.
+      if (isOver((last.get(uid) ?? pod.status)?.phase) && !hasRunning(view)) continue;
       this.#once(uid, 'sync', (signal) => this.#sync(pod, view, signal));
     }
     for (const view of observed) {
@@ -278,6 +280,10 @@ export class SyncLoop {
   #isUnderWay(uid = ''): boolean {
     return this.#busy.has(uid) || this.#stale.has(uid);
   }
+}
+
+function hasRunning(view: ObservedPod | undefined): boolean {
+  return [...(view?.containers.values() ?? [])].some(({ state }) => state === ContainerState.CONTAINER_RUNNING);
 }
 
 function isOver(phase: string | undefined): boolean {

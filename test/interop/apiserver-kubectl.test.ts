@@ -57,7 +57,7 @@ describeWithPeer('kubectl', 'the apiserver and a real kubectl', () => {
   }
 
   beforeAll(async () => {
-    world = await ApiWorld.start();
+    world = await ApiWorld.start({ controllers: ['namespace'] });
     const { registry } = world.server;
     await registry.create(nodes, node);
     for (const [name, app] of [
@@ -204,7 +204,7 @@ describeWithPeer('kubectl', 'the apiserver and a real kubectl', () => {
       'Error from server (NotImplemented): this server does not serve exec\nexit 1',
     );
     expect(await outcomeOf(admin, 'logs', 'web')).toBe(
-      'Error from server (NotImplemented): podwire cannot read the logs of a pod yet\nexit 1',
+      'Error from server (NotImplemented): this server does not serve logs\nexit 1',
     );
   });
 

@@ -75,7 +75,14 @@ export class ApiWorld implements AsyncDisposable {
         `${testTokens.bob},bob,2,"dev,ops"\n` +
         `${testTokens.node1},system:node:n1,3,system:nodes\n`,
     );
-    const server = await startApiserver({ securePort: 0, ...files, shutdownGraceMs: 1000, ...options });
+    const server = await startApiserver({
+      securePort: 0,
+      ...files,
+      shutdownGraceMs: 1000,
+      // Tests of the API alone write what controllers would.
+      controllers: [],
+      ...options,
+    });
     return new ApiWorld(folder, authority, server, files);
   }
 

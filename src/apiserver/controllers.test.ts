@@ -1,0 +1,203 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { events, namespaces, nodes, pods } from '../kubeapi/index.ts';
+import { MemoryStore } from '../store/index.ts';
+import type { ApiObject } from './api-object.ts';
+import { type ControllersOptions, startControllers } from './controllers.ts';
+import { bindPod } from './pod-binding.ts';
+import { findPodLocation } from './pod-location.ts';
+import { Registry } from './registry.ts';
+import { allResources } from './resources.ts';
+
+const closers: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const close of closers.splice(0).toReversed()) await close();
+});
+
+async function world(options: Partial<ControllersOptions> = {}): Promise<Registry> {
+  const registry = new Registry(new MemoryStore(), allResources());
+  await registry.createLastingNamespaces();
+  const onProblem = (problem: Error): void => {
+    throw problem;
+  };
+  closers.push(() => registry.close());
+  closers.push(startControllers(registry, { names: ['scheduler', 'namespace'], onProblem, ...options }));
+  return registry;
+}
+
+const nodeNamed = (
+  name: string,
+  more: { spec?: object; labels?: Record<string, string>; ready?: string } = {},
+): ApiObject => ({
+  apiVersion: 'v1',
+  kind: 'Node',
+  metadata: { name, labels: more.labels ?? {} },
+  spec: more.spec ?? {},
+  status: {
+    conditions: [{ type: 'Ready', status: more.ready ?? 'True' }],
+    addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+  },
+});
+
+const podNamed = (name: string, spec: object = {}, namespace = 'default'): ApiObject => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name, namespace },
+  spec: { containers: [{ name: 'c', image: 'i' }], ...spec },
+});
+
+/** Waits until an object is as wanted. */
+async function until(
+  registry: Registry,
+  type: Parameters<Registry['watch']>[0],
+  name: string,
+  isRight: (object: ApiObject | undefined) => boolean,
+): Promise<ApiObject> {
+  for await (const event of registry.watch(
+    type,
+    { fieldSelector: `metadata.name=${name}` },
+    { sendInitialEvents: true },
+  )) {
+    if (event.type === 'BOOKMARK') {
+      const { items } = await registry.list(type, { fieldSelector: `metadata.name=${name}` });
+      if (items.length === 0 && isRight(undefined)) return event.object as ApiObject;
+      continue;
+    }
+    if (isRight(event.type === 'DELETED' ? undefined : event.object)) return event.object;
+  }
+  throw new Error('the watch ended');
+}
+
+const scheduled = (pod: ApiObject | undefined): { node: string; condition: Record<string, unknown> | undefined } => {
+  const { spec, status } = pod as unknown as {
+    spec: { nodeName?: string };
+    status: { conditions?: { type: string }[] };
+  };
+  return {
+    node: spec.nodeName ?? '',
+    condition: status.conditions?.find(({ type }) => type === 'PodScheduled'),
+  };
+};
+
+const onSomeNode = (pod: ApiObject | undefined): boolean => pod !== undefined && scheduled(pod).node !== '';
+const refused = (pod: ApiObject | undefined): boolean =>
+  pod !== undefined && scheduled(pod).condition?.['status'] === 'False';
+
+describe('the scheduler', () => {
+  it('spreads pods over the nodes that are ready, fewest pods first', async () => {
+    const registry = await world();
+    for (const name of ['n1', 'n2']) await registry.create(nodes, nodeNamed(name));
+    await registry.create(nodes, nodeNamed('n3', { ready: 'False' }));
+    await registry.create(nodes, nodeNamed('n4', { spec: { unschedulable: true } }));
+    const names = ['a', 'b', 'c', 'd'];
+    for (const name of names) await registry.create(pods, podNamed(name));
+    const placed = [];
+    for (const name of names) placed.push(scheduled(await until(registry, pods, name, onSomeNode)));
+    expect(placed.map(({ node }) => node).sort()).toEqual(['n1', 'n1', 'n2', 'n2']);
+    expect(placed[0]?.condition).toMatchObject({ status: 'True' });
+  });
+
+  it('says why a pod fits nowhere, and places it when that changes', async () => {
+    const registry = await world();
+    await registry.create(pods, podNamed('web', { nodeSelector: { disk: 'ssd' } }));
+    expect(scheduled(await until(registry, pods, 'web', refused)).condition).toMatchObject({
+      reason: 'Unschedulable',
+      message: 'no nodes available to schedule pods',
+    });
+    await registry.create(nodes, nodeNamed('n1'));
+    await registry.create(
+      nodes,
+      nodeNamed('n2', { spec: { taints: [{ key: 'k', value: 'v', effect: 'NoSchedule' }] }, labels: { disk: 'ssd' } }),
+    );
+    const message =
+      "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint " +
+      '{k: v}. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.';
+    await until(registry, pods, 'web', (pod) => pod !== undefined && scheduled(pod).condition?.['message'] === message);
+    await registry.create(
+      pods,
+      podNamed('tolerant', { tolerations: [{ key: 'k', operator: 'Exists' }], nodeSelector: { disk: 'ssd' } }),
+    );
+    expect(scheduled(await until(registry, pods, 'tolerant', onSomeNode)).node).toBe('n2');
+    await registry.update(nodes, { namespace: '', name: 'n1' }, (node) => ({
+      ...node,
+      metadata: { ...node.metadata, labels: { disk: 'ssd' } },
+    }));
+    expect(scheduled(await until(registry, pods, 'web', onSomeNode)).node).toBe('n1');
+    const seen = (await registry.list(events, { fieldSelector: 'involvedObject.name=web' })).items;
+    expect(seen.map((event) => event['reason'])).toContain('FailedScheduling');
+  });
+
+  it('leaves gated pods and those of another scheduler alone', async () => {
+    const registry = await world();
+    await registry.create(nodes, nodeNamed('n1'));
+    await registry.create(pods, podNamed('other', { schedulerName: 'mine' }));
+    await registry.create(pods, podNamed('gated', { schedulingGates: [{ name: 'x' }] }));
+    const gated = await until(registry, pods, 'gated', refused);
+    expect(scheduled(gated).condition).toMatchObject({ reason: 'SchedulingGated' });
+    expect(scheduled(await registry.get(pods, { namespace: 'default', name: 'other' })).node).toBe('');
+    await registry.update(pods, { namespace: 'default', name: 'gated' }, (pod) => ({
+      ...pod,
+      spec: { ...(pod['spec'] as object), schedulingGates: [] },
+    }));
+    expect(scheduled(await until(registry, pods, 'gated', onSomeNode)).node).toBe('n1');
+  });
+
+  it('binds a pod once, whoever else tries', async () => {
+    const registry = await world({ names: [] });
+    await registry.create(pods, podNamed('web'));
+    const address = { namespace: 'default', name: 'web' };
+    const outcomes = await Promise.allSettled(['n1', 'n2', 'n3'].map((node) => bindPod(registry, address, { node })));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    await expect(bindPod(registry, address, { node: 'n9' })).rejects.toMatchObject({
+      code: 'ERR_CONFLICT',
+      message: expect.stringMatching(
+        /^Operation cannot be fulfilled on pods\/binding "web": pod web is already assigned to node "n[123]"$/,
+      ),
+    });
+  });
+});
+
+describe('the namespace controller', () => {
+  it('empties a namespace that is deleted, waits for pods that end, and lets it go', async () => {
+    const registry = await world({ names: ['namespace'] });
+    await registry.create(namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'mine' } });
+    await registry.create(pods, podNamed('waiting', {}, 'mine'));
+    await registry.create(pods, podNamed('running', { nodeName: 'n1' }, 'mine'));
+    await registry.delete(namespaces, { namespace: '', name: 'mine' });
+    await until(registry, pods, 'waiting', (pod) => pod === undefined);
+    const ending = await until(registry, pods, 'running', (pod) => Boolean(pod?.metadata.deletionTimestamp));
+    expect(await registry.get(namespaces, { namespace: '', name: 'mine' })).toMatchObject({
+      status: { phase: 'Terminating' },
+    });
+    await registry.delete(pods, { namespace: 'mine', name: ending.metadata.name }, { gracePeriodSeconds: 0 });
+    await until(registry, namespaces, 'mine', (one) => one === undefined);
+  });
+});
+
+describe('the node controller', () => {
+  it('marks a silent node and its pods not ready, fails sessions to it at once, and takes it back', async () => {
+    const registry = await world({ names: ['nodelifecycle'], graceMs: 50, periodMs: 10 });
+    const n1 = { namespace: '', name: 'n1' };
+    await registry.create(nodes, nodeNamed('n1'));
+    await registry.create(pods, podNamed('web', { nodeName: 'n1' }));
+    const ready = [{ type: 'Ready', status: 'True' }];
+    const setPod = (pod: ApiObject): ApiObject => ({ ...pod, status: { phase: 'Running', conditions: ready } });
+    await registry.update(pods, { namespace: 'default', name: 'web' }, setPod, { scope: 'status' });
+    const silent = await until(registry, nodes, 'n1', (node) => JSON.stringify(node?.['status']).includes('Unknown'));
+    expect(silent).toMatchObject({
+      status: {
+        conditions: [{ type: 'Ready', reason: 'NodeStatusUnknown', message: 'Kubelet stopped posting node status.' }],
+      },
+    });
+    await until(registry, pods, 'web', (pod) => JSON.stringify(pod?.['status']).includes('"False"'));
+    const target = { namespace: 'default', pod: 'web', subresource: 'exec' } as const;
+    await expect(findPodLocation(registry, target)).rejects.toMatchObject({
+      code: 'ERR_NODE_SILENT',
+      message: expect.stringMatching(
+        /^error dialing backend: node n1 is not ready since .*Z: Kubelet stopped posting node status\.$/,
+      ),
+    });
+    await registry.update(nodes, n1, (node) => ({ ...node, status: nodeNamed('n1')['status'] }), { scope: 'status' });
+    expect(await findPodLocation(registry, target)).toMatchObject({ host: '10.0.0.1' });
+  });
+});
