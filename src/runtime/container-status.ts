@@ -41,7 +41,10 @@ export function containerStatus(container: Container, verbose: boolean) {
   const linux = {
     uid: BigInt(user.uid),
     gid: BigInt(user.gid),
-    supplementalGroups: (options.user?.groups ?? []).map(BigInt),
+    // With the first one, as containerd has it.
+    supplementalGroups: [...new Set(options.user === undefined ? [] : [user.gid, ...(options.user.groups ?? [])])].map(
+      BigInt,
+    ),
   };
   const { resources } = container;
   const status = {
@@ -73,6 +76,8 @@ function info(container: Container): Record<string, string> {
       isolation: confinement === undefined ? 'none' : 'namespaces',
       cgroup: cgroup?.path ?? 'none',
       limitsNotSet: confinement === undefined ? 'all' : (cgroup?.unset ?? []),
+      // The host has no tool that sets a filter: RuntimeDefault is what a kernel without seccomp makes of it.
+      seccomp: 'unconfined',
       mountsNotMade: confinement === undefined ? config.mounts.map((mount) => mount.containerPath) : [],
     }),
   };

@@ -4,6 +4,11 @@ import { nowNs } from './container.ts';
 import { HOST_IMAGE, type HostImage } from './host-image.ts';
 import type { ImageStore, StoredImage } from './image/index.ts';
 
+type ImageCalls = Pick<
+  ImageServiceHandlers,
+  'listImages' | 'imageStatus' | 'pullImage' | 'removeImage' | 'imageFsInfo'
+>;
+
 export interface ImageCallsOptions {
   readonly host: HostImage;
   readonly images: ImageStore;
@@ -11,7 +16,7 @@ export interface ImageCallsOptions {
 }
 
 /** The calls about images: the built-in one and those that were imported. Nothing is pulled. @see cri.md 8 */
-export function imageCalls({ host, images, stateDir }: ImageCallsOptions): Partial<ImageServiceHandlers> {
+export function imageCalls({ host, images, stateDir }: ImageCallsOptions): ImageCalls {
   const find = (reference: string) => {
     if (host.isNamedBy(reference)) return host.entry();
     const image = images.find(reference);

@@ -8,6 +8,7 @@ type RuntimeCalls = Pick<RuntimeServiceHandlers, 'version' | 'status' | 'runtime
 
 /** The calls about the runtime itself. @see cri.md 3.1, 4.3 */
 export function runtimeCalls(isolation: Isolation | undefined): RuntimeCalls {
+  const hasWalls = isolation !== undefined;
   return {
     version: async () => ({
       version: '0.1.0',
@@ -24,8 +25,8 @@ export function runtimeCalls(isolation: Isolation | undefined): RuntimeCalls {
           limitsCondition(isolation),
         ],
       },
-      runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: false } }],
-      features: { supplementalGroupsPolicy: false },
+      runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: hasWalls, userNamespaces: false } }],
+      features: { supplementalGroupsPolicy: hasWalls },
       ...(verbose && {
         info: {
           config: JSON.stringify({

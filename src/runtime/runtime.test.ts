@@ -274,7 +274,11 @@ describe('containers', () => {
     expect(log()[0]).toBe('stdout F 12345');
     const { stdout } = await client.runtime.execSync({ containerId, cmd: ['stat', '-c', '%u', 'mine'] });
     expect(Buffer.from(stdout).toString()).toBe('12345\n');
-    expect((await status(containerId)).user!.linux).toMatchObject({ uid: 12_345n, gid: 0n, supplementalGroups: [7n] });
+    expect((await status(containerId)).user!.linux).toMatchObject({
+      uid: 12_345n,
+      gid: 0n,
+      supplementalGroups: [0n, 7n],
+    });
     const unknown = { securityContext: { runAsUsername: 'no-such-user' } };
     await expect(running(['true'], { linux: unknown })).rejects.toThrow('no user "no-such-user" in /etc/passwd');
   });

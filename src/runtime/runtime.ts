@@ -8,6 +8,7 @@ import { HostImage } from './host-image.ts';
 import { ImageStore } from './image/index.ts';
 import { imageCalls } from './image-calls.ts';
 import { Isolation, isolationObstacle } from './isolation/index.ts';
+import { imageStream, listStreams } from './list-streams.ts';
 import type { Attachment } from './output-hub.ts';
 import { FifoPool, killMarked, type ProcessExit, type RunningProcess } from './process/index.ts';
 import { runtimeCalls } from './runtime-calls.ts';
@@ -100,13 +101,14 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const state = new RuntimeState({ containersDir, marker, image, images, pipes, isolation, obstacle });
   const tokens = new StreamingTokens<StreamRequests>();
   const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
+  const lists = { ...sandboxCalls(state), ...containerCalls(state), ...statsCalls(state) };
+  const imageHandlers = imageCalls({ host: image, images, stateDir: options.stateDir });
   const runtime = {
     ...runtimeCalls(isolation),
-    ...sandboxCalls(state),
-    ...containerCalls(state),
+    ...lists,
+    ...listStreams(lists),
     ...execSyncCall(state),
     ...streamingCalls(state, tokens, urlOf),
-    ...statsCalls(state),
     getContainerEvents: (_request: unknown, { signal }: HandlerContext) => state.events.watch(signal),
   };
   const close = async (): Promise<void> => {
@@ -120,7 +122,7 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   let closing: Promise<void> | undefined;
   const closeOnce = (): Promise<void> => (closing ??= close());
   return {
-    handlers: { runtime, image: imageCalls({ host: image, images, stateDir: options.stateDir }) },
+    handlers: { runtime, image: { ...imageHandlers, ...imageStream(imageHandlers.listImages) } },
     exec: (token) => execTicket(state, tokens.take('exec', token)),
     attach: (token) => attachTicket(state, tokens.take('attach', token)),
     portForward: (token) => portForwardTicket(state, tokens.take('portforward', token)),

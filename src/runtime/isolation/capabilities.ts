@@ -42,6 +42,13 @@ export function capabilitiesOf(wanted: Capability | undefined, privileged: boole
   return added.filter((name) => all.includes(name) && !drop.includes(name));
 }
 
+/** All that we could hand on and `allowed` does not have, in capsh's spelling. */
+export function capabilitiesWithout(allowed: readonly string[]): string[] {
+  return available()
+    .filter((name) => !allowed.includes(name))
+    .map((name) => `cap_${name}`);
+}
+
 function plainName(name: string): string {
   return name.toLowerCase().replace(/^cap_/, '');
 }

@@ -140,7 +140,9 @@ export class Confinement {
     const { directory, user, pipes } = this.options;
     const root = `/proc/${this.#first}/root`;
     requireDirectory(spec.cwd, root);
-    lookUpCommand(spec.argv[0] ?? '', { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root, user });
+    const lookUp = (name: string): string =>
+      lookUpCommand(name, { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root, user });
+    lookUp(spec.argv[0] ?? '');
     this.#execs += 1;
     const env = join(directory, `environment-${this.#execs}`);
     try {
@@ -158,6 +160,7 @@ export class Confinement {
         tools: this.options.tools,
         memberFiles: this.options.cgroup.memberFiles,
         outOfMemoryScore: outOfMemoryScoreOf(first),
+        program: lookUp(argv[0] ?? ''),
       };
       return await startProcess(
         { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },

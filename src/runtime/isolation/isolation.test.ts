@@ -9,6 +9,7 @@ import { listPids, readEnvironment } from '../process/process-table.ts';
 import { isolationObstacle } from './index.ts';
 import { mountsBelow } from './mounts.ts';
 import { PodNetwork } from './network.ts';
+import { toolPath } from './tool.ts';
 
 const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
 const IMAGE = 'podwire.local/walls:1';
@@ -150,7 +151,28 @@ describe.skipIf(obstacle !== undefined)(
       expect(Buffer.from(env.stdout).toString().split('\n')).toContain('a.b=dots');
       expect(await sh(id, `${rights}self/status`)).toBe(await sh(id, `${rights}1/status`));
       expect(await sh(id, `${rights}self/status`)).toMatch(/CapBnd:\s*0+\n/);
-      expect((await status(id)).user?.linux).toMatchObject({ uid: 1000n, gid: 1000n, supplementalGroups: [50n, 77n] });
+      expect((await status(id)).user?.linux).toMatchObject({
+        uid: 1000n,
+        gid: 1000n,
+        supplementalGroups: [1000n, 50n, 77n],
+      });
+    });
+
+    it.skipIf(toolPath('capsh') === undefined)('keep a root without any capability in an exec', async () => {
+      const security = { capabilities: { dropCapabilities: ['ALL'] }, noNewPrivs: true };
+      const envs = [{ key: 'a.b', value: Buffer.from('dots') }];
+      for (const workingDir of ['/', '/made here']) {
+        const id = await start(await pod(), { workingDir, envs }, security);
+        const rights = 'grep -E "^(Cap|NoNewPrivs|Groups|Uid|Gid)" /proc/';
+        const ofFirst = await sh(id, `${rights}1/status`);
+        expect(await sh(id, `${rights}self/status`)).toBe(ofFirst);
+        expect(ofFirst).toMatch(/CapBnd:\s*0+\nCapAmb:\s*0+\nNoNewPrivs:\s*1/);
+        expect(await sh(id, 'pwd; env | grep a.b; echo "$0 $1" two')).toMatch(new RegExp(`^${workingDir}\na.b=dots\n`));
+        const bare = await client.runtime.execSync({ containerId: id, cmd: ['true'], timeout: 20n });
+        expect(bare.exitCode).toBe(0);
+        const missing = client.runtime.execSync({ containerId: id, cmd: ['nothing'], timeout: 20n });
+        await expect(missing).rejects.toThrow('executable file not found in $PATH');
+      }
     });
 
     it('never have a variable of theirs set for a program of the host', async () => {

@@ -17,6 +17,7 @@ import { Confinement } from './confinement.ts';
 import { ContainerCgroup } from './container-cgroup.ts';
 import { dropContainerRoot, makeContainerRoot } from './container-root.ts';
 import { imageUserOf } from './image-user.ts';
+import { assertMounts } from './mount-plan.ts';
 import { unmountBelow } from './mounts.ts';
 import { PodNetwork } from './network.ts';
 import { Pod } from './pod.ts';
@@ -110,6 +111,7 @@ export class Isolation {
     const context = config.linux?.securityContext;
     const capabilities = capabilitiesOf(context?.capabilities, context?.privileged === true);
     assertPossible(config);
+    assertMounts(config);
     const namespaces = context?.namespaceOptions;
     const target = namespaces?.pid === NamespaceMode.TARGET ? pidOf(namespaces.targetId) : undefined;
     if (namespaces?.pid === NamespaceMode.TARGET && target === undefined) {
@@ -182,7 +184,9 @@ function podsDir(stateDir: string): string {
 function assertPossible({ linux }: ContainerConfig): void {
   const context = linux?.securityContext;
   const wanted = [
-    context?.seccomp?.profileType === SecurityProfile_ProfileType.Localhost && 'a seccomp profile',
+    context?.seccomp?.profileType === SecurityProfile_ProfileType.Localhost &&
+      !context.privileged &&
+      'a seccomp profile',
     context?.apparmor?.profileType === SecurityProfile_ProfileType.Localhost && 'an AppArmor profile',
     context?.selinuxOptions !== undefined && 'SELinux labels',
     context?.namespaceOptions?.usernsOptions?.mode === NamespaceMode.POD && 'a user namespace',

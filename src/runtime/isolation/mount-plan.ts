@@ -71,6 +71,8 @@ const FUNCTIONS = [
   'place() { at=$R$2; [ "$(realpath -m -- "$at")" = "$at" ] || { echo "mount point $2 leads through a link" >&2; exit 1; }',
   'if [ -e "$at" ]; then return 0; elif [ "$1" = d ]; then mkdir -p -- "$at"; else mkdir -p -- "${at%/*}" && : >"$at"; fi; }',
   'mask() { at=$R$1; if [ -d "$at" ]; then mount -t tmpfs -o ro,size=0k tmpfs "$at"; elif [ -e "$at" ]; then mount -o bind /dev/null "$at"; fi; }',
+  // Each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
+  'freeze() { while read -r _ _ _ _ p _; do p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p"); case $p in "$1"|"$1"/*) mount -o remount,bind,ro "$p" || return 1;; esac; done </proc/self/mountinfo; }',
   'protect() { at=$R$1; if [ -e "$at" ]; then mount -o bind,ro "$at" "$at"; fi; }',
 ];
 
@@ -104,21 +106,32 @@ function prepareFile(root: string, target: string): void {
   writeFileSync(path, '', { flag: 'wx', mode: 0o644 });
 }
 
-function givenMount(mount: Mount): string {
-  const { containerPath, hostPath, readonly, propagation, recursiveReadOnly, image } = mount;
+/** @throws RuntimeCallError InvalidArgument for mounts that cannot be made, whatever the host has */
+export function assertMounts({ mounts }: ContainerConfig): void {
+  for (const mount of mounts) assertMount(mount);
+}
+
+function assertMount(mount: Mount): void {
+  const { containerPath, readonly, propagation, recursiveReadOnly, image } = mount;
   if (!isAbsolute(containerPath) || posix.normalize(containerPath) === '/') {
     throw refusal(`mount point ${JSON.stringify(containerPath)} is no absolute path below /`);
   }
   if (image !== undefined) throw refusal(`mount ${JSON.stringify(containerPath)} wants an image as a volume`);
-  if (recursiveReadOnly) throw refusal(`mount ${JSON.stringify(containerPath)} wants recursive read-only`);
+  if (recursiveReadOnly && (!readonly || propagation !== MountPropagation.PROPAGATION_PRIVATE)) {
+    throw refusal(`mount ${JSON.stringify(containerPath)} is to be recursive read-only, so read-only and private`);
+  }
   if (propagation === MountPropagation.PROPAGATION_BIDIRECTIONAL) {
     throw refusal(`mount ${JSON.stringify(containerPath)} wants to propagate to the host`);
   }
+}
+
+function givenMount({ containerPath, hostPath, readonly, propagation, recursiveReadOnly }: Mount): string {
   const source = realPath(hostPath);
   const kind = statSync(source).isDirectory() ? 'd' : 'f';
   return bind(source, containerPath, {
     kind,
     readonly,
+    recursive: recursiveReadOnly,
     isSlave: propagation === MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
   });
 }
@@ -126,13 +139,20 @@ function givenMount(mount: Mount): string {
 function bind(
   source: string,
   target: string,
-  options: { readonly kind: 'd' | 'f'; readonly readonly?: boolean; readonly isSlave?: boolean },
+  options: {
+    readonly kind: 'd' | 'f';
+    readonly readonly?: boolean;
+    readonly recursive?: boolean;
+    readonly isSlave?: boolean;
+  },
 ): string {
   const plain = posix.normalize(target).replace(/\/$/, '');
   return [
     `place ${options.kind} ${quoted(plain)} && mount --rbind ${quoted(source)} "$at"`,
     `mount --make-${options.isSlave === true ? 'rslave' : 'rprivate'} "$at"`,
-    ...(options.readonly === true ? ['mount -o remount,bind,ro "$at"'] : []),
+    ...(options.readonly !== true
+      ? []
+      : [options.recursive === true ? 'freeze "$at"' : 'mount -o remount,bind,ro "$at"']),
   ].join(' && ');
 }
 

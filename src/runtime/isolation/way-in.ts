@@ -1,5 +1,6 @@
 import { type ContainerConfig, grpcCodes, RuntimeCallError } from '../../cri/index.ts';
 import type { ProcessSpec, ProcessUser } from '../process/index.ts';
+import { capabilitiesWithout } from './capabilities.ts';
 import type { Pod } from './pod.ts';
 import { toolPath } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
@@ -21,6 +22,14 @@ const WAIT =
   'eval "$(cat <&7)"; echo >&8; read -r go <&9; exec 2>&6 6>&- 7<&- 8>&- 9>&-; cd -- "$1" && shift && exec "$@"';
 /** For an exec, in whose case a program of the host makes the last step. */
 const EVALUATE = 'eval "$(cat <&7)"; exec 2>&6 6>&- 7<&-; exec "$@"';
+
+/**
+ * For an exec beside a root that has dropped SYS_CHROOT: the one tool that takes rights away and changes the root in one
+ * process. It looks for no command, so that has its path, and begins in `/`.
+ */
+const EVALUATE_ROOT =
+  'c=$1 d=$2 p=$3; shift 4; set -- "$c" --inh= "--drop=$d" --chroot=. "--shell=$p" -- "$@"; unset c d p; ' + EVALUATE;
+const CHANGE_FOLDER = 'cd -- "$0" && exec "$@"';
 
 /** What the processes of a container may do. */
 export interface Rights {
@@ -82,29 +91,53 @@ export interface WayToExec {
   readonly tools: ToolsRoot;
   readonly rights: Rights;
   readonly spec: ProcessSpec;
+  /** Path of the command inside the container. */
+  readonly program: string;
 }
 
 /**
  * The words before a command that runs beside a container's own.
  *
- * @throws RuntimeCallError FailedPrecondition when the way in needs a right that the command must not have
+ * @throws RuntimeCallError FailedPrecondition when a tool is missing that the way in needs
  */
-export function wayToExec({ files, memberFiles, outOfMemoryScore, first, tools, rights, spec }: WayToExec): string[] {
+export function wayToExec({
+  files,
+  memberFiles,
+  outOfMemoryScore,
+  first,
+  tools,
+  rights,
+  spec,
+  program,
+}: WayToExec): string[] {
   const { user, capabilities } = rights;
   const needed = user.uid === 0 ? ['sys_chroot'] : ['sys_chroot', 'setuid'];
   const missing = needed.filter((name) => !capabilities.includes(name));
-  if (missing.length > 0 && user.uid === 0) {
-    const rule = 'no command can be started beside one of root that has dropped SYS_CHROOT: the way in needs it';
-    throw new RuntimeCallError(grpcCodes.FailedPrecondition, rule);
-  }
   const flags = { mount: 'mnt', net: 'net', ipc: 'ipc', uts: 'uts', pid: 'pid' };
   const kinds = Object.entries(flags).map(([flag, kind]) => `--${flag}=/proc/${first}/ns/${kind}`);
   // After nsenter there is the tools root alone, and no PATH that leads to it once the environment is there.
   const [setsid, setpriv, sh, unshare] = ['setsid', 'setpriv', 'sh', 'unshare'].map((name) => toolPath(name) ?? name);
-  return [
+  const inside = [
     ['sh', '-c', OPEN_EXEC, 'podwire', ...files, outOfMemoryScore, String(memberFiles.length), ...memberFiles],
     ['nsenter', ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
     spec.tty === undefined ? [] : [setsid ?? '', '-c'],
+  ].flat();
+  if (missing.length > 0 && user.uid === 0) {
+    const capsh = toolPath('capsh');
+    if (capsh === undefined) {
+      const rule =
+        'no command can be started beside one of root that has dropped SYS_CHROOT: that takes capsh(1) of libcap2-bin';
+      throw new RuntimeCallError(grpcCodes.FailedPrecondition, rule);
+    }
+    return [
+      ...inside,
+      ...[setpriv ?? '', ...limits(rights).filter((flag) => !flag.startsWith('--bounding-set=')), '--'],
+      ...[sh ?? '', '-c', EVALUATE_ROOT, 'podwire', capsh, capabilitiesWithout(capabilities).join(',')],
+      ...(spec.cwd === '/' ? [program] : ['/bin/sh', 'sh', '-c', CHANGE_FOLDER, spec.cwd]),
+    ];
+  }
+  return [
+    inside,
     // Inheritable ones outlast the bounding set: unshare(1) has them, and loses them when it becomes the user. No new
     // privileges, so that no setuid program gets them back.
     [setpriv ?? '', `--inh-caps=${['-all', ...missing.map((name) => `+${name}`)].join(',')}`, '--'],
