@@ -36,6 +36,7 @@ install_packages() {
   have ip || wanted="$wanted iproute2"
   have tmux || wanted="$wanted tmux"
   have haproxy || wanted="$wanted haproxy"
+  have capsh || wanted="$wanted libcap2-bin"
   if [ -z "$wanted" ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! have apt-get; then
     say "not installed, for that takes root and apt-get:$wanted"
@@ -136,7 +137,7 @@ build_kubectl
 build_cri_tools
 
 missing=
-for program in containerd runc ip tmux haproxy; do have "$program" || missing="$missing $program"; done
+for program in containerd runc ip tmux haproxy capsh; do have "$program" || missing="$missing $program"; done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"
 static_busybox || missing="$missing busybox-static"
 for program in kubectl crictl critest; do

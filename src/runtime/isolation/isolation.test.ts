@@ -167,7 +167,9 @@ describe.skipIf(obstacle !== undefined)(
         const ofFirst = await sh(id, `${rights}1/status`);
         expect(await sh(id, `${rights}self/status`)).toBe(ofFirst);
         expect(ofFirst).toMatch(/CapBnd:\s*0+\nCapAmb:\s*0+\nNoNewPrivs:\s*1/);
-        expect(await sh(id, 'pwd; env | grep a.b; echo "$0 $1" two')).toMatch(new RegExp(`^${workingDir}\na.b=dots\n`));
+        expect(await sh(id, 'pwd')).toBe(workingDir);
+        const env = await client.runtime.execSync({ containerId: id, cmd: ['env'], timeout: 20n });
+        expect(Buffer.from(env.stdout).toString().split('\n')).toContain('a.b=dots');
         const bare = await client.runtime.execSync({ containerId: id, cmd: ['true'], timeout: 20n });
         expect(bare.exitCode).toBe(0);
         const missing = client.runtime.execSync({ containerId: id, cmd: ['nothing'], timeout: 20n });

@@ -129,12 +129,10 @@ export function wayToExec({
         'no command can be started beside one of root that has dropped SYS_CHROOT: that takes capsh(1) of libcap2-bin';
       throw new RuntimeCallError(grpcCodes.FailedPrecondition, rule);
     }
-    return [
-      ...inside,
-      ...[setpriv ?? '', ...limits(rights).filter((flag) => !flag.startsWith('--bounding-set=')), '--'],
-      ...[sh ?? '', '-c', EVALUATE_ROOT, 'podwire', capsh, capabilitiesWithout(capabilities).join(',')],
-      ...(spec.cwd === '/' ? [program] : ['/bin/sh', 'sh', '-c', CHANGE_FOLDER, spec.cwd]),
-    ];
+    const before = [setpriv ?? '', ...limits(rights).filter((flag) => !flag.startsWith('--bounding-set=')), '--'];
+    const change = [capsh, capabilitiesWithout(capabilities).join(',')];
+    const command = spec.cwd === '/' ? [program] : ['/bin/sh', 'sh', '-c', CHANGE_FOLDER, spec.cwd];
+    return [inside, before, [sh ?? '', '-c', EVALUATE_ROOT, 'podwire'], change, command].flat();
   }
   return [
     inside,
