@@ -15,6 +15,12 @@ describeWithPeer(['containerd', 'kubectl'], 'kubectl, our hops and containerd', 
   }
 });
 
+describeWithPeer(['containerd', 'kubectl'], 'kubectl, our hops and a containerd that is called by TCP', () => {
+  const makeTarget = hopsTarget('containerd by TCP', (kubeconfig) => Kubectl.create({ kubeconfig }));
+  // The soak run has all clients, and the full size.
+  execInterop('kubectl → hops → containerd by TCP', makeTarget, streamingServerDoes, { mebibytes: 8, sessions: 5 });
+});
+
 describeWithPeer(['containerd', 'kubectl', 'tmux'], 'kubectl at a terminal, our hops and containerd', () => {
   for (const transport of ['websocket', 'spdy'] as const) {
     const makeTarget = hopsTarget('containerd', (kubeconfig) => Kubectl.create({ kubeconfig, transport }));

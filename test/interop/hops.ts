@@ -9,7 +9,7 @@ import { Kubectl } from '../support/kubectl.ts';
 import type { ExecTarget } from './exec-suite.ts';
 
 /** Which runtime stands behind our apiserver and kubelet. `host` is ours with the image that runs commands of the host. */
-export type HopRuntime = 'containerd' | 'host';
+export type HopRuntime = 'containerd' | 'containerd by TCP' | 'host';
 
 /** Makes a client of the apiserver that the kubeconfig file leads to. */
 export type MakeClient = (kubeconfig: string) => ExecClient | Promise<ExecClient>;
@@ -17,7 +17,8 @@ export type MakeClient = (kubeconfig: string) => ExecClient | Promise<ExecClient
 /** Our hops in this process, with the demo pod of `up` to exec into. */
 export function hopsTarget(runtime: HopRuntime, makeClient: MakeClient): () => Promise<ExecTarget> {
   return async () => {
-    const containerd = runtime === 'containerd' ? await Containerd.start() : undefined;
+    const isTcp = runtime === 'containerd by TCP';
+    const containerd = runtime === 'host' ? undefined : await Containerd.start({ tcp: isTcp });
     const stateDir = mkdtempSync(join(tmpdir(), 'podwire-hops-'));
     let cluster: Cluster | undefined;
     let client: ExecClient | undefined;
@@ -28,7 +29,9 @@ export function hopsTarget(runtime: HopRuntime, makeClient: MakeClient): () => P
       rmSync(stateDir, { recursive: true, force: true });
     };
     try {
-      const endpoint = containerd && { containerRuntimeEndpoint: containerd.endpoint, demoImage: TEST_IMAGE };
+      const containerRuntimeEndpoint = isTcp ? `tcp://${containerd?.tcpAddress}` : containerd?.endpoint;
+      const endpoint =
+        containerRuntimeEndpoint === undefined ? {} : { containerRuntimeEndpoint, demoImage: TEST_IMAGE };
       const onProblem = (message: string): void => console.log(`up: ${message}`);
       cluster = await startCluster({ stateDir, securePort: 0, version: 'v0.0.0-test', onProblem, ...endpoint });
       client = await makeClient(cluster.kubeconfig);
