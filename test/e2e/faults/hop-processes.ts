@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { BackgroundChild } from '../../support/child.ts';
 import { heldSockets } from '../../support/held-sockets.ts';
+import { residentBytes } from '../../support/process-table.ts';
 import { podsServe, registerPods, writeManifests } from './chain-pods.ts';
 import { HOPS_PREFIX } from './earlier-runs.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -76,6 +77,11 @@ export class HopProcesses implements AsyncDisposable {
     }
     if (name !== 'apiserver' && this.#hops.has('kubelet')) await podsServe(this.#endpoint('kubelet'));
     if (name === 'apiserver') await registerPods(this.apiserver, this.#hop('kubelet').port);
+  }
+
+  /** Memory of the process that is in use, in bytes. */
+  residentBytes(name: HopName): number {
+    return residentBytes(this.#hop(name).child.pid);
   }
 
   /** Connections of sessions that `name` holds. */
