@@ -192,6 +192,21 @@ describe('the files of version 2', () => {
   });
 });
 
+describe('a memory limit alone', () => {
+  it('is one of memory and swap together, as with containerd', () => {
+    const limits = { ...unset, memoryLimitInBytes: MIB };
+    expect(limitWrites(limits, () => 2).map(({ name, value }) => [name, value])).toEqual([
+      ['memory.swap.max', '0'],
+      ['memory.max', String(MIB)],
+    ]);
+    expect(limitWrites(limits, () => 1).map(({ name, value }) => [name, value])).toEqual([
+      ['memory.memsw.limit_in_bytes', '-1'],
+      ['memory.limit_in_bytes', String(MIB)],
+      ['memory.memsw.limit_in_bytes', String(MIB)],
+    ]);
+  });
+});
+
 describe('limits that cannot be held', () => {
   const nowhere = (): undefined => undefined;
 

@@ -54,25 +54,23 @@ export function unsetLimits(limits: Limits, versionOf: VersionOf): string[] {
 }
 
 function memoryWrites(limits: Limits, versionOf: VersionOf): LimitWrite[] {
-  const { memoryLimitInBytes: memory, memorySwapLimitInBytes: both } = limits;
-  if (memory === 0n && both === 0n) return [];
+  const { memoryLimitInBytes: memory, memorySwapLimitInBytes: swap } = limits;
+  if (memory === 0n && swap === 0n) return [];
+  // A container that may use so much memory does not get more by swapping, unless that is said: containerd's default.
+  const both = swap === 0n ? memory : swap;
   const controller = 'memory';
   if (required(controller, 'memory limit', versionOf) === 2) {
     // Here swap is counted by itself.
-    const swap = both <= 0n ? both : both > memory ? both - memory : 0n;
+    const value = limitText(both < 0n ? both : both > memory ? both - memory : 0n);
     return [
-      ...(both === 0n
-        ? []
-        : [{ controller, name: 'memory.swap.max', value: limitText(swap), isOptional: true } as const]),
+      { controller, name: 'memory.swap.max', value, isOptional: true },
       ...(memory === 0n ? [] : [{ controller, name: 'memory.max', value: limitText(memory) } as const]),
     ];
   }
   const limit: LimitWrite = { controller, name: 'memory.limit_in_bytes', value: String(memory) };
-  const swap: LimitWrite = { controller, name: 'memory.memsw.limit_in_bytes', value: String(both), isOptional: true };
+  const sum: LimitWrite = { controller, name: 'memory.memsw.limit_in_bytes', value: String(both), isOptional: true };
   // The second is never to be below the first, at no moment: so it is opened wide, then both are set.
-  const wide: LimitWrite = { ...swap, value: '-1' };
-  if (memory === 0n) return [swap];
-  return both === 0n ? [wide, limit] : [wide, limit, swap];
+  return memory === 0n ? [sum] : [{ ...sum, value: '-1' }, limit, sum];
 }
 
 function cpuWrites(limits: Limits, versionOf: VersionOf): LimitWrite[] {
