@@ -2,12 +2,13 @@ import { subscribe } from 'node:diagnostics_channel';
 import { inspect } from 'node:util';
 import type { LocalOutput } from './io.ts';
 
-/** At which `-v` each diagnostics channel of the libraries is shown. */
+/** At which `-v` each diagnostics channel of the libraries is shown; 0 is always. */
 const levels: Readonly<Record<string, number>> = {
   'podwire:client:session': 1,
   'podwire:apiserver:request': 1,
   'podwire:runtime:left-behind': 1,
   'podwire:runtime:log-lost': 1,
+  'podwire:runtime:mended': 0,
   'exec:kubeapi:call': 6,
   'exec:cri:call': 6,
   'exec:spdy:frame': 8,

@@ -94,10 +94,8 @@ async function runCommand(entry: CommandEntry, argv: readonly string[], io: Io):
     command = await entry.load();
     const prepared = command.prepare(argv, io);
     if (prepared.kind === 'help') return await help([entry.name], io);
-    if (prepared.verbosity > 0) {
-      const { logDiagnostics } = await import('./diagnostics-log.ts');
-      logDiagnostics(prepared.verbosity, io.err);
-    }
+    const { logDiagnostics } = await import('./diagnostics-log.ts');
+    logDiagnostics(prepared.verbosity, io.err);
     return await prepared.run();
   } catch (thrown) {
     if (thrown instanceof UsageError) {

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { StartRuntimeOptions } from '../runtime/index.ts';
 import { defineCommand } from './command.ts';
-import { durationFlag, intFlag, listFlag, stringFlag } from './flag.ts';
+import { boolFlag, durationFlag, intFlag, listFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
@@ -38,6 +38,9 @@ const flags = {
     shownDefault: '4h',
   }),
   isolation: isolationFlag,
+  'leave-containers': boolFlag({
+    help: 'when it is stopped, containers run on; the next runtime of the folder finds them, as it does after kill -9',
+  }),
   'image-alias': listFlag({ value: 'IMAGE', help: 'another name of the host image; may be repeated' }),
 } as const;
 
@@ -56,7 +59,10 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
   ],
   groups: [{ title: 'Options', flags }],
   flags,
-  complete: ({ args, values }, io): { args: readonly string[]; options: StartRuntimeOptions } => {
+  complete: (
+    { args, values },
+    io,
+  ): { args: readonly string[]; options: StartRuntimeOptions; leaveContainers: boolean } => {
     const sockets = values.listen.filter((url) => url.startsWith('unix://'));
     const tcp = values.listen.filter((url) => url.startsWith('tcp://'));
     if (sockets.length > 1 || tcp.length > 1 || sockets.length + tcp.length < values.listen.length) {
@@ -76,15 +82,18 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
         idleTimeoutMs: values['stream-idle-timeout'],
       }),
     };
-    return { args, options };
+    return { args, options, leaveContainers: values['leave-containers'] };
   },
   validate: ({ args }) => {
     if (args.length > 0) throw new UsageError(`runtime takes no argument, got ${JSON.stringify(args[0])}`);
   },
-  run: ({ options }, io) =>
+  run: ({ options, leaveContainers }, io) =>
     serveUntilStopped(io, async () => {
       const { startRuntime } = await import('../runtime/index.ts');
       const runtime = await startRuntime(options);
-      return { lines: runtime.endpoints.map((endpoint) => `ready ${endpoint}`), close: () => runtime.close() };
+      return {
+        lines: runtime.endpoints.map((endpoint) => `ready ${endpoint}`),
+        close: () => runtime.close({ leaveContainers }),
+      };
     }),
 });

@@ -51,7 +51,9 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
         state.assertOpen();
         assertReady(sandbox);
         state.containers.add(container);
+        container.save();
       } catch (thrown) {
+        state.containers.delete(container);
         await container.remove();
         throw thrown;
       }
@@ -65,8 +67,7 @@ export function containerCalls(state: RuntimeState): ContainerCalls {
       assertReady(sandbox);
       await container.start();
       state.tell(ContainerEventType.CONTAINER_STARTED_EVENT, sandbox, container);
-      const stopped = (): void => state.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox, container);
-      void container.whenEnded().then(stopped);
+      state.tellEnd(sandbox, container);
       // The runtime may have been closed meanwhile, and then nobody else would stop it.
       if (state.isClosed) await container.stop('SIGKILL', 0);
       return {};
@@ -136,7 +137,7 @@ async function newContainer(
   const name = [metadata.name, pod?.name, pod?.namespace, pod?.uid, metadata.attempt].join('_');
   const hostUser = found === undefined ? userOf(linux?.securityContext) : undefined;
   state.containers.assertFree(name);
-  const directory = join(state.containersDir, id);
+  const { directory } = state.surroundings(id);
   const logPath = logPathOf(config, sandboxConfig);
   const confinement = await confine(state, sandbox, { config, image: found, directory });
   const home = confinement?.options.user.home ?? directory;
@@ -145,14 +146,12 @@ async function newContainer(
     name,
     podSandboxId: sandbox.id,
     config,
-    directory,
     argv,
     env: environment(config, sandboxConfig, { home, image: found?.config.env ?? [] }),
     cwd: workingDir || (found === undefined ? directory : found.config.workingDir || '/'),
     user: confinement?.options.user ?? hostUser,
     logPath,
-    marker: `${state.marker}/${id}`,
-    pipes: state.pipes,
+    ...state.surroundings(id),
     image:
       found === undefined
         ? { id: HOST_IMAGE_ID, reference: HOST_IMAGE_REF }
@@ -187,8 +186,7 @@ async function confine(
   }: { readonly config: ContainerConfig; readonly image: StoredImage | undefined; readonly directory: string },
 ): Promise<Confinement | undefined> {
   if (image === undefined || pod === undefined) return undefined;
-  const pidOf = (containerId: string): number | undefined => state.containers.find(containerId)?.pid;
-  return state.isolation?.confine({ ...rest, image, pod, pidOf });
+  return state.isolation?.confine({ ...rest, image, pod, pidOf: state.pidOf });
 }
 
 /** A command replaces the image's entry point and its arguments, arguments replace the arguments alone. */

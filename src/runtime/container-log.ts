@@ -1,11 +1,17 @@
 import diagnostics from 'node:diagnostics_channel';
+import { writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { LogRest } from './log-rest.ts';
 
 /** A longer line is split; each part but the last is tagged `P`. Bytes, without the newline. */
 const MAX_LINE_BYTES = 16_384;
 /** Entries that wait for the disk; beyond it {@link ContainerLog.write} asks for a pause. */
 const QUEUE_BYTES = 256 * 1024;
+/** Up to here entries are written at once, while the queue is empty: being killed in between loses them. Bytes. */
+const AT_ONCE_BYTES = 16 * 1024;
+/** No entry is longer than this: its line, a time, a stream and a tag. */
+const MAX_ENTRY_BYTES = MAX_LINE_BYTES + 64;
 const NEWLINE = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 const newlineBytes = Buffer.from([NEWLINE]);
@@ -15,10 +21,17 @@ const logLost = diagnostics.channel('podwire:runtime:log-lost');
 
 export type LogStream = 'stdout' | 'stderr';
 
+export interface ContainerLogOptions {
+  /** Where the beginning of a line waits for the rest of it, also for the next runtime. Default: in memory alone. */
+  readonly restFile?: string;
+  /** Goes on with a log and a rest that a runtime left that was killed. */
+  readonly isRestored?: boolean;
+}
+
 /**
  * The log file of one container: `<time> <stream> <P|F> <line>`, one entry for each line.
  *
- * Owns: the file.
+ * Owns: the file, the rest file.
  * @see cri.md 7
  */
 export class ContainerLog {
@@ -29,15 +42,38 @@ export class ContainerLog {
   #queuedBytes = 0;
   #work: Promise<void> = Promise.resolve();
   #isWriting = false;
+  readonly #rest: LogRest | undefined;
+  /** Length of the file when everything queued is in it. */
+  #bytes: number;
+  #isSuspended = false;
+  #isClosed = false;
+  /** That wait for their turn or are under way. */
+  #steps = 0;
 
-  private constructor(path: string, file: FileHandle) {
+  private constructor(path: string, file: FileHandle, bytes: number, rest: LogRest | undefined) {
     this.#path = path;
     this.#file = file;
+    this.#bytes = bytes;
+    this.#rest = rest;
   }
 
   /** Opens the file to append to it, mode 0640; its directory is made when missing. */
-  static async open(path: string): Promise<ContainerLog> {
-    return new ContainerLog(path, await openLog(path));
+  static async open(path: string, { restFile, isRestored = false }: ContainerLogOptions = {}): Promise<ContainerLog> {
+    const file = await openLog(path);
+    try {
+      const bytes = isRestored ? await mendTail(path) : (await file.stat()).size;
+      if (restFile === undefined) return new ContainerLog(path, file, bytes, undefined);
+      if (!isRestored) return new ContainerLog(path, file, bytes, LogRest.create(restFile));
+      const { keeper, rest } = LogRest.restore(restFile, bytes);
+      const log = new ContainerLog(path, file, bytes, keeper);
+      log.#partial.stdout = rest.stdout;
+      log.#partial.stderr = rest.stderr;
+      keeper.write(rest, bytes);
+      return log;
+    } catch (thrown) {
+      await file.close();
+      throw thrown;
+    }
   }
 
   /**
@@ -67,6 +103,7 @@ export class ContainerLog {
     // A copy: what is left of a chunk must not keep the whole chunk.
     this.#partial[stream] = Buffer.from(rest);
     this.#enqueue(entries);
+    this.#keepRest();
     return this.#queuedBytes < QUEUE_BYTES;
   }
 
@@ -84,36 +121,80 @@ export class ContainerLog {
         await this.#flush();
       } finally {
         this.#file = file;
+        this.#bytes = (await file.stat()).size;
+        this.#keepRest();
         await old.close();
       }
     });
   }
 
+  /** From now on the beginning of a line stays in the rest file at {@link close}, for who goes on with the log. */
+  suspend(): void {
+    this.#isSuspended = this.#rest !== undefined;
+  }
+
   /** A last line without newline becomes a `P` entry. Twice is once. */
   async close(): Promise<void> {
+    if (!this.#isSuspended) this.#giveRest();
+    await this.#work;
+    await this.#file.close().catch(() => {});
+    if (!this.#isClosed) this.#rest?.close();
+    this.#isClosed = true;
+  }
+
+  #giveRest(): void {
     for (const stream of ['stdout', 'stderr'] as const) {
       const rest = this.#partial[stream];
       this.#partial[stream] = Buffer.alloc(0);
       if (rest.length > 0) this.#enqueue(partialEntry(timestamp(), stream, rest));
     }
-    await this.#work;
-    await this.#file.close().catch(() => {});
+    if (!this.#isClosed) this.#keepRest();
+  }
+
+  #keepRest(): void {
+    try {
+      this.#rest?.write(this.#partial, this.#bytes);
+    } catch (error) {
+      logLost.publish({ path: this.#path, error });
+    }
   }
 
   #enqueue(entries: readonly Buffer[]): void {
     if (entries.length === 0) return;
-    for (const part of entries) this.#queuedBytes += part.length;
+    let bytes = 0;
+    for (const part of entries) bytes += part.length;
+    this.#bytes += bytes;
+    if (bytes <= AT_ONCE_BYTES && this.#isIdle) return this.#writeNow(Buffer.concat(entries));
+    this.#queuedBytes += bytes;
     this.#queue.push(...entries);
     if (this.#isWriting) return;
     this.#isWriting = true;
     void this.#then(() => this.#flush());
   }
 
+  get #isIdle(): boolean {
+    return this.#steps === 0 && this.#queue.length === 0 && !this.#isClosed;
+  }
+
+  #writeNow(bytes: Buffer): void {
+    try {
+      for (let written = 0; written < bytes.length; ) written += writeSync(this.#file.fd, bytes, written);
+    } catch (error) {
+      logLost.publish({ path: this.#path, error });
+    }
+  }
+
   /** Steps run one after the other; one that fails does not keep the next from running. */
   #then(step: () => Promise<void>): Promise<void> {
-    this.#work = this.#work.then(step).catch((error: unknown) => {
-      logLost.publish({ path: this.#path, error });
-    });
+    this.#steps += 1;
+    this.#work = this.#work
+      .then(step)
+      .catch((error: unknown) => {
+        logLost.publish({ path: this.#path, error });
+      })
+      .finally(() => {
+        this.#steps -= 1;
+      });
     return this.#work;
   }
 
@@ -138,6 +219,27 @@ function asBuffer(bytes: Uint8Array): Buffer {
 async function openLog(path: string): Promise<FileHandle> {
   await mkdir(dirname(path), { recursive: true });
   return open(path, 'a', 0o640);
+}
+
+/**
+ * Takes away the entry that a writer had begun when it was killed: what is missing of it is not to be had again, and half
+ * a line must not look like a whole one.
+ *
+ * @returns length of the file
+ */
+async function mendTail(path: string): Promise<number> {
+  const file = await open(path, 'r+');
+  try {
+    const { size } = await file.stat();
+    const from = Math.max(0, size - MAX_ENTRY_BYTES);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - from), 0, size - from, from);
+    const end = buffer.lastIndexOf(NEWLINE, bytesRead) + 1;
+    if (end === bytesRead) return size;
+    await file.truncate(from + end);
+    return from + end;
+  } finally {
+    await file.close();
+  }
 }
 
 function partialEntry(time: string, stream: LogStream, line: Buffer): Buffer[] {

@@ -1,4 +1,5 @@
-import { chownSync, mkdirSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { getuid } from 'node:process';
 import { toError } from '../common/errors.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
@@ -9,13 +10,29 @@ import type { Confinement } from './isolation/index.ts';
 import type { Stored } from './object-store.ts';
 import { type Attachment, OutputHub } from './output-hub.ts';
 import {
+  adoptKept,
   type FifoPool,
+  hangUpMarked,
+  type Keeping,
+  type KeptSpec,
+  keeperObstacle,
+  killMarked,
+  type MarkedProcess,
   type ProcessExit,
   type ProcessSpec,
   type ProcessUser,
   type RunningProcess,
+  readExit,
+  startKept,
   startProcess,
 } from './process/index.ts';
+import type { ContainerRecord, RecordedPhase } from './record.ts';
+import type { RecordFolder } from './record-folder.ts';
+
+/** How long a command whose client was lost with an earlier runtime has between hang-up and kill, in ms. */
+const HANG_UP_MS = 5_000;
+/** Of a container whose end nobody saw. */
+const UNKNOWN_CODE = 255;
 
 /** How long attached readers have to take the last output of a container that has ended, in ms. */
 const DRAIN_MS = 2_000;
@@ -25,18 +42,31 @@ export interface ContainerOptions extends Stored {
   readonly config: ContainerConfig;
   /** Its own directory, made at start and removed with it. */
   readonly directory: string;
+  /** The folder of its streams and exit code while it runs. */
+  readonly keptDir: string;
+  readonly records: RecordFolder;
+  /** Names this run of the runtime. */
+  readonly run: string;
+  /** Default: now. */
+  readonly createdAt?: bigint;
+  /** What it may use now. Default: what its configuration says. */
+  readonly resources?: LinuxContainerResources;
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
   readonly user: ProcessUser | undefined;
   /** Absolute, or undefined for no log. */
   readonly logPath: string | undefined;
-  /** Mark of the container's processes; those of an exec add `/` and a number. */
+  /** Mark of the container's processes; those of an exec add `/`, the run and a number. */
   readonly marker: string;
+  /** Mark of who keeps it. */
+  readonly keeperMarker: string;
   readonly pipes: FifoPool;
   /** What its status says of its image. */
   readonly image: { readonly id: string; readonly reference: string };
-  /** Its walls; undefined for the host image. */
+  /** Default: whether there is a `confinement`. */
+  readonly hasWalls?: boolean;
+  /** Its walls; undefined for the host image, or when they are gone. */
   readonly confinement: Confinement | undefined;
   /** What stops it. */
   readonly stopSignal: NodeJS.Signals | number;
@@ -47,7 +77,7 @@ export interface Ending {
   readonly startedAt: bigint;
   readonly finishedAt: bigint;
   readonly exitCode: number;
-  readonly reason: 'Completed' | 'Error' | 'OOMKilled' | 'StartError';
+  readonly reason: 'Completed' | 'Error' | 'OOMKilled' | 'StartError' | 'Unknown';
   readonly message: string;
 }
 
@@ -81,15 +111,16 @@ export interface ExecRequest {
  *
  * ```
  * created ─start→ starting ─→ running ─its process ends→ exited · starting ─it cannot start→ exited
+ * restored: starting → created or running, running → running or exited
  * ```
- * Owns: the process and all that came from it (execs too), the log file, its directory.
+ * Owns: the process and all that came from it (execs too), the log file, its directory, its record.
  * @see cri.md 4.2, 4.3
  */
 export class Container {
   readonly id: string;
   readonly name: string;
   readonly options: ContainerOptions;
-  readonly createdAt = nowNs();
+  readonly createdAt: bigint;
   #resources: LinuxContainerResources | undefined;
   #phase: Phase = { name: 'created' };
   #execs = 0;
@@ -98,7 +129,8 @@ export class Container {
     this.id = options.id;
     this.name = options.name;
     this.options = options;
-    this.#resources = options.config.linux?.resources;
+    this.#resources = options.resources ?? options.config.linux?.resources;
+    this.createdAt = options.createdAt ?? nowNs();
   }
 
   /** As it was made with, or as {@link update} left it. */
@@ -121,6 +153,7 @@ export class Container {
       throw new RuntimeCallError(grpcCodes.FailedPrecondition, `cannot update container ${this.id}: ${rule}`);
     }
     this.#resources = { $typeName: 'runtime.v1.LinuxContainerResources', ...confinement.options.cgroup.update(given) };
+    this.options.records.attempt(() => this.save());
   }
 
   get phase(): Phase['name'] {
@@ -150,8 +183,7 @@ export class Container {
       this.#phase = await this.#launch();
     } catch (thrown) {
       const message = `unable to start container process: ${toError(thrown).message}`;
-      const at = nowNs();
-      this.#phase = { name: 'exited', startedAt: 0n, finishedAt: at, exitCode: 128, reason: 'StartError', message };
+      this.#end({ startedAt: 0n, finishedAt: nowNs(), exitCode: 128, reason: 'StartError', message });
       throw new RuntimeCallError(grpcCodes.Unknown, `failed to start container ${this.id}: ${message}`, {
         cause: thrown,
       });
@@ -188,10 +220,18 @@ export class Container {
   async exec(request: ExecRequest): Promise<RunningProcess> {
     const running = this.running();
     this.#execs += 1;
-    const { env, cwd, marker, pipes } = this.options;
-    const spec = this.#spec({ env, cwd, ...request, marker: `${marker}/${this.#execs}` });
-    const { confinement } = this.options;
-    const started = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.exec(spec));
+    const { env, cwd, marker, pipes, run, confinement } = this.options;
+    const name = `${run}-${this.#execs}`;
+    const spec = this.#spec({ env, cwd, ...request, marker: `${marker}/${name}` });
+    const note = this.#noteExec(running, name);
+    let started: RunningProcess;
+    try {
+      started = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.exec(spec));
+    } catch (thrown) {
+      note.remove();
+      throw thrown;
+    }
+    void started.exited.then(() => note.remove());
     if (this.#phase === running) return started;
     await started[Symbol.asyncDispose]();
     throw this.#notRunning();
@@ -235,8 +275,103 @@ export class Container {
   /** Kills what runs and removes the directory; the log stays. */
   async remove(): Promise<void> {
     await this.stop('SIGKILL', 0);
+    // Whatever is there without a record is cleared away by the next runtime, if it must.
+    this.options.records.remove('container', this.id);
     await this.options.confinement?.close();
     rmSync(this.options.directory, { recursive: true, force: true });
+  }
+
+  /** Writes down what there is to know of it. */
+  save(phase: RecordedPhase = this.#recordedPhase()): void {
+    const { id, name, createdAt } = this;
+    const { podSandboxId, config, argv, env, cwd, user, logPath, image, confinement, stopSignal } = this.options;
+    const record: ContainerRecord = {
+      format: 1,
+      id,
+      name,
+      createdAt,
+      podSandboxId,
+      config,
+      argv: [...argv],
+      env: { ...env },
+      cwd,
+      image,
+      phase,
+      ...(user && { user: { ...user, ...(user.groups && { groups: [...user.groups] }) } as ContainerRecord['user'] }),
+      ...(logPath !== undefined && { logPath }),
+      ...(this.#resources && { resources: this.#resources }),
+      hasWalls: this.options.hasWalls ?? confinement !== undefined,
+      stopSignal,
+    };
+    this.options.records.writeContainer(record);
+  }
+
+  /**
+   * Takes up the life of a container that another runtime left, wherever that was when it ended.
+   *
+   * @param marked all processes with a mark of the container or of who keeps it
+   * @returns what had to be mended, or undefined
+   */
+  async restore(recorded: RecordedPhase, marked: readonly MarkedProcess[]): Promise<string | undefined> {
+    const { keptDir, keeperMarker, confinement } = this.options;
+    if (recorded.name === 'exited') {
+      this.#phase = recorded;
+      return this.#clear(marked);
+    }
+    // With walls nothing of the command has run before its record says so.
+    const mayRun = recorded.name === 'running' || (recorded.name === 'starting' && confinement === undefined);
+    if (mayRun) {
+      const keepers = marked.filter(({ session }) => session.startsWith(keeperMarker));
+      const process = await adoptKept(this.#keptSpec(), this.#keeping(), keepers);
+      const { startedAt } = recorded;
+      if (process !== undefined) {
+        confinement?.adopt(process.pid);
+        const running = await this.#run(process, startedAt, { isRestored: true });
+        this.#phase = running;
+        // Nobody is to see it running that has ended long ago.
+        if (readExit(keptDir) !== undefined) await running.ended;
+        if (recorded.name === 'starting' && running === this.#phase) this.options.records.attempt(() => this.save());
+        if (running === this.#phase) this.#hangUpExecs();
+        return undefined;
+      }
+      const exit = readExit(keptDir);
+      if (exit !== undefined || recorded.name === 'running') {
+        await this.#clear(marked);
+        confinement?.options.cgroup.adopt();
+        const wasOutOfMemory = await confinement?.ended();
+        const ending = { startedAt, ...endingOf(exit ?? { code: UNKNOWN_CODE, isLost: true }) };
+        this.#end(wasOutOfMemory === true ? outOfMemory(ending) : ending);
+        return exit === undefined ? 'it is gone, and so is who kept it: exit code unknown' : undefined;
+      }
+    }
+    const was = await this.#clear(marked);
+    await confinement?.takeBack();
+    if (recorded.name === 'created') return was;
+    this.options.records.attempt(() => this.save());
+    return 'its start was cut short and is taken back';
+  }
+
+  /** The container cannot be started or found any more, though nobody saw it end. */
+  giveUp(recorded: RecordedPhase, message: string): void {
+    if (recorded.name === 'exited') this.#phase = recorded;
+    else {
+      const startedAt = recorded.name === 'created' ? 0n : recorded.startedAt;
+      this.#end({ startedAt, finishedAt: nowNs(), exitCode: UNKNOWN_CODE, reason: 'Unknown', message });
+    }
+  }
+
+  /** Leaves what runs to the next runtime, with all output so far in its log; what cannot be left is ended. */
+  async leave(): Promise<void> {
+    if (this.#phase.name === 'starting') await this.#phase.settled;
+    if (this.#phase.name !== 'running') return;
+    const { process, hub, log } = this.#phase;
+    if (process.kept === undefined) return this.stop('SIGKILL', 0);
+    log?.suspend();
+    process.kept.leave();
+    if (!(await endsWithin(hub.ended, DRAIN_MS))) {
+      hub.cutOff();
+      await endsWithin(hub.ended, DRAIN_MS);
+    }
   }
 
   stateName(): string {
@@ -254,24 +389,98 @@ export class Container {
   }
 
   async #launch(): Promise<Running> {
-    const { config, directory, argv, env, cwd, user, marker, logPath, pipes, confinement } = this.options;
+    const { config, directory, argv, env, cwd, user, pipes, confinement } = this.options;
+    const startedAt = nowNs();
+    this.save({ name: 'starting', startedAt });
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (confinement === undefined && user !== undefined && getuid?.() === 0) chownSync(directory, user.uid, user.gid);
-    const log = logPath === undefined ? undefined : await ContainerLog.open(logPath);
-    let process: RunningProcess;
+    const spec = this.#spec({ argv, env, cwd, ...this.#keptSpec() });
+    const isKept = keeperObstacle(config.tty) === undefined;
+    const launch = (wanted: ProcessSpec): Promise<RunningProcess> =>
+      isKept ? startKept(wanted, this.#keeping()) : startProcess(wanted, { pipes });
+    const onReady = (): void => this.save({ name: 'running', startedAt });
+    const process = await (confinement === undefined ? launch(spec) : confinement.start(spec, { launch, onReady }));
     try {
-      const { tty, stdin } = config;
-      const spec = this.#spec({ argv, env, cwd, stdin, stdout: true, stderr: true, marker, ...(tty && { tty }) });
-      process = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.start(spec));
+      if (confinement === undefined) onReady();
+      return await this.#run(process, startedAt);
     } catch (thrown) {
-      await log?.close();
+      await process[Symbol.asyncDispose]();
       throw thrown;
     }
-    const startedAt = nowNs();
+  }
+
+  async #run(
+    process: RunningProcess,
+    startedAt: bigint,
+    { isRestored = false }: { readonly isRestored?: boolean } = {},
+  ): Promise<Running> {
+    const { config, logPath, keptDir } = this.options;
+    const rest = process.kept === undefined ? {} : { restFile: join(keptDir, 'log-rest') };
+    const log = logPath === undefined ? undefined : await ContainerLog.open(logPath, { ...rest, isRestored });
     // Who leaves a terminal leaves it open for the next, as containerd does.
     const hub = new OutputHub(process, log, config.stdinOnce && !config.tty);
     const ended = this.#whenEnded(process, hub, startedAt);
     return { name: 'running', startedAt, process, hub, log, ended };
+  }
+
+  #keptSpec(): KeptSpec {
+    const { marker, config, confinement } = this.options;
+    const { stdin, tty } = config;
+    const confined = confinement !== undefined;
+    return { stdin, stdout: true, stderr: !tty, marker, ...(tty && { tty }), ...(confined && { confined }) };
+  }
+
+  #keeping(): Keeping {
+    const { keptDir, keeperMarker, pipes, config } = this.options;
+    const isInputOnce = config.stdin && config.stdinOnce && !config.tty;
+    return { directory: keptDir, marker: keeperMarker, pipes, isInputOnce };
+  }
+
+  /** While a command runs beside a kept container a file says so: its client goes with us. */
+  #noteExec({ process }: Running, name: string): { remove(): void } {
+    const file = join(this.options.keptDir, `exec-${name}`);
+    if (process.kept !== undefined) writeFileSync(file, '');
+    return { remove: () => rmSync(file, { force: true }) };
+  }
+
+  /** Commands whose client was lost with the runtime before; nobody waits for their end. */
+  #hangUpExecs(): void {
+    const { keptDir, marker } = this.options;
+    for (const file of readdirSync(keptDir)) {
+      const name = /^exec-(.+)$/.exec(file)?.[1];
+      if (name === undefined) continue;
+      void hangUpMarked(`${marker}/${name}`, HANG_UP_MS).then(() => rmSync(join(keptDir, file), { force: true }));
+    }
+  }
+
+  /** Ends every process of a container that does not run, and removes what was kept of it. */
+  async #clear(marked: readonly MarkedProcess[]): Promise<string | undefined> {
+    const { keptDir, marker, keeperMarker } = this.options;
+    const haveRun = marked.some(({ session }) => !session.startsWith(keeperMarker));
+    if (marked.length > 0) await Promise.all([killMarked(marker), killMarked(keeperMarker)]);
+    rmSync(keptDir, { recursive: true, force: true });
+    return haveRun ? 'processes of it were left and are ended' : undefined;
+  }
+
+  /** On disk first: who keeps it is let go only afterwards. */
+  #end(ending: Ending): void {
+    const phase = { name: 'exited', ...ending } as const;
+    this.options.records.attempt(() => this.save(phase));
+    this.#phase = phase;
+  }
+
+  #recordedPhase(): RecordedPhase {
+    const phase = this.#phase;
+    switch (phase.name) {
+      case 'created':
+        return { name: 'created' };
+      case 'starting':
+        return { name: 'starting', startedAt: nowNs() };
+      case 'running':
+        return { name: 'running', startedAt: phase.startedAt };
+      case 'exited':
+        return phase;
+    }
   }
 
   #spec(spec: ProcessSpec): ProcessSpec {
@@ -280,8 +489,8 @@ export class Container {
 
   /** A container ends with its first process: whatever else runs in it is killed, its output taken, its log closed. */
   async #whenEnded(process: RunningProcess, hub: OutputHub, startedAt: bigint): Promise<void> {
-    const { code } = await process.exited;
-    const finishedAt = nowNs();
+    const exit = await process.exited;
+    const ending = { startedAt, ...endingOf(exit) };
     await process.kill();
     const wasOutOfMemory = await this.options.confinement?.ended();
     const [isTaken] = await Promise.all([endsWithin(hub.ended, DRAIN_MS), process.drained(DRAIN_MS)]);
@@ -290,9 +499,23 @@ export class Container {
       // The log gets the rest now; a disk that takes nothing does not keep the container from having ended.
       await endsWithin(hub.ended, DRAIN_MS);
     }
-    const reason = code === 0 ? 'Completed' : wasOutOfMemory === true ? 'OOMKilled' : 'Error';
-    this.#phase = { name: 'exited', startedAt, finishedAt, exitCode: code, reason, message: '' };
+    this.#end(wasOutOfMemory === true ? outOfMemory(ending) : ending);
+    await process.kept?.release();
   }
+}
+
+/** The kernel killed in it because the memory was all used. */
+function outOfMemory(ending: Ending): Ending {
+  return ending.reason === 'Error' ? { ...ending, reason: 'OOMKilled' } : ending;
+}
+
+function endingOf({ code, at, isLost }: ProcessExit): Omit<Ending, 'startedAt'> {
+  const finishedAt = at ?? nowNs();
+  if (isLost === true) {
+    const message = 'its end was not seen: who kept it was killed';
+    return { finishedAt, exitCode: code, reason: 'Unknown', message };
+  }
+  return { finishedAt, exitCode: code, reason: code === 0 ? 'Completed' : 'Error', message: '' };
 }
 
 /** Now, in ns since the epoch. */

@@ -1,5 +1,5 @@
 import { type CriServer, serveCri } from '../cri/index.ts';
-import { createRuntime, type Runtime } from './runtime.ts';
+import { type CloseOptions, createRuntime, type Runtime } from './runtime.ts';
 import { type StreamingServerOptions, serveStreams } from './streaming-server.ts';
 
 export interface StartRuntimeOptions {
@@ -21,8 +21,8 @@ export interface RunningRuntime {
   /** `unix:///path`, and `tcp://host:port` when asked for. */
   readonly endpoints: readonly string[];
   readonly streamingUrl: string;
-  /** Ends every session and container and leaves no process. */
-  close(): Promise<void>;
+  /** Ends every session and container and leaves no process, unless it is told to leave containers. */
+  close(options?: CloseOptions): Promise<void>;
 }
 
 /**
@@ -38,9 +38,9 @@ export async function startRuntime(options: StartRuntimeOptions): Promise<Runnin
     ...(options.imageAliases === undefined ? {} : { imageAliases: options.imageAliases }),
     ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
   });
-  const closers: (() => Promise<void>)[] = [() => runtime.close()];
-  const closeAll = async (): Promise<void> => {
-    for (const close of closers.splice(0).toReversed()) await close();
+  const closers: ((options?: CloseOptions) => Promise<void>)[] = [(how) => runtime.close(how)];
+  const closeAll = async (how?: CloseOptions): Promise<void> => {
+    for (const close of closers.splice(0).toReversed()) await close(how);
   };
   try {
     const streams = await serveStreams(runtime, options.streaming);

@@ -1,18 +1,24 @@
+import { join } from 'node:path';
 import { ContainerEventType, grpcCodes, RuntimeCallError } from '../cri/index.ts';
-import type { Container } from './container.ts';
+import type { Container, ContainerOptions } from './container.ts';
 import { ContainerEvents } from './container-events.ts';
 import type { HostImage } from './host-image.ts';
 import type { ImageStore } from './image/index.ts';
 import type { Isolation } from './isolation/index.ts';
 import { ObjectStore } from './object-store.ts';
 import type { FifoPool } from './process/index.ts';
+import type { RecordFolder } from './record-folder.ts';
 import type { Sandbox } from './sandbox.ts';
+import type { StateDir } from './state-dir.ts';
+
+type Surroundings = Pick<
+  ContainerOptions,
+  'directory' | 'keptDir' | 'marker' | 'keeperMarker' | 'run' | 'records' | 'pipes'
+>;
 
 export interface RuntimeStateOptions {
-  /** Where containers get their directories. */
-  readonly containersDir: string;
-  /** Mark of every process of this runtime; those of a container add `/` and its id. */
-  readonly marker: string;
+  /** Its mark is that of every process of this runtime; those of a container add `/` and its id. */
+  readonly directory: StateDir;
   readonly image: HostImage;
   readonly images: ImageStore;
   readonly pipes: FifoPool;
@@ -31,8 +37,8 @@ export class RuntimeState {
   readonly sandboxes = new ObjectStore<Sandbox>('sandbox');
   readonly containers = new ObjectStore<Container>('container');
   readonly events = new ContainerEvents();
-  readonly containersDir: string;
-  readonly marker: string;
+  readonly directory: StateDir;
+  readonly records: RecordFolder;
   readonly image: HostImage;
   readonly images: ImageStore;
   readonly pipes: FifoPool;
@@ -41,8 +47,8 @@ export class RuntimeState {
   #isClosed = false;
 
   constructor(options: RuntimeStateOptions) {
-    this.containersDir = options.containersDir;
-    this.marker = options.marker;
+    this.directory = options.directory;
+    this.records = options.directory.records;
     this.image = options.image;
     this.images = options.images;
     this.pipes = options.pipes;
@@ -59,6 +65,30 @@ export class RuntimeState {
     if (this.#isClosed) throw new RuntimeCallError(grpcCodes.Unavailable, 'the runtime is shutting down');
   }
 
+  /** What the container `id` has of this runtime. */
+  surroundings(id: string): Surroundings {
+    const { marker, containersDir, keptDir, run, records } = this.directory;
+    return {
+      directory: join(containersDir, id),
+      keptDir: join(keptDir, id),
+      marker: `${marker}/${id}`,
+      keeperMarker: `${marker}.keeper/${id}`,
+      run,
+      records,
+      pipes: this.pipes,
+    };
+  }
+
+  /** Pid of a running container's first process. */
+  readonly pidOf = (containerId: string): number | undefined => this.containers.find(containerId)?.pid;
+
+  /** Ends every container of a pod, and what they share. */
+  async stopSandbox(sandbox: Sandbox): Promise<void> {
+    sandbox.stop();
+    await Promise.all(this.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
+    await sandbox.pod?.stop();
+  }
+
   containersOf(sandbox: Sandbox): Container[] {
     return this.containers.values().filter(({ options }) => options.podSandboxId === sandbox.id);
   }
@@ -71,9 +101,24 @@ export class RuntimeState {
     if (isFirst && sandbox !== undefined) this.tell(ContainerEventType.CONTAINER_DELETED_EVENT, sandbox, container);
   }
 
+  /** Tells those who watch when a running container ends. */
+  tellEnd(sandbox: Sandbox, container: Container): void {
+    void container.whenEnded().then(() => {
+      if (container.phase === 'exited') this.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox, container);
+    });
+  }
+
   /** Tells those who watch of the pod itself, or of one container of it. */
   tell(type: ContainerEventType, sandbox: Sandbox, container?: Container): void {
     this.events.publish(type, container?.id ?? sandbox.id, sandbox, this.containersOf(sandbox));
+  }
+
+  /** Starts nothing more, and leaves everything to the next runtime. */
+  async leave(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.all(this.containers.values().map((container) => container.leave()));
+    for (const { pod } of this.sandboxes.values()) await pod?.leave();
+    await this.isolation?.close({ keepPods: true });
   }
 
   /** Starts nothing more, ends every container and forgets everything. */
@@ -81,10 +126,12 @@ export class RuntimeState {
     this.#isClosed = true;
     for (const sandbox of this.sandboxes.values()) sandbox.stop();
     await Promise.all(this.containers.values().map((container) => this.removeContainer(container)));
-    for (const sandbox of this.sandboxes.values()) {
+    const closePod = async (sandbox: Sandbox): Promise<void> => {
+      sandbox.forget();
       await sandbox.pod?.close();
       this.sandboxes.delete(sandbox);
-    }
+    };
+    await Promise.all(this.sandboxes.values().map(closePod));
     await this.isolation?.close();
   }
 }

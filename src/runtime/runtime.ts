@@ -11,6 +11,7 @@ import { Isolation, isolationObstacle } from './isolation/index.ts';
 import { imageStream, listStreams } from './list-streams.ts';
 import type { Attachment } from './output-hub.ts';
 import { FifoPool, killMarked, type ProcessExit, type RunningProcess } from './process/index.ts';
+import { restore } from './restore.ts';
 import { runtimeCalls } from './runtime-calls.ts';
 import { RuntimeState } from './runtime-state.ts';
 import { sandboxCalls } from './sandbox-calls.ts';
@@ -85,20 +86,26 @@ export interface Runtime extends AsyncDisposable {
   exec(token: string): ExecTicket | undefined;
   attach(token: string): AttachTicket | undefined;
   portForward(token: string): PortForwardTicket | undefined;
-  /** Ends every container and leaves no process. Twice is once. */
-  close(): Promise<void>;
+  /** Ends every container and leaves no process, unless it is told to leave containers. Twice is once. */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** Containers run on; the next runtime in the state directory finds them. Default: they are ended. */
+  readonly leaveContainers?: boolean;
 }
 
 /** @throws ExecPathError ERR_STATE_IN_USE */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const directory = await claimStateDir(options.stateDir);
-  const { marker, containersDir } = directory;
+  const { marker } = directory;
   const image = new HostImage({ aliases: options.imageAliases ?? [] });
   const images = new ImageStore(options.stateDir);
   images.sweep();
   const pipes = new FifoPool(directory.pipesDir);
   const { isolation, obstacle } = await isolationOf(options, { marker, pipes, images });
-  const state = new RuntimeState({ containersDir, marker, image, images, pipes, isolation, obstacle });
+  const state = new RuntimeState({ directory, image, images, pipes, isolation, obstacle });
+  await restore(state);
   const tokens = new StreamingTokens<StreamRequests>();
   const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
   const lists = { ...sandboxCalls(state), ...containerCalls(state), ...statsCalls(state) };
@@ -111,23 +118,24 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
     ...streamingCalls(state, tokens, urlOf),
     getContainerEvents: (_request: unknown, { signal }: HandlerContext) => state.events.watch(signal),
   };
-  const close = async (): Promise<void> => {
+  const close = async (leaveContainers: boolean): Promise<void> => {
     tokens.clear();
-    await state.close();
+    await (leaveContainers ? state.leave() : state.close());
     // Nothing should be left; what got away from its container is still marked as ours.
-    await killMarked(marker);
+    if (!leaveContainers) await Promise.all([killMarked(marker), killMarked(`${marker}.keeper`)]);
     pipes.close();
-    directory.release();
+    directory.release({ keep: leaveContainers });
   };
   let closing: Promise<void> | undefined;
-  const closeOnce = (): Promise<void> => (closing ??= close());
+  const closeOnce = ({ leaveContainers = false }: CloseOptions = {}): Promise<void> =>
+    (closing ??= close(leaveContainers));
   return {
     handlers: { runtime, image: { ...imageHandlers, ...imageStream(imageHandlers.listImages) } },
     exec: (token) => execTicket(state, tokens.take('exec', token)),
     attach: (token) => attachTicket(state, tokens.take('attach', token)),
     portForward: (token) => portForwardTicket(state, tokens.take('portforward', token)),
     close: closeOnce,
-    [Symbol.asyncDispose]: closeOnce,
+    [Symbol.asyncDispose]: () => closeOnce(),
   };
 }
 

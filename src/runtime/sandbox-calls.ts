@@ -20,9 +20,7 @@ type SandboxCalls = Pick<
 export function sandboxCalls(state: RuntimeState): SandboxCalls {
   const stop = async (sandbox: Sandbox): Promise<void> => {
     const wasReady = sandbox.isReady;
-    sandbox.stop();
-    await Promise.all(state.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
-    await sandbox.pod?.stop();
+    await state.stopSandbox(sandbox);
     if (wasReady) state.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox);
   };
   return {
@@ -40,12 +38,15 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
       const [id, name] = [newId(), sandboxName(metadata)];
       state.sandboxes.assertFree(name);
       const pod = await state.isolation?.createPod(id, config);
-      const sandbox = new Sandbox(id, name, { config, runtimeHandler, pod });
+      const sandbox = new Sandbox(id, name, { config, runtimeHandler, pod, records: state.records });
       try {
         // Another call may have taken the name meanwhile, or the runtime may have been closed.
         state.assertOpen();
         state.sandboxes.add(sandbox);
+        sandbox.save();
       } catch (thrown) {
+        state.sandboxes.delete(sandbox);
+        sandbox.forget();
         await pod?.close();
         throw thrown;
       }
@@ -63,6 +64,8 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
       if (sandbox === undefined) return {};
       await stop(sandbox);
       await Promise.all(state.containersOf(sandbox).map((container) => state.removeContainer(container)));
+      // Whatever is there without a record is cleared away by the next runtime, if it must.
+      sandbox.forget();
       await sandbox.pod?.close();
       state.sandboxes.delete(sandbox);
       state.tell(ContainerEventType.CONTAINER_DELETED_EVENT, sandbox);

@@ -1,31 +1,45 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { z } from 'zod';
 import { ExecPathError } from '../common/errors.ts';
-import { dismantle } from './isolation/index.ts';
-import { killMarked, processStart } from './process/index.ts';
+import { bootId, killMarked, processStart, toolMarker } from './process/index.ts';
+import { RecordFolder, tellMended } from './record-folder.ts';
+import { writeWhole } from './whole-file.ts';
 
 const FILE = 'runtime.json';
+const MARKER = 'marker.json';
 
-interface Claim {
+const claimFormat = z.object({
   /** Mark of all processes of runtimes in this directory. */
-  readonly marker: string;
-  readonly pid: number;
-  readonly startTicks: number;
-}
+  marker: z.string().regex(/^[\w-]+$/),
+  pid: z.number(),
+  startTicks: z.number(),
+  /** Of the machine's run in which it was written. */
+  boot: z.string().default(''),
+});
 
 /** A runtime's directory while it is its own. */
 export interface StateDir {
+  readonly path: string;
   readonly marker: string;
+  /** Names this run of the runtime among all in the directory. */
+  readonly run: string;
+  /** Whether the machine has run on since the last runtime here, as far as is known. */
+  readonly isSameBoot: boolean;
   /** For containers. */
   readonly containersDir: string;
+  /** For the streams and exit codes of what outlives us. */
+  readonly keptDir: string;
   /** For pipes. */
   readonly pipesDir: string;
-  release(): void;
+  readonly records: RecordFolder;
+  /** @param options.keep leaves what there is to the next runtime */
+  release(options?: { readonly keep?: boolean }): void;
 }
 
 /**
- * Takes `path` for this process, and ends what an earlier runtime there left running when it was killed.
+ * Takes `path` for this process. What an earlier runtime there left is still there, but for the tools that it had running.
  *
  * @throws ExecPathError ERR_STATE_IN_USE when another live process has it
  */
@@ -38,37 +52,56 @@ export async function claimStateDir(path: string): Promise<StateDir> {
       hop: 'runtime',
     });
   }
-  const marker = before?.marker ?? `podwire-${randomBytes(6).toString('hex')}`;
-  const claim: Claim = { marker, pid: process.pid, startTicks: processStart(process.pid) ?? 0 };
-  writeFileSync(`${file}.new`, JSON.stringify(claim), { mode: 0o600 });
-  renameSync(`${file}.new`, file);
-  if (before !== undefined) await killMarked(marker);
-  // Before anything is removed: below a mount may lie what is not ours.
-  await dismantle(path);
-  const containersDir = join(path, 'containers');
-  const pipesDir = join(path, 'pipes');
-  for (const directory of [containersDir, pipesDir]) {
-    rmSync(directory, { recursive: true, force: true });
-    mkdirSync(directory, { mode: directory === containersDir ? 0o711 : 0o700 });
-  }
+  const marker = before?.marker ?? markerOf(path);
+  const boot = bootId();
+  writeWhole(file, { marker, pid: process.pid, startTicks: processStart(process.pid) ?? 0, boot });
+  if (before !== undefined && before.pid !== process.pid) await killMarked(toolMarker(before.pid, before.startTicks));
+  const [containersDir, keptDir, pipesDir] = ['containers', 'kept', 'pipes'].map((name) => join(path, name)) as [
+    string,
+    string,
+    string,
+  ];
+  rmSync(pipesDir, { recursive: true, force: true });
+  mkdirSync(containersDir, { recursive: true, mode: 0o711 });
+  for (const directory of [keptDir, pipesDir]) mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const records = new RecordFolder(join(path, 'records'));
   return {
+    path,
     marker,
+    run: randomBytes(4).toString('hex'),
+    isSameBoot: before === undefined || before.boot === boot,
     containersDir,
+    keptDir,
     pipesDir,
-    release: () => {
-      rmSync(containersDir, { recursive: true, force: true });
+    records,
+    release: ({ keep = false } = {}) => {
       rmSync(pipesDir, { recursive: true, force: true });
-      rmSync(file, { force: true });
+      if (keep) return;
+      for (const directory of [containersDir, keptDir]) rmSync(directory, { recursive: true, force: true });
+      records.close();
+      for (const name of [FILE, MARKER]) rmSync(join(path, name), { force: true });
     },
   };
 }
 
-function readClaim(file: string): Claim | undefined {
+/** The mark as it was first written: a claim that somebody broke does not make strangers of our processes. */
+function markerOf(path: string): string {
+  const file = join(path, MARKER);
   try {
-    const value = JSON.parse(readFileSync(file, 'utf8')) as Partial<Claim>;
-    const { marker, pid, startTicks } = value;
-    if (typeof marker !== 'string' || typeof pid !== 'number' || typeof startTicks !== 'number') return undefined;
-    return { marker, pid, startTicks };
+    const marker = claimFormat.shape.marker.parse(JSON.parse(readFileSync(file, 'utf8')));
+    tellMended(join(path, FILE), 'could not be read and is written anew');
+    return marker;
+  } catch {
+    const marker = `podwire-${randomBytes(6).toString('hex')}`;
+    writeWhole(file, marker);
+    return marker;
+  }
+}
+
+/** @returns undefined when there is none, or what is there is no claim: that is written anew */
+function readClaim(file: string): z.infer<typeof claimFormat> | undefined {
+  try {
+    return claimFormat.parse(JSON.parse(readFileSync(file, 'utf8')));
   } catch {
     return undefined;
   }

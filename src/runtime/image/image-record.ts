@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeWhole } from '../whole-file.ts';
 
 const record = z.object({
   id: z.string(),
@@ -84,17 +85,4 @@ function readJson(file: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Writes `value` as JSON so that a crash leaves the old file or the new one, never half of it. Mode 0600. */
-export function writeWhole(file: string, value: unknown): void {
-  const fresh = `${file}.${process.pid}.new`;
-  const fd = openSync(fresh, 'w', 0o600);
-  try {
-    writeSync(fd, JSON.stringify(value));
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(fresh, file);
 }

@@ -3,9 +3,10 @@ import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSyn
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ExecPathError } from '../../common/errors.ts';
+import { writeWhole } from '../whole-file.ts';
 import { ImageFiles } from './archive.ts';
 import { readUncompressed } from './decompress.ts';
-import { type ImageRecord, RECORD, readWithNames, writeLaterName, writeWhole } from './image-record.ts';
+import { type ImageRecord, RECORD, readWithNames, writeLaterName } from './image-record.ts';
 import { ImportMeter, type ImportProgress } from './import-meter.ts';
 import { type ArchivedImage, type ImageConfig, imagesOf } from './manifest.ts';
 import { mountTables } from './mount-tables.ts';

@@ -1,4 +1,3 @@
-export { writeWhole } from './image-record.ts';
 export { ImageStore, type ImportOptions, type StoredImage } from './image-store.ts';
 export type { ImportProgress } from './import-meter.ts';
 export type { ImageConfig } from './manifest.ts';

@@ -1,8 +1,19 @@
-import { closeSync, constants as files, openSync, readSync, rmdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  constants as files,
+  openSync,
+  readdirSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type ContainerConfig, NamespaceMode } from '../../cri/index.ts';
+import { type ContainerConfig, grpcCodes, NamespaceMode, RuntimeCallError } from '../../cri/index.ts';
 import { RootFolder } from '../image/index.ts';
 import {
   CommandStartError,
@@ -33,15 +44,22 @@ export interface ConfinementOptions {
   /** As {@link makeContainerRoot} made it. */
   readonly root: string;
   readonly pod: Pod;
-  readonly tools: ToolsRoot;
+  readonly tools: () => Promise<ToolsRoot>;
   readonly user: ImageUser;
   /** What the container's root user may do, in setpriv's spelling. */
   readonly capabilities: readonly string[];
-  /** Host path of the pid namespace to join for `TARGET`. */
-  readonly targetPidNamespace?: string;
+  /** Pid on the host of the container whose pid namespace is joined for `TARGET`; undefined when it does not run. */
+  readonly targetPid: () => number | undefined;
   readonly pipes: FifoPool;
   /** What it may use. */
   readonly cgroup: ContainerCgroup;
+}
+
+/** How a container's own command is started; by default it does not outlive us. */
+export interface StartWays {
+  readonly launch?: (spec: ProcessSpec) => Promise<RunningProcess>;
+  /** Everything is made, and nothing of the command has run yet. */
+  readonly onReady?: () => void;
 }
 
 /**
@@ -73,9 +91,10 @@ export class Confinement {
    *
    * @throws CommandStartError; ExecPathError ERR_ISOLATION with what a tool said; RuntimeCallError for mounts
    */
-  async start(wanted: ProcessSpec): Promise<RunningProcess> {
+  async start(wanted: ProcessSpec, { launch, onReady }: StartWays = {}): Promise<RunningProcess> {
     const spec = withTerminal(wanted);
-    const { directory, root, user, pipes, pod, tools } = this.options;
+    const { directory, root, user, pipes, pod } = this.options;
+    const tools = await this.options.tools();
     const [error, env, ready, go] = ['error', 'environment', 'ready', 'go'].map((name) => join(directory, name));
     if (error === undefined || env === undefined || ready === undefined || go === undefined) throw new TypeError();
     new RootFolder(root).folder(spec.cwd);
@@ -90,24 +109,22 @@ export class Confinement {
       beforeHostProgram: false,
     });
     const isReady = openSync(ready, files.O_RDONLY | files.O_NONBLOCK);
-    const process = await startProcess(
-      {
-        ...spec,
-        argv,
-        confined: true,
-        user,
-        wrapper: wayToStart({
-          files: [error, env, ready, go],
-          commands,
-          pod,
-          tools,
-          rights: this.options,
-          spec,
-          pidNamespace,
-        }),
-      },
-      { pipes },
-    ).catch((thrown: unknown) => {
+    const start = launch ?? ((ready: ProcessSpec) => startProcess(ready, { pipes }));
+    const process = await start({
+      ...spec,
+      argv,
+      confined: true,
+      user,
+      wrapper: wayToStart({
+        files: [error, env, ready, go],
+        commands,
+        pod,
+        tools,
+        rights: this.options,
+        spec,
+        pidNamespace,
+      }),
+    }).catch((thrown: unknown) => {
       closeSync(isReady);
       throw thrown;
     });
@@ -116,9 +133,8 @@ export class Confinement {
       // It waits: nothing that the container asked for has run yet, and it has no children.
       this.options.cgroup.begin(this.#first ?? 0);
       const shell = readText(`/proc/${this.#first}/cmdline`);
-      const release = openSync(go, files.O_WRONLY | files.O_NONBLOCK);
-      writeSync(release, '\n');
-      closeSync(release);
+      onReady?.();
+      letGo(go);
       await this.#becomes(shell);
       return process;
     } catch (thrown) {
@@ -131,6 +147,37 @@ export class Confinement {
   }
 
   /**
+   * Finds the container's own command again, which another process of ours started.
+   *
+   * @param parent of the first process
+   */
+  adopt(parent: number): void {
+    const { directory } = this.options;
+    this.#first = childrenOf(parent)[0] ?? (parent > 0 ? parent : undefined);
+    this.options.cgroup.adopt();
+    try {
+      // Whoever was to say it may have been killed before that.
+      letGo(join(directory, 'go'));
+    } catch {
+      // ENOENT, ENXIO: nobody waits for it.
+    }
+    this.#dropFiles();
+  }
+
+  /** Takes back a start that came to nothing, when its processes are gone. */
+  async takeBack(): Promise<void> {
+    this.#dropFiles();
+    await this.options.cgroup.end();
+  }
+
+  #dropFiles(): void {
+    const { directory } = this.options;
+    for (const name of existsSync(directory) ? readdirSync(directory) : []) {
+      if (/^(?:environment(?:-\d+)?|ready|go)$/.test(name)) rmSync(join(directory, name), { force: true });
+    }
+  }
+
+  /**
    * Starts a command beside the first process.
    *
    * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
@@ -138,6 +185,7 @@ export class Confinement {
   async exec(wanted: ProcessSpec): Promise<RunningProcess> {
     const spec = withTerminal(wanted);
     const { directory, user, pipes } = this.options;
+    const tools = await this.options.tools();
     const root = `/proc/${this.#first}/root`;
     requireDirectory(spec.cwd, root);
     const lookUp = (name: string): string =>
@@ -157,7 +205,7 @@ export class Confinement {
       const way = {
         files: [join(directory, 'exec-errors'), env] as const,
         first,
-        tools: this.options.tools,
+        tools,
         memberFiles: this.options.cgroup.memberFiles,
         outOfMemoryScore: outOfMemoryScoreOf(first),
         program: lookUp(argv[0] ?? ''),
@@ -215,11 +263,14 @@ export class Confinement {
   }
 
   async #pidNamespace(): Promise<string | undefined> {
-    const { pod, config, targetPidNamespace } = this.options;
+    const { pod, config, targetPid } = this.options;
     const mode = config.linux?.securityContext?.namespaceOptions?.pid ?? NamespaceMode.POD;
     if (mode === NamespaceMode.CONTAINER) return undefined;
     if (mode === NamespaceMode.POD) return pod.pidNamespace();
-    return targetPidNamespace ?? '/proc/self/ns/pid';
+    if (mode !== NamespaceMode.TARGET) return '/proc/self/ns/pid';
+    const target = targetPid();
+    if (target !== undefined) return `/proc/${target}/ns/pid`;
+    throw new RuntimeCallError(grpcCodes.Unknown, 'the container whose processes are wanted does not run');
   }
 
   /** Puts the container's root under the waiting shell, and takes away what was its root before. */
@@ -241,6 +292,16 @@ export class Confinement {
     const { code } = await process.exited;
     const said = readText(file);
     return new CommandStartError('ERR_COMMAND_START', said === '' ? `isolation ended with code ${code}` : said);
+  }
+}
+
+/** Tells the shell that waits to become the command. */
+function letGo(file: string): void {
+  const release = openSync(file, files.O_WRONLY | files.O_NONBLOCK);
+  try {
+    writeSync(release, '\n');
+  } finally {
+    closeSync(release);
   }
 }
 

@@ -3,15 +3,19 @@ import { join } from 'node:path';
 import { unmountBelow } from './mounts.ts';
 import { runTool } from './tool.ts';
 
+/** Where the root of the container in `directory` is mounted. */
+export function rootIn(directory: string): string {
+  return join(directory, 'root');
+}
+
 /**
- * Makes the root file system of one container at `<directory>/root`: an overlay over the image's, or where overlays do
- * not work a copy of it.
+ * Makes the root file system of one container: an overlay over the image's, or where overlays do not work a copy of it.
  *
  * @param directory the container's own, which exists
  * @throws ExecPathError ERR_ISOLATION
  */
-export async function makeContainerRoot(image: string, directory: string): Promise<string> {
-  const [root, upper, work] = [join(directory, 'root'), join(directory, 'upper'), join(directory, 'work')];
+export async function makeContainerRoot(image: string, directory: string): Promise<void> {
+  const [root, upper, work] = [rootIn(directory), join(directory, 'upper'), join(directory, 'work')];
   for (const path of [root, upper, work]) mkdirSync(path, { mode: 0o755 });
   const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`;
   try {
@@ -24,7 +28,6 @@ export async function makeContainerRoot(image: string, directory: string): Promi
     await runTool(['mount', '-o', 'remount,bind,nodev', root]);
   }
   await runTool(['mount', '--make-private', root]);
-  return root;
 }
 
 /** Where the files are that the container itself has written: all of its root, where that is a copy. */
@@ -35,5 +38,5 @@ export function writtenBelow(directory: string): string {
 
 /** Takes away what {@link makeContainerRoot} mounted; the files are the caller's to remove. */
 export async function dropContainerRoot(directory: string): Promise<void> {
-  await unmountBelow(join(directory, 'root'));
+  await unmountBelow(rootIn(directory));
 }

@@ -1,6 +1,5 @@
 import { chownSync, writeFileSync } from 'node:fs';
-import { CommandStartError, lookUpCommand, type ProcessUser } from '../process/index.ts';
-import { quoted } from './shell-quote.ts';
+import { CommandStartError, lookUpCommand, type ProcessUser, quoted } from '../process/index.ts';
 
 /** Names that sh(1) can set; it lets all others disappear. It would refuse most values of OPTIND. */
 const SHELL_NAME = /^(?!OPTIND$)[A-Za-z_]\w*$/;

@@ -1,3 +1,4 @@
 export { Confinement } from './confinement.ts';
-export { dismantle, Isolation, isolationObstacle } from './isolation.ts';
+export type { ImageUser } from './image-user.ts';
+export { dismantle, dropTools, Isolation, isolationObstacle, podDir, podFolders } from './isolation.ts';
 export { Pod } from './pod.ts';

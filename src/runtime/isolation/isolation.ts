@@ -4,6 +4,7 @@ import { toError } from '../../common/errors.ts';
 import {
   type ContainerConfig,
   grpcCodes,
+  type LinuxContainerResources,
   NamespaceMode,
   type PodSandboxConfig,
   RuntimeCallError,
@@ -11,16 +12,16 @@ import {
 } from '../../cri/index.ts';
 import { CgroupTree } from '../cgroup/index.ts';
 import type { StoredImage } from '../image/index.ts';
-import type { FifoPool } from '../process/index.ts';
+import type { FifoPool, MarkedProcess } from '../process/index.ts';
 import { capabilitiesOf } from './capabilities.ts';
-import { Confinement } from './confinement.ts';
+import { Confinement, type ConfinementOptions } from './confinement.ts';
 import { ContainerCgroup } from './container-cgroup.ts';
-import { dropContainerRoot, makeContainerRoot } from './container-root.ts';
-import { imageUserOf } from './image-user.ts';
+import { dropContainerRoot, makeContainerRoot, rootIn } from './container-root.ts';
+import { type ImageUser, imageUserOf } from './image-user.ts';
 import { assertMounts } from './mount-plan.ts';
-import { unmountBelow } from './mounts.ts';
+import { mountsBelow, unmountBelow } from './mounts.ts';
 import { PodNetwork } from './network.ts';
-import { Pod } from './pod.ts';
+import { Pod, type PodOptions } from './pod.ts';
 import { dismantleCgroup } from './pod-cgroup.ts';
 import { runTool, toolPath } from './tool.ts';
 import { ToolsRoot } from './tools-root.ts';
@@ -62,6 +63,13 @@ export interface ConfineOptions {
   readonly pidOf: (containerId: string) => number | undefined;
 }
 
+/** A container that has been made. */
+export interface FoundContainer extends Pick<ConfineOptions, 'config' | 'pod' | 'directory' | 'pidOf'> {
+  readonly user: ImageUser;
+  /** As it has them now. */
+  readonly resources: LinuxContainerResources | undefined;
+}
+
 /** Why containers cannot have walls here, or undefined. Starts a process to see whether namespaces are allowed. */
 export async function isolationObstacle(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
@@ -96,13 +104,22 @@ export class Isolation {
 
   /** @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind */
   async createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
-    const { stateDir, marker, makesPodsAtOnce } = this.#options;
-    const directory = join(podsDir(stateDir), id);
-    const tools = (): Promise<ToolsRoot> => this.#toolsRoot();
-    const { network, cgroups } = this;
-    const pod = new Pod({ id, config, directory, marker: `${marker}/${id}`, tools, network, cgroups });
-    if (makesPodsAtOnce()) await pod.make();
+    const pod = new Pod(this.#podOptions(id, config));
+    if (this.#options.makesPodsAtOnce()) await pod.make();
     return pod;
+  }
+
+  /** A pod that another process of ours made; see {@link Pod.adopt}. */
+  adoptPod(id: string, config: PodSandboxConfig, marked: readonly MarkedProcess[]): Promise<Pod | undefined> {
+    return Pod.adopt(this.#podOptions(id, config), marked);
+  }
+
+  #podOptions(id: string, config: PodSandboxConfig): PodOptions {
+    const { stateDir, marker } = this.#options;
+    const tools = (): Promise<ToolsRoot> => this.#toolsRoot();
+    const directory = podDir(stateDir, id);
+    const { network, cgroups } = this;
+    return { id, config, directory, marker: `${marker}/${id}`, tools, network, cgroups };
   }
 
   /** @throws RuntimeCallError; ExecPathError ERR_ISOLATION. A failed call leaves nothing behind */
@@ -113,31 +130,17 @@ export class Isolation {
     assertPossible(config);
     assertMounts(config);
     const namespaces = context?.namespaceOptions;
-    const target = namespaces?.pid === NamespaceMode.TARGET ? pidOf(namespaces.targetId) : undefined;
-    if (namespaces?.pid === NamespaceMode.TARGET && target === undefined) {
+    if (namespaces?.pid === NamespaceMode.TARGET && pidOf(namespaces.targetId) === undefined) {
       const rule = `container ${JSON.stringify(namespaces.targetId)} whose processes are wanted does not run`;
       throw new RuntimeCallError(grpcCodes.InvalidArgument, rule);
     }
     const cgroup = new ContainerCgroup(basename(directory), pod.cgroup, config.linux?.resources);
     const user = imageUserOf(image.rootfs, image.config.user, context);
-    const [tools] = await Promise.all([this.#toolsRoot(), pod.make()]);
+    await Promise.all([this.#toolsRoot(), pod.make()]);
     mkdirSync(directory, { mode: 0o711 });
     try {
-      const root = await makeContainerRoot(image.rootfs, directory);
-      const { pipes } = this.#options;
-      const shared = target === undefined ? {} : { targetPidNamespace: `/proc/${target}/ns/pid` };
-      return new Confinement({
-        config,
-        directory,
-        root,
-        pod,
-        tools,
-        user,
-        capabilities,
-        pipes,
-        cgroup,
-        ...shared,
-      });
+      await makeContainerRoot(image.rootfs, directory);
+      return this.#confinement({ config, pod, directory, pidOf, user, capabilities, cgroup });
     } catch (thrown) {
       await dropContainerRoot(directory);
       rmSync(directory, { recursive: true, force: true });
@@ -155,25 +158,68 @@ export class Isolation {
     return this.#tools;
   }
 
-  async close(): Promise<void> {
+  /** The walls of a container that another process of ours made; undefined when its root is not mounted any more. */
+  findConfinement(options: FoundContainer): Confinement | undefined {
+    if (mountsBelow(rootIn(options.directory)).length === 0) return undefined;
+    const context = options.config.linux?.securityContext;
+    const capabilities = capabilitiesOf(context?.capabilities, context?.privileged === true);
+    const { resources, ...rest } = options;
+    const cgroup = new ContainerCgroup(basename(rest.directory), rest.pod.cgroup, resources);
+    return this.#confinement({ ...rest, capabilities, cgroup });
+  }
+
+  #confinement({
+    pidOf,
+    ...rest
+  }: Omit<FoundContainer, 'resources'> & Pick<ConfinementOptions, 'capabilities' | 'cgroup'>): Confinement {
+    const targetId = rest.config.linux?.securityContext?.namespaceOptions?.targetId ?? '';
+    const { pipes } = this.#options;
+    const root = rootIn(rest.directory);
+    return new Confinement({ ...rest, root, tools: () => this.#toolsRoot(), pipes, targetPid: () => pidOf(targetId) });
+  }
+
+  /** @param options.keepPods leaves them for another process of ours */
+  async close({ keepPods = false }: { readonly keepPods?: boolean } = {}): Promise<void> {
     const tools = await this.#tools?.catch(() => undefined);
     await tools?.close();
-    rmSync(podsDir(this.#options.stateDir), { recursive: true, force: true });
+    if (!keepPods) rmSync(podsDir(this.#options.stateDir), { recursive: true, force: true });
   }
 }
 
-/** Takes down what a runtime that was killed left mounted or connected. Its processes must be gone. */
-export async function dismantle(stateDir: string): Promise<void> {
-  const pods = podsDir(stateDir);
+/**
+ * Takes down what is left of a pod or container in `directory`, whose processes must be gone, and removes it.
+ *
+ * @returns why its network could not be taken down, if it could not
+ */
+export async function dismantle(stateDir: string, directory: string): Promise<string | undefined> {
   const network = PodNetwork.find(stateDir);
-  const cgroups = existsSync(pods) ? CgroupTree.find() : undefined;
-  for (const id of existsSync(pods) ? readdirSync(pods) : []) {
-    // What cannot be taken down any more does not keep the runtime from starting.
-    await network?.disconnect(join(pods, id, 'network.json')).catch(() => {});
-    if (cgroups !== undefined) await dismantleCgroup(cgroups, join(pods, id, 'cgroup.json'));
-  }
-  await unmountBelow(stateDir);
-  rmSync(pods, { recursive: true, force: true });
+  let obstacle: string | undefined;
+  // What cannot be taken down any more does not keep the runtime from starting.
+  await network?.disconnect(join(directory, 'network.json')).catch((thrown: unknown) => {
+    obstacle = toError(thrown).message;
+  });
+  const cgroup = join(directory, 'cgroup.json');
+  const cgroups = existsSync(cgroup) ? CgroupTree.find() : undefined;
+  if (cgroups !== undefined) await dismantleCgroup(cgroups, cgroup);
+  await unmountBelow(directory);
+  rmSync(directory, { recursive: true, force: true });
+  return obstacle;
+}
+
+/** Ids of the pods that have a folder. */
+export function podFolders(stateDir: string): string[] {
+  const pods = podsDir(stateDir);
+  return existsSync(pods) ? readdirSync(pods) : [];
+}
+
+/** Takes down the tools root of a runtime that was killed, where none follows it. */
+export async function dropTools(stateDir: string, marker: string): Promise<void> {
+  await ToolsRoot.drop(join(stateDir, 'tools'), marker);
+}
+
+/** The folder of a pod. */
+export function podDir(stateDir: string, id: string): string {
+  return join(podsDir(stateDir), id);
 }
 
 function podsDir(stateDir: string): string {

@@ -10,8 +10,8 @@ import {
   RuntimeCallError,
 } from '../../cri/index.ts';
 import { RootFolder } from '../image/index.ts';
+import { quoted } from '../process/index.ts';
 import type { Pod } from './pod.ts';
-import { quoted } from './shell-quote.ts';
 
 /** The device nodes that every container has. */
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];

@@ -3,10 +3,19 @@ import { runTool } from './tool.ts';
 
 /** Mount points of this mount namespace at `folder` or below, the newest last. */
 export function mountsBelow(folder: string): string[] {
-  const points = readFileSync('/proc/self/mountinfo', 'utf8')
+  const points = readMounts()
     .split('\n')
     .map((line) => unescaped(line.split(' ')[4] ?? ''));
   return points.filter((point) => point === folder || point.startsWith(`${folder}/`));
+}
+
+/** Empty where there is no /proc. */
+function readMounts(): string {
+  try {
+    return readFileSync('/proc/self/mountinfo', 'utf8');
+  } catch {
+    return '';
+  }
 }
 
 /** Unmounts everything at `folder` and below, also what is in use: it goes when its last user goes. */

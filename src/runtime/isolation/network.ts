@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ExecPathError } from '../../common/errors.ts';
 import { type PodSandboxConfig, Protocol } from '../../cri/index.ts';
-import { writeWhole } from '../image/index.ts';
+import { writeWhole } from '../whole-file.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
 const PLUGIN_FOLDERS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
@@ -33,7 +33,8 @@ const attachment = z.object({
   containerId: z.string(),
   netns: z.string(),
   plugins: z.array(z.looseObject({ type: z.string() })),
-  result: z.unknown(),
+  /** Missing while the network is being made. */
+  result: z.unknown().optional(),
 });
 
 /** The pods' network, by CNI plugins: a cable from each pod to the host, addresses of 10.x.y.0/24, host ports. */
@@ -75,11 +76,17 @@ export class PodNetwork {
       await this.#call('ADD', kept, { type: 'loopback' }, undefined, 'lo');
       for (const plugin of plugins) kept.result = await this.#call('ADD', kept, plugin, kept.result);
       writeWhole(record, kept);
-      return addResult.parse(kept.result).ips.map(({ address }) => address.replace(/\/.*$/, ''));
+      return addressesIn(addResult.parse(kept.result));
     } catch (thrown) {
       await this.disconnect(record).catch(() => {});
       throw thrown;
     }
+  }
+
+  /** What {@link connect} returned. */
+  addressesOf(record: string): string[] {
+    const kept = attachment.safeParse(readJson(record));
+    return kept.success ? addressesIn(kept.data.result) : [];
   }
 
   /** Takes down what {@link connect} made, as far as it came. Twice is once. */
@@ -159,6 +166,11 @@ function counterOf(device: string, name: string): bigint {
   } catch {
     return 0n;
   }
+}
+
+function addressesIn(result: unknown): string[] {
+  const parsed = addResult.safeParse(result);
+  return parsed.success ? parsed.data.ips.map(({ address }) => address.replace(/\/.*$/, '')) : [];
 }
 
 function readJson(file: string): unknown {

@@ -1,12 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import type { CgroupTree } from '../cgroup/index.ts';
-import { childrenOf, SESSION_VARIABLE } from '../process/index.ts';
-import { unmountBelow } from './mounts.ts';
+import { childrenOf, type MarkedProcess, ProcessHandle, SESSION_VARIABLE } from '../process/index.ts';
+import { mountsBelow, unmountBelow } from './mounts.ts';
 import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
 import type { PodNetwork, Traffic } from './network.ts';
 import { PodCgroup } from './pod-cgroup.ts';
@@ -17,6 +16,12 @@ import type { ToolsRoot } from './tools-root.ts';
 const SHM_OPTIONS = 'nosuid,nodev,noexec,mode=1777,size=64m';
 /** Kernel settings that belong to a namespace of the pod, and so change nothing elsewhere. */
 const POD_SYSCTLS = /^(net\.|kernel\.(shm|msg|sem)|fs\.mqueue\.)/;
+
+/** A process that SIGKILL does not end hangs in the kernel; longer than this, in ms, nobody waits for it. */
+const INIT_GONE_MS = 5_000;
+
+/** A file that says that everything else of the pod is there. */
+const MADE = 'made';
 
 export interface PodOptions {
   readonly id: string;
@@ -42,7 +47,7 @@ export class Pod {
   addresses: readonly string[] = [];
   /** Where its containers have their cgroups; undefined where none can be made. */
   readonly cgroup: PodCgroup | undefined;
-  #init: ChildProcess | undefined;
+  #init: ProcessHandle | undefined;
   #made: Promise<void> | undefined;
   #dialer: NamespaceDialer | undefined;
 
@@ -71,6 +76,30 @@ export class Pod {
   /** Whether it has, or soon has, namespaces of its own. */
   get isMade(): boolean {
     return this.#made !== undefined;
+  }
+
+  /**
+   * Finds a pod again that another process of ours had. What that one had half made is taken down.
+   *
+   * @param marked all processes with the mark of the pod or below it
+   * @returns undefined when the machine has forgotten what was made
+   */
+  static async adopt(options: PodOptions, marked: readonly MarkedProcess[]): Promise<Pod | undefined> {
+    const pod = new Pod(options);
+    if (!existsSync(pod.file(MADE))) {
+      if (existsSync(options.directory)) await pod.close();
+      return pod;
+    }
+    const isMissing = (file: string | undefined): boolean => file !== undefined && mountsBelow(file).length === 0;
+    if ((['net', 'ipc', 'uts'] as const).some((kind) => isMissing(pod.namespace(kind)))) return undefined;
+    if (isMissing(pod.file('shm'))) return undefined;
+    pod.#made = Promise.resolve();
+    if (!pod.isHostNetwork) pod.addresses = options.network?.addressesOf(pod.file('network.json')) ?? [];
+    const inits = marked.filter(({ session }) => session === `${options.marker}/pod`);
+    const all = new Set(inits.map(({ pid }) => pid));
+    const init = inits.find(({ parent }) => !all.has(parent));
+    if (init !== undefined) pod.#init = new ProcessHandle(init.pid);
+    return pod;
   }
 
   #mode(kind: 'network' | 'pid' | 'ipc'): NamespaceMode {
@@ -112,10 +141,9 @@ export class Pod {
     const tools = await this.options.tools();
     this.#init ??= this.#startInit(tools);
     const init = this.#init;
-    const parent = init.pid ?? 0;
     // unshare(1) forks the first process within a millisecond or two.
-    for (let tries = 0; tries < 500 && init.exitCode === null; tries += 1) {
-      const [first] = childrenOf(parent);
+    for (let tries = 0; tries < 500 && init.isAlive; tries += 1) {
+      const [first] = childrenOf(init.pid);
       if (first !== undefined) return `/proc/${first}/ns/pid`;
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
@@ -127,16 +155,18 @@ export class Pod {
     await this.#dialer?.close();
     const init = this.#init;
     this.#init = undefined;
-    if (init !== undefined && init.exitCode === null && init.signalCode === null) {
-      const gone = once(init, 'exit');
-      // Nothing else may keep our own process running by now, and it must not end before this is done.
-      init.ref();
+    if (init?.isAlive === true) {
       // What is set to die with unshare(1) forgets that when it changes its user: the first process itself is killed.
-      for (const pid of childrenOf(init.pid ?? 0)) killPid(pid);
-      init.kill('SIGKILL');
-      await gone;
+      for (const pid of childrenOf(init.pid)) new ProcessHandle(pid).kill();
+      init.kill();
+      await init.gone(INIT_GONE_MS);
     }
     if (!this.isHostNetwork) await this.options.network?.disconnect(this.file('network.json'));
+  }
+
+  /** Leaves everything to another process of ours. */
+  async leave(): Promise<void> {
+    await this.#dialer?.close();
   }
 
   async close(): Promise<void> {
@@ -166,6 +196,8 @@ export class Pod {
     writeFileSync(this.file('hosts'), hostsOf(hostname, this.addresses));
     const resolver = config.dnsConfig === undefined ? hostResolver() : resolverOf(config.dnsConfig);
     writeFileSync(this.file('resolv.conf'), resolver);
+    // The last of all: without it the pod is half made.
+    writeFileSync(this.file(MADE), '');
   }
 
   async #setSysctls(): Promise<void> {
@@ -185,7 +217,7 @@ export class Pod {
     }
   }
 
-  #startInit(tools: ToolsRoot): ChildProcess {
+  #startInit(tools: ToolsRoot): ProcessHandle {
     const { marker } = this.options;
     const nobody = [
       '--reuid=65534',
@@ -204,15 +236,7 @@ export class Pod {
     });
     init.on('error', () => {});
     init.unref();
-    return init;
-  }
-}
-
-function killPid(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // ESRCH: it has ended.
+    return new ProcessHandle(init.pid ?? 0);
   }
 }
 

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { ExecPathError } from '../../common/errors.ts';
+import { SESSION_VARIABLE, toolMarker } from '../process/index.ts';
 
 /** Where the host's own tools are; the PATH of a container is never used for them. */
 export const TOOL_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -15,14 +16,14 @@ export interface ToolOptions {
 }
 
 /**
- * Runs a tool of the host to its end, with nothing of our environment.
+ * Runs a tool of the host to its end, with nothing of our environment. One that outlives us bears our mark.
  *
  * @returns its stdout
  * @throws ExecPathError ERR_ISOLATION with what it wrote
  */
 export async function runTool(argv: readonly string[], options: ToolOptions = {}): Promise<string> {
   const [name = '', ...args] = argv;
-  const env = { PATH: TOOL_PATH, ...options.env };
+  const env = { PATH: TOOL_PATH, [SESSION_VARIABLE]: toolMarker(), ...options.env };
   const limits = { env, timeout: TOOL_TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, killSignal: 'SIGKILL' } as const;
   return new Promise<string>((resolve, reject) => {
     const child = execFile(toolPath(name) ?? name, args, limits, (error, stdout, stderr) => {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { SESSION_VARIABLE } from '../process/index.ts';
+import { killMarked, SESSION_VARIABLE } from '../process/index.ts';
 import { unmountBelow } from './mounts.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
@@ -33,6 +33,7 @@ export class ToolsRoot {
 
   /** @throws ExecPathError ERR_ISOLATION when the host does not let us mount */
   static async create(path: string, marker: string): Promise<ToolsRoot> {
+    await ToolsRoot.drop(path, marker);
     mkdirSync(path, { recursive: true, mode: 0o755 });
     try {
       await runTool(['mount', '-t', 'tmpfs', '-o', 'nosuid,nodev,mode=755,size=1m', 'podwire-tools', path]);
@@ -50,6 +51,14 @@ export class ToolsRoot {
       await unmountBelow(path);
       throw thrown;
     }
+  }
+
+  /** Takes away the one of a runtime that was killed: who runs in a container has left it long ago. */
+  static async drop(path: string, marker: string): Promise<void> {
+    await killMarked(`${marker}/tools`);
+    await unmountBelow(path);
+    // rmdir: whatever is mounted there after all is not touched.
+    if (existsSync(path)) rmdirSync(path);
   }
 
   /** Its programs are looked up by a process that has nothing else. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, closeSync, constants, mkdtempSync, openSync, rmSync, unlinkSync } from 'node:fs';
+import { chownSync, closeSync, constants, mkdtempSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toError } from '../../common/errors.ts';
@@ -64,6 +64,11 @@ export class FifoPool {
     } finally {
       unlinkSync(path);
     }
+  }
+
+  /** A FIFO with a name, for who opens it by that; on the same file system as the pool. */
+  async place(path: string, user?: ProcessUser): Promise<void> {
+    renameSync(await this.#take(user), path);
   }
 
   /** Removes the directory. Pipes that were handed out live on; a later call starts a new directory. */

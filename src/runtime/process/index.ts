@@ -6,7 +6,19 @@ export {
   resolveInside,
 } from './command-lookup.ts';
 export { FifoPool, sharedFifoPool } from './fifo-pool.ts';
-export { childrenOf, processStart } from './process-table.ts';
-export { killMarked, SESSION_VARIABLE } from './process-tree.ts';
+export { adoptKept, type Keeping, type KeptSpec, keeperObstacle, readExit, startKept } from './keeper.ts';
+export type { ProcessSpec } from './prepare-launch.ts';
+export { ProcessHandle } from './process-handle.ts';
+export { bootId, childrenOf, processStart } from './process-table.ts';
+export {
+  hangUpMarked,
+  killMarked,
+  type MarkedProcess,
+  markedProcesses,
+  SESSION_VARIABLE,
+  toolMarker,
+} from './process-tree.ts';
+export type { KeptHandle, RunningProcess } from './session-process.ts';
+export { quoted } from './shell-quote.ts';
 export type { ProcessExit } from './spawn-child.ts';
-export { type ProcessSpec, type RunningProcess, type StartOptions, startProcess } from './start-process.ts';
+export { type StartOptions, startProcess } from './start-process.ts';

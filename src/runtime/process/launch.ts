@@ -5,6 +5,7 @@ import type { FifoPool, Pipe } from './fifo-pool.ts';
 import { type NativePty, openTerminal } from './native-terminal.ts';
 import { OutputStream } from './output-stream.ts';
 import { PipeInput } from './pipe-input.ts';
+import type { KeptHandle } from './session-process.ts';
 import { type Child, type ChildOptions, coverDescriptor, spawnChild, uncoverDescriptor } from './spawn-child.ts';
 import { TerminalInput } from './terminal-input.ts';
 
@@ -23,6 +24,8 @@ export interface Launched {
   readonly resize: (size: TerminalSize) => void;
   /** Who gets signals, when it is not the child itself. */
   readonly signalPid?: () => number | undefined;
+  /** Who waits for the program in our place, and holds its pipes. */
+  readonly keeper?: KeptHandle;
 }
 
 export interface Streams {

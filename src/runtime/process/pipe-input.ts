@@ -13,12 +13,17 @@ export const INPUT_BUFFER_BYTES = 64 * 1024;
 export class PipeInput extends Writable {
   readonly #sink: Socket;
   readonly #isHeld: boolean;
+  readonly #onEnd: () => void;
   #gone = false;
 
-  /** @param isHeld `end()` does not close the pipe; {@link abandon} does */
-  constructor(fd: number, isHeld = false) {
+  /**
+   * @param isHeld `end()` does not close the pipe; {@link abandon} does
+   * @param onEnd called after `end()`, once everything has been written
+   */
+  constructor(fd: number, isHeld = false, onEnd: () => void = () => {}) {
     super({ highWaterMark: INPUT_BUFFER_BYTES, autoDestroy: !isHeld });
     this.#isHeld = isHeld;
+    this.#onEnd = onEnd;
     this.#sink = new Socket({ fd, readable: false, writable: true });
     // EPIPE: nobody reads any more. The write in flight is told through its callback.
     this.#sink.on('error', () => {
@@ -39,8 +44,12 @@ export class PipeInput extends Writable {
 
   /** All writes have been taken by now; `Socket.end` would want shutdown(2), which pipes do not have. */
   override _final(done: () => void): void {
-    if (this.#isHeld) done();
-    else this.#close(done);
+    const ended = (): void => {
+      this.#onEnd();
+      done();
+    };
+    if (this.#isHeld) ended();
+    else this.#close(ended);
   }
 
   override _destroy(cause: Error | null, done: (error?: Error | null) => void): void {

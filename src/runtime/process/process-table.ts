@@ -71,6 +71,11 @@ export function processStart(pid: number): number | undefined {
   return readProcess(pid)?.startTicks;
 }
 
+/** Names this run of the machine: pids and ticks of another one mean nothing. */
+export function bootId(): string {
+  return readProc('sys/kernel/random/boot_id')?.toString('latin1').trim() ?? '';
+}
+
 /** Pids of the living children of `pid`, oldest first. */
 export function childrenOf(pid: number): number[] {
   const listed = readProc(`${pid}/task/${pid}/children`);

@@ -203,6 +203,46 @@ export class ProcessTree {
   }
 }
 
+/** Mark of the tools that a program of ours runs for a moment: who comes after it ends those that outlived it. */
+export function toolMarker(pid = process.pid, startTicks = readProcess(pid)?.startTicks ?? 0): string {
+  return `podwire-tool-${pid}-${startTicks}`;
+}
+
+/** A process with a mark of ours. */
+export interface MarkedProcess {
+  readonly pid: number;
+  readonly parent: number;
+  /** The value of {@link SESSION_VARIABLE}. */
+  readonly session: string;
+}
+
+/** All living processes whose mark begins with `prefix`. */
+export function markedProcesses(prefix: string): MarkedProcess[] {
+  return listPids().flatMap((pid) => {
+    const session = sessionOf(pid);
+    if (session === undefined || !session.startsWith(prefix)) return [];
+    const entry = readProcess(pid);
+    return entry === undefined || entry.isZombie ? [] : [{ pid, parent: entry.parent, session }];
+  });
+}
+
+/** The mark that `pid` was started with. */
+export function sessionOf(pid: number): string | undefined {
+  const text = `${SESSION_VARIABLE}=`;
+  const environment = readEnvironment(pid);
+  for (let at = environment.indexOf(text); at !== -1; at = environment.indexOf(text, at + 1)) {
+    if (at > 0 && environment[at - 1] !== 0) continue;
+    const end = environment.indexOf(0, at);
+    return environment.toString('latin1', at + text.length, end === -1 ? environment.length : end);
+  }
+  return undefined;
+}
+
+/** SIGHUP to all processes that carry `marker`, SIGKILL to those that are left after `graceMs`. */
+export async function hangUpMarked(marker: string, graceMs: number): Promise<void> {
+  await new ProcessTree(undefined, marker).hangUp(graceMs);
+}
+
 /** Kills all processes that carry `marker`, such as those of a program that was killed itself. */
 export async function killMarked(marker: string): Promise<void> {
   await new ProcessTree(undefined, marker).kill();

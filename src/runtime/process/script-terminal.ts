@@ -6,6 +6,7 @@ import type { FifoPool } from './fifo-pool.ts';
 import { type Launch, type Launched, launchOnPipes } from './launch.ts';
 import { childrenOf } from './process-table.ts';
 import { SESSION_VARIABLE } from './process-tree.ts';
+import { quoted } from './shell-quote.ts';
 
 /** stty(1) takes milliseconds; one that takes longer than this, in ms, is killed and its resize lost. */
 const STTY_TIMEOUT_MS = 5_000;
@@ -62,12 +63,8 @@ export async function launchOnScript(launch: Launch, options: ScriptTerminalOpti
   };
 }
 
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
 /** Runs stty(1) on the terminal of a process, one at a time; the last size wins. */
-class Resizer {
+export class Resizer {
   readonly #stty: string;
   readonly #pidOf: () => number | undefined;
   #wanted: TerminalSize | undefined;

@@ -31,20 +31,26 @@ export interface ChildOptions {
   /** The whole environment; nothing of ours is added. */
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** Descriptors 0, 1 and 2; `ignore` is `/dev/null`. They stay open here: closing them is the caller's. */
-  readonly stdio: readonly [number | 'ignore', number | 'ignore', number | 'ignore'];
+  /** Descriptors 0, 1, 2 and so on; `ignore` is `/dev/null`. They stay open here: closing them is the caller's. */
+  readonly stdio: readonly (number | 'ignore')[];
   /** Lead a new session (setsid(2)). */
   readonly newSession: boolean;
   readonly uid?: number;
   readonly gid?: number;
+  /** Its end does not matter to us: it does not keep us from ending. */
+  readonly isLetGo?: boolean;
 }
 
 /** How a process ended. */
 export interface ProcessExit {
   /** 0 … 255; 128 + n for signal n, as a shell counts. */
   readonly code: number;
-  /** `SIGKILL` and the like, when a signal ended it. */
+  /** `SIGKILL` and the like, when a signal ended it and we saw it. */
   readonly signal?: string;
+  /** When, in ns since the epoch, as far as somebody wrote it down. */
+  readonly at?: bigint;
+  /** Nobody knows how it ended; the code says nothing. */
+  readonly isLost?: true;
 }
 
 export interface Child {
@@ -54,7 +60,7 @@ export interface Child {
 }
 
 /**
- * fork(2) and execve(2), with no descriptors but the three given.
+ * fork(2) and execve(2), with no descriptors but those given.
  *
  * @returns once the program runs
  * @throws CommandStartError ERR_COMMAND_START when the system refuses (no memory, too many processes, argv too long)
@@ -62,6 +68,7 @@ export interface Child {
 export async function spawnChild(options: ChildOptions): Promise<Child> {
   const stdio: (number | 'ignore')[] = [...options.stdio];
   for (const fd of uncoveredDescriptors) {
+    if (fd < options.stdio.length) continue;
     while (stdio.length <= fd) stdio.push('ignore');
     nullDescriptor ??= openSync('/dev/null', 'r+');
     stdio[fd] = nullDescriptor;
@@ -82,6 +89,7 @@ export async function spawnChild(options: ChildOptions): Promise<Child> {
       child.once('exit', (code, signal) => resolve(processExit(code, signal)));
     });
     await once(child, 'spawn');
+    if (options.isLetGo === true) child.unref();
     return { pid: child.pid ?? 0, exited };
   } catch (thrown) {
     const error = toError(thrown);

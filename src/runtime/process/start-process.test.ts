@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 import { sharedFifoPool } from './fifo-pool.ts';
+import type { ProcessSpec } from './prepare-launch.ts';
 import { listPids, readEnvironment, readProcess } from './process-table.ts';
-import { type ProcessSpec, type RunningProcess, type StartOptions, startProcess as start } from './start-process.ts';
+import type { RunningProcess } from './session-process.ts';
+import { type StartOptions, startProcess as start } from './start-process.ts';
 
 const PATH = process.env['PATH'] ?? '';
 let sessions = 0;
