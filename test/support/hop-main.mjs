@@ -1,6 +1,7 @@
 // One hop as a process of its own, with deadlines that the command line does not offer:
 // `node hop-main.mjs HOP OPTIONS`, OPTIONS in JSON. Says `ready {…}` on one line, ends cleanly by SIGTERM.
 import { createHash } from 'node:crypto';
+import { subscribe } from 'node:diagnostics_channel';
 import { connect } from 'node:net';
 import { createStreamingHandler, startApiserver } from '../../dist/apiserver/index.js';
 import { exec } from '../../dist/client/index.js';
@@ -11,6 +12,7 @@ import { startRuntime } from '../../dist/runtime/index.js';
 const hops = {
   /** `{ stateDir, streaming }` */
   runtime: async (options) => {
+    subscribe('podwire:runtime:mended', ({ path, what }) => console.log(`mended ${path}: ${what}`));
     const runtime = await startRuntime(options);
     const { port } = new URL(runtime.streamingUrl);
     return { ready: { endpoint: runtime.endpoints[0], port: Number(port) }, close: () => runtime.close() };
