@@ -94,7 +94,7 @@ export class BusyLife {
         throw thrown;
       }
       const logPath = join(directory, 'logs', `${name}.log`);
-      const state = { start: 'no', end: 'no', isBusy: true, lost: 0 } as const;
+      const state = { start: 'no', end: 'no', isBusy: true, lost: 0, read: 0 } as const;
       const container: ContainerSeen = { id, pod, logPath, ...rest, ...state };
       this.containers.add(container);
       container.start = 'asked';

@@ -10,19 +10,33 @@ import type { RuntimeProcess } from './runtime-process.ts';
 import { type ContainerSeen, readCounts, wrongState } from './world.ts';
 
 /** The kill comes within so many ms of a busy life. */
-const KILL_WITHIN_MS = 1_500;
+const KILL_WITHIN_MS = 2_000;
 /** What ends by itself ends within this, in ms, on a machine that is busy. */
 const SETTLE_MS = 30_000;
 
-/** Lines that were lost, of all that were counted, over the rounds of one {@link KilledRuntime}. */
-export interface Lines {
-  missing: number;
-  containers: number;
+/** What the rounds of one {@link KilledRuntime} have seen after its restarts. */
+export interface Figures {
+  /** Containers that ran, and were used. */
+  running: number;
+  /** Those that had ended, with a code that they may have. */
+  exited: number;
+  /** Those that had not been started. */
+  created: number;
+  /** Lines that are missing in the logs of those that count, which is one kill's loss between reading and writing. */
+  linesLost: number;
+  /** Lines that are there. */
+  linesRead: number;
 }
+
+const stateNames = {
+  [ContainerState.CONTAINER_RUNNING]: 'running',
+  [ContainerState.CONTAINER_EXITED]: 'exited',
+  [ContainerState.CONTAINER_CREATED]: 'created',
+} as const;
 
 /** One runtime that is killed again and again. Owns: nothing. */
 export class KilledRuntime {
-  readonly lines: Lines = { missing: 0, containers: 0 };
+  readonly figures: Figures = { running: 0, exited: 0, created: 0, linesLost: 0, linesRead: 0 };
   readonly #runtime: RuntimeProcess;
   readonly #life: BusyLife;
 
@@ -106,6 +120,7 @@ export class KilledRuntime {
       this.#life.containers.delete(container);
       return wrong;
     }
+    this.figures[stateNames[seen.state as keyof typeof stateNames]] += 1;
     try {
       if (seen.state === ContainerState.CONTAINER_CREATED) await runtime.startContainer({ containerId: id });
       if (seen.state !== ContainerState.CONTAINER_EXITED) container.start = 'yes';
@@ -182,10 +197,11 @@ export class KilledRuntime {
   #readLogs(): string[] {
     const counting = [...this.#life.containers].filter(({ life, logPath }) => life === 'counts' && existsSync(logPath));
     return counting.flatMap((container) => {
-      const { wrong, missing } = readCounts(container.logPath);
-      this.lines.missing += missing - container.lost;
-      this.lines.containers += 1;
+      const { wrong, missing, lines } = readCounts(container.logPath);
+      this.figures.linesLost += missing - container.lost;
+      this.figures.linesRead += lines - container.read;
       container.lost = missing;
+      container.read = lines;
       return wrong;
     });
   }

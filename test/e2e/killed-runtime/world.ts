@@ -31,6 +31,8 @@ export interface ContainerSeen {
   isBusy: boolean;
   /** Lines of its log that are missing: killed between reading and writing. */
   lost: number;
+  /** Lines that are there. */
+  read: number;
 }
 
 const scripts: Readonly<Record<Life, (code: number) => string>> = {
@@ -81,13 +83,17 @@ export function wrongState(
   }
 }
 
-/** Looks at the numbers in the log of a container that counts. @returns what is wrong, and how many numbers are missing */
-export function readCounts(logPath: string): { readonly wrong: string[]; readonly missing: number } {
+/** Looks at the numbers in the log of a container that counts. @returns what is wrong, and how many are missing or there */
+export function readCounts(logPath: string): {
+  readonly wrong: string[];
+  readonly missing: number;
+  readonly lines: number;
+} {
   let last = 0;
   let missing = 0;
   const wrong: string[] = [];
-  const text = readFileSync(logPath, 'utf8');
-  for (const line of text.split('\n').slice(0, -1)) {
+  const lines = readFileSync(logPath, 'utf8').split('\n').slice(0, -1);
+  for (const line of lines) {
     const [, number] = /^\S+ stdout F (\d+)$/.exec(line) ?? [];
     const value = Number(number ?? Number.NaN);
     if (Number.isNaN(value)) wrong.push(`${logPath}: ${JSON.stringify(line)} is no number`);
@@ -95,5 +101,5 @@ export function readCounts(logPath: string): { readonly wrong: string[]; readonl
     else missing += value - last - 1;
     last = value;
   }
-  return { wrong, missing };
+  return { wrong, missing, lines: lines.length };
 }
