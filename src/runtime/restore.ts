@@ -18,16 +18,15 @@ export async function restore(state: RuntimeState): Promise<void> {
   const { sandboxes, containers } = records.readAll();
   const marked = new Marked(markedProcesses(directory.marker), directory.marker);
   if (state.isolation === undefined) await dropTools(directory.path, directory.marker);
-  for (const record of sandboxes) await restoreSandbox(state, record, marked);
+  await Promise.all(sandboxes.map((record) => restoreSandbox(state, record, marked)));
   const known = containers.filter((record) => {
     if (state.sandboxes.find(record.podSandboxId) !== undefined) return true;
     // Its pod was being removed, or its record is not to be read: it is only what is left of it.
     records.remove('container', record.id);
     return false;
   });
-  // A container may want the processes of an earlier one.
   const restored = known.map((record) => [record, addContainer(state, record)] as const);
-  for (const [record, container] of restored) await restoreContainer(state, record, { container, marked });
+  await Promise.all(restored.map(([record, container]) => restoreContainer(state, record, { container, marked })));
   await clearLeftovers(state, marked);
   await Promise.all(state.sandboxes.values().map((sandbox) => finishStop(state, sandbox)));
 }
@@ -163,7 +162,7 @@ async function clearLeftovers(state: RuntimeState, marked: Marked): Promise<void
   const pods = podFolders(path);
   const folders = [...new Set([...readdirSync(containersDir), ...readdirSync(keptDir), ...pods, ...marked.ids])];
   const left = folders.filter((id) => !isKnown(id));
-  for (const id of left) {
+  const clear = async (id: string): Promise<void> => {
     await killAll(state, id);
     await dismantle(path, join(containersDir, id));
     for (const { pod } of state.sandboxes.values()) await pod?.cgroup?.remove(id);
@@ -171,7 +170,8 @@ async function clearLeftovers(state: RuntimeState, marked: Marked): Promise<void
     rmSync(join(keptDir, id), { recursive: true, force: true });
     const but = obstacle === undefined ? '' : `, but for its network: ${obstacle}`;
     tellMended(id, `was half made or half removed, and is cleared away${but}`);
-  }
+  };
+  await Promise.all(left.map(clear));
 }
 
 async function killAll(state: RuntimeState, id: string): Promise<void> {

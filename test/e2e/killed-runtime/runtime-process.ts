@@ -13,6 +13,8 @@ const BUILT = resolve(import.meta.dirname, '../../../dist/runtime/index.js');
 
 /** How long a clean stop may take on a machine that is busy, in ms. */
 const STOP_MS = 60_000;
+/** How long a start may take that has much to clear away, in ms. */
+const START_MS = 120_000;
 
 /**
  * The runtime as a process that can be killed and started again where it was, with an image for walls where there can be
@@ -76,7 +78,7 @@ export class RuntimeProcess implements AsyncDisposable {
   async restart(): Promise<void> {
     const options = { stateDir: this.stateDir, isolation: this.hasWalls };
     this.#child = new BackgroundChild(process.execPath, [MAIN, 'runtime', JSON.stringify(options)]);
-    await this.#child.waitForLog(/ready (\{.*\})/);
+    await this.#child.waitForLog(/ready (\{.*\})/, START_MS);
     this.#client = new CriClient(join(this.stateDir, 'runtime.sock'));
   }
 
