@@ -17,7 +17,7 @@ export async function restore(state: RuntimeState): Promise<void> {
   const { directory, records } = state;
   const { sandboxes, containers } = records.readAll();
   const marked = new Marked(markedProcesses(directory.marker), directory.marker);
-  if (state.isolation === undefined) await dropTools(directory.path, directory.marker);
+  await dropTools(directory.path, directory.marker);
   await Promise.all(sandboxes.map((record) => restoreSandbox(state, record, marked)));
   const known = containers.filter((record) => {
     if (state.sandboxes.find(record.podSandboxId) !== undefined) return true;

@@ -212,7 +212,7 @@ export function podFolders(stateDir: string): string[] {
   return existsSync(pods) ? readdirSync(pods) : [];
 }
 
-/** Takes down the tools root of a runtime that was killed, where none follows it. */
+/** Takes down the tools root of a runtime that was killed: who runs in a container has left it long ago. */
 export async function dropTools(stateDir: string, marker: string): Promise<void> {
   await ToolsRoot.drop(join(stateDir, 'tools'), marker);
 }
