@@ -28,9 +28,39 @@ export const commandGroups: readonly CommandGroup[] = [
         load: async () => (await import('./shell-command.ts')).shellCommand,
       },
       {
+        name: 'logs',
+        summary: 'Show what a container has written',
+        load: async () => (await import('./logs-command.ts')).logsCommand,
+      },
+    ],
+  },
+  {
+    title: 'Objects',
+    commands: [
+      {
         name: 'get',
-        summary: 'Show pods, nodes or namespaces',
+        summary: 'Show pods, nodes, namespaces and other objects',
         load: async () => (await import('./get-command.ts')).getCommand,
+      },
+      {
+        name: 'apply',
+        summary: 'Make objects be as manifests say',
+        load: async () => (await import('./apply-command.ts')).applyCommand,
+      },
+      {
+        name: 'delete',
+        summary: 'Delete objects by name, by labels or as a manifest names them',
+        load: async () => (await import('./delete-command.ts')).deleteCommand,
+      },
+      {
+        name: 'run',
+        summary: 'Run an image in a pod of its own',
+        load: async () => (await import('./run-command.ts')).runCommand,
+      },
+      {
+        name: 'wait',
+        summary: 'Wait until objects are there, are gone, or have a condition',
+        load: async () => (await import('./wait-command.ts')).waitCommand,
       },
     ],
   },

@@ -5,7 +5,7 @@ import { defineCommand } from './command.ts';
 import { boolFlag, choiceFlag, stringFlag } from './flag.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
-import { nearest } from './nearest.ts';
+import { kindOf, kindWords, type NamedObjects, objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
 import { UsageError } from './usage-error.ts';
 
 const own = {
@@ -22,19 +22,11 @@ const own = {
 
 const flags = { ...own, ...clientFlags } as const;
 
-/** What kubectl calls them, short forms too. */
-const kinds: Readonly<Record<string, 'pods' | 'nodes' | 'namespaces'>> = {
-  ...Object.fromEntries(['pods', 'pod', 'po'].map((word) => [word, 'pods'] as const)),
-  ...Object.fromEntries(['nodes', 'node', 'no'].map((word) => [word, 'nodes'] as const)),
-  ...Object.fromEntries(['namespaces', 'namespace', 'ns'].map((word) => [word, 'namespaces'] as const)),
-};
-
 /** As kubectl asks: a Table, or the plain objects of a server that knows none. */
 const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
 
 interface GetOptions {
-  readonly kind: string;
-  readonly name: string | undefined;
+  readonly objects: readonly NamedObjects[];
   readonly server: ServerOptions;
   readonly namespace: string | undefined;
   readonly allNamespaces: boolean;
@@ -47,9 +39,11 @@ interface GetOptions {
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'Show pods, nodes or namespaces',
-  usage: '(pods | nodes | namespaces) [NAME] [flags]',
-  description: 'Shows objects of the cluster as tables, or as they are with -o json and -o yaml.',
+  summary: 'Show pods, nodes, namespaces and other objects',
+  usage: '(TYPE [NAME…] | TYPE/NAME…) [flags]',
+  description: `
+Shows objects of the cluster as tables, or as they are with -o json and -o yaml. Types are pods, nodes,
+namespaces, events, leases and serviceaccounts, also by kubectl's short names.`,
   examples: [
     { about: 'the pods of a namespace', line: 'podwire get pods -n shop' },
     { about: 'where pods with a label run', line: 'podwire get pods -l app=web -o wide' },
@@ -61,11 +55,8 @@ export const getCommand = defineCommand({
   ],
   flags,
   complete: ({ args, values }): GetOptions => {
-    const [word = '', ...names] = args.length === 1 ? (args[0] ?? '').split('/') : args;
-    if (names.length > 1) throw new UsageError(`get shows one object or all, got ${names.length} names`);
     return {
-      kind: word,
-      name: names[0],
+      objects: objectsNamedBy(args, 'get'),
       server: serverOptions(values),
       namespace: values.namespace,
       allNamespaces: values['all-namespaces'],
@@ -76,24 +67,18 @@ export const getCommand = defineCommand({
       fieldSelector: values['field-selector'],
     };
   },
-  validate: ({ kind, name, labelSelector, fieldSelector, allNamespaces }) => {
-    if (kind === '') throw new UsageError('you must specify the type of object to get: pods, nodes or namespaces');
-    if (!Object.hasOwn(kinds, kind)) {
-      const [meant] = nearest(kind, Object.keys(kinds));
-      const hint = meant === undefined ? 'there are pods, nodes and namespaces' : `did you mean ${meant}?`;
-      throw new UsageError(`podwire does not get ${JSON.stringify(kind)}: ${hint}`);
-    }
-    if (name !== undefined && (labelSelector ?? fieldSelector) !== undefined) {
+  validate: ({ objects, labelSelector, fieldSelector, allNamespaces }) => {
+    if (objects.every(({ name }) => name === undefined)) return;
+    if ((labelSelector ?? fieldSelector) !== undefined)
       throw new UsageError('a name and a selector exclude each other');
-    }
-    if (name !== undefined && allNamespaces) throw new UsageError('a name cannot be got across all namespaces');
+    if (allNamespaces) throw new UsageError('a name cannot be got across all namespaces');
   },
   run: runGet,
   suggest: async (request) => {
     const { args } = request.line;
-    if (args.length === 0) return ['pods', 'nodes', 'namespaces'];
+    if (args.length === 0) return kindWords;
     const { suggestPods, suggestNamespaces } = await import('./suggest-objects.ts');
-    const kind = args.length === 1 ? kinds[args[0] ?? ''] : undefined;
+    const kind = kindOf(args[0] ?? '');
     if (kind === 'pods') return suggestPods(request);
     return kind === 'namespaces' ? suggestNamespaces(request) : [];
   },
@@ -102,23 +87,27 @@ export const getCommand = defineCommand({
 async function runGet(options: GetOptions, io: Io): Promise<number> {
   using interruption = new Interruption(io);
   const { openServer } = await import('../client/index.ts');
-  const { KubeClient, resourcePath, nodes, namespaces, pods } = await import('../kubeapi/index.ts');
+  const { KubeClient, resourcePath } = await import('../kubeapi/index.ts');
   const api = await openServer(options.server);
-  const { timeoutMs, name, output, labelSelector, fieldSelector } = options;
+  const { timeoutMs, output, labelSelector, fieldSelector } = options;
   const client: KubeClient = new KubeClient(api, {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     onWarning: (text) => io.err.write(`Warning: ${text}\n`),
   });
   try {
-    const type = { pods, nodes, namespaces }[kinds[options.kind] ?? 'pods'] as ResourceType<KubeObject>;
-    const namespace = options.allNamespaces || !type.namespaced ? undefined : (options.namespace ?? api.namespace);
     const asTable = output === '' || output === 'wide';
-    const answer = await client.call<Answer>('GET', resourcePath(type, { namespace, name }), {
-      signal: interruption.signal,
-      query: { labelSelector, fieldSelector },
-      ...(asTable ? { accept: TABLE } : {}),
-    });
-    await show(answer, type, options, io);
+    const answers: Got[] = [];
+    for (const { kind, name } of options.objects) {
+      const type = await resourceTypeOf(kind);
+      const namespace = options.allNamespaces || !type.namespaced ? undefined : (options.namespace ?? api.namespace);
+      const answer = await client.call<Answer>('GET', resourcePath(type, { namespace, name }), {
+        signal: interruption.signal,
+        query: { labelSelector, fieldSelector },
+        ...(asTable ? { accept: TABLE } : {}),
+      });
+      answers.push({ type, answer });
+    }
+    await show(answers, options, io);
     return 0;
   } catch (thrown) {
     if (interruption.exitCode !== undefined) return interruption.exitCode;
@@ -130,29 +119,48 @@ async function runGet(options: GetOptions, io: Io): Promise<number> {
 
 type Answer = Table | List<KubeObject> | KubeObject;
 
-async function show(answer: Answer, type: ResourceType<KubeObject>, options: GetOptions, io: Io): Promise<void> {
+interface Got {
+  readonly type: ResourceType<KubeObject>;
+  readonly answer: Answer;
+}
+
+async function show(answers: readonly Got[], options: GetOptions, io: Io): Promise<void> {
   const { output, allNamespaces, headers } = options;
-  if (output === 'json') {
-    io.out.write(`${JSON.stringify(answer, null, 4)}\n`);
-    return;
-  }
   const kubeapi = await import('../kubeapi/index.ts');
-  if (output === 'yaml') {
-    io.out.write(await kubeapi.formatYaml(answer));
+  const [first, ...others] = answers;
+  if (first === undefined) return;
+  if (output === 'json' || output === 'yaml') {
+    const items = answers.map(({ answer }) => answer);
+    const whole = others.length === 0 ? first.answer : { apiVersion: 'v1', kind: 'List', metadata: {}, items };
+    io.out.write(output === 'json' ? `${JSON.stringify(whole, null, 4)}\n` : await kubeapi.formatYaml(whole));
     return;
   }
   if (output === 'name') {
-    const singular = type.plural.replace(/s$/, '');
-    for (const { metadata } of itemsOf(answer)) io.out.write(`${singular}/${metadata.name}\n`);
+    for (const { type, answer } of answers) {
+      for (const { metadata } of itemsOf(answer)) io.out.write(`${singularOf(type)}/${metadata.name}\n`);
+    }
     return;
   }
-  const table = isTable(answer) ? answer : kubeapi.renderTable(kubeapi.plainLayout, itemsOf(answer));
-  if (table.rows.length === 0) {
-    const where = allNamespaces || !type.namespaced ? '' : ` in ${options.namespace ?? 'this'} namespace`;
-    io.err.write(`No resources found${where}.\n`);
-    return;
+  for (const { type, table } of tablesOf(answers, (objects) => kubeapi.renderTable(kubeapi.plainLayout, objects))) {
+    if (table.rows.length === 0) {
+      const where = allNamespaces || !type.namespaced ? '' : ` in ${options.namespace ?? 'this'} namespace`;
+      io.err.write(`No resources found${where}.\n`);
+    } else io.out.write(kubeapi.formatTable(table, { wide: output === 'wide', headers, namespaces: allNamespaces }));
   }
-  io.out.write(kubeapi.formatTable(table, { wide: output === 'wide', headers, namespaces: allNamespaces }));
+}
+
+/** Objects of one kind that were named one by one stand in one table. */
+function tablesOf(
+  answers: readonly Got[],
+  render: (objects: readonly KubeObject[]) => Table,
+): readonly { readonly type: Got['type']; readonly table: Table }[] {
+  const tables = new Map<Got['type'], Table>();
+  for (const { type, answer } of answers) {
+    const table = isTable(answer) ? answer : render(itemsOf(answer));
+    const before = tables.get(type);
+    tables.set(type, before === undefined ? table : { ...before, rows: [...before.rows, ...table.rows] });
+  }
+  return [...tables].map(([type, table]) => ({ type, table }));
 }
 
 function isTable(answer: Answer): answer is Table {

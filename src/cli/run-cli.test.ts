@@ -258,7 +258,7 @@ describe('podwire __complete', () => {
     [['exec', '--kubeconfig', ''], ':0\n'],
     [['up', '--state-dir', ''], ':16\n'],
     [['completion', ''], 'bash\nzsh\nfish\n:4\n'],
-    [['get', ''], 'pods\nnodes\nnamespaces\n:4\n'],
+    [['get', ''], 'pods\nnodes\nnamespaces\nevents\nleases\nserviceaccounts\n:4\n'],
     [['help', 'ver'], 'version\tShow the version\n:4\n'],
     [['exec', 'web', '--', 'l'], ':0\n'],
     [['nothing', ''], ':4\n'],

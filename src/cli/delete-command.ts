@@ -1,0 +1,174 @@
+import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
+import { clientFlags } from './client-flags.ts';
+import { defineCommand } from './command.ts';
+import { boolFlag, durationFlag, type FlagValues, intFlag, listFlag, stringFlag } from './flag.ts';
+import type { Io } from './io.ts';
+import { readManifests } from './manifest-files.ts';
+import { kindWords, objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { UsageError } from './usage-error.ts';
+import { type ClusterCall, withClient } from './with-client.ts';
+
+const own = {
+  filename: listFlag({ short: 'f', value: 'FILE', source: 'file', help: 'the objects of this manifest; - is stdin' }),
+  selector: stringFlag({ short: 'l', value: 'SELECTOR', help: 'those with these labels, such as app=web' }),
+  all: boolFlag({ help: 'all of the kind in the namespace' }),
+  'grace-period': intFlag({
+    value: 'SECONDS',
+    help: 'what containers get to end by themselves',
+    initial: -1,
+    min: -1,
+    shownDefault: "the pod's own",
+  }),
+  now: boolFlag({ help: 'one second of grace' }),
+  force: boolFlag({ help: 'do not wait for the node: the object goes at once, its containers may run on' }),
+  wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
+  timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
+  'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
+} as const;
+
+const flags = { ...own, ...clientFlags } as const;
+
+interface DeleteOptions {
+  readonly args: readonly string[];
+  readonly values: FlagValues<typeof flags>;
+}
+
+interface Doomed {
+  readonly type: ResourceType<KubeObject>;
+  readonly name: string;
+  readonly namespace: string | undefined;
+}
+
+export const deleteCommand = defineCommand({
+  name: 'delete',
+  summary: 'Delete objects by name, by labels or as a manifest names them',
+  usage: '(TYPE NAME… | TYPE/NAME… | TYPE -l SELECTOR | TYPE --all | -f FILE) [flags]',
+  description: 'Deletes objects, and waits until they are gone: a pod when its containers have ended.',
+  examples: [
+    { about: 'a pod', line: 'podwire delete pod web' },
+    { about: 'those with a label, at once', line: 'podwire delete pods -l app=web --now' },
+    { about: 'what a manifest made', line: 'podwire delete -f web.yaml' },
+  ],
+  groups: [
+    { title: 'Options', flags: own },
+    { title: 'Cluster', flags: clientFlags },
+  ],
+  flags,
+  complete: ({ args, values }): DeleteOptions => ({ args, values }),
+  validate: ({ args, values }) => {
+    if (values.filename.length > 0) {
+      if (args.length > 0) throw new UsageError('a manifest and names exclude each other');
+      return;
+    }
+    const named = objectsNamedBy(args, 'delete');
+    const hasNames = named.some(({ name }) => name !== undefined);
+    const isBroad = values.all || values.selector !== undefined;
+    if (hasNames && isBroad) throw new UsageError('names exclude --all and -l');
+    if (!hasNames && !isBroad) throw new UsageError('names, -l SELECTOR, --all or -f FILE must say which objects');
+  },
+  run: runDelete,
+  suggest: async (request) => {
+    if (request.line.args.length === 0) return kindWords;
+    const { suggestPods } = await import('./suggest-objects.ts');
+    return suggestPods(request);
+  },
+});
+
+async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
+  const manifests = await readManifests(values.filename, io);
+  return withClient(values, io, async (call) => {
+    const doomed: Doomed[] = manifests.map(({ type, object }) => ({
+      type,
+      name: object.metadata.name,
+      namespace: type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined,
+    }));
+    if (manifests.length === 0) doomed.push(...(await namedObjects(args, values, call)));
+    if (doomed.length === 0) io.err.write('No resources found\n');
+    if (values.force && doomed.length > 0) {
+      io.err.write('Warning: nobody confirms that what is deleted has ended: its containers may run on\n');
+    }
+    const gone: (Doomed & { readonly uid: string })[] = [];
+    for (const one of doomed) {
+      const uid = await deleteOne(one, values, call);
+      if (uid === undefined) continue;
+      io.out.write(
+        `${singularOf(one.type)} ${JSON.stringify(one.name)} ${values.force ? 'force deleted' : 'deleted'}\n`,
+      );
+      gone.push({ ...one, uid });
+    }
+    if (!values.wait || values.force) return 0;
+    const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
+    const signal = AbortSignal.any([call.signal, ...limit]);
+    for (const one of gone) {
+      if (await isGoneInTime(call.client, one, signal)) continue;
+      call.signal.throwIfAborted();
+      io.err.write(`error: timed out waiting for ${singularOf(one.type)}/${one.name} to be gone\n`);
+      return 1;
+    }
+    return 0;
+  });
+}
+
+async function namedObjects(
+  args: readonly string[],
+  values: DeleteOptions['values'],
+  call: ClusterCall,
+): Promise<Doomed[]> {
+  const found: Doomed[] = [];
+  for (const { kind, name } of objectsNamedBy(args, 'delete')) {
+    const type = await resourceTypeOf(kind);
+    const namespace = type.namespaced ? call.namespace : undefined;
+    if (name !== undefined) {
+      found.push({ type, name, namespace });
+      continue;
+    }
+    const selection = {
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(values.selector === undefined ? {} : { labelSelector: values.selector }),
+    };
+    const { items } = await call.client.list(type, { ...selection, signal: call.signal });
+    found.push(...items.map(({ metadata }) => ({ type, name: metadata.name, namespace })));
+  }
+  return found;
+}
+
+/** @returns the object's uid, undefined when it is not there and need not be */
+async function deleteOne(
+  { type, name, namespace }: Doomed,
+  values: DeleteOptions['values'],
+  call: ClusterCall,
+): Promise<string | undefined> {
+  const { ApiStatusError } = await import('../kubeapi/index.ts');
+  const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
+  const grace = values.force ? 0 : values.now ? 1 : (values['grace-period'] ?? -1);
+  try {
+    const { metadata } = await call.client.get(type, name, address);
+    const options = grace < 0 ? {} : { gracePeriodSeconds: grace };
+    await call.client.delete(type, name, { ...address, ...options, propagationPolicy: 'Background' });
+    return metadata.uid ?? '';
+  } catch (thrown) {
+    const isMissing = thrown instanceof ApiStatusError && thrown.httpStatus === 404;
+    if (isMissing && values['ignore-not-found']) return undefined;
+    throw thrown;
+  }
+}
+
+/** Another object of the name that somebody makes meanwhile is not waited for. */
+async function isGoneInTime(
+  client: KubeClient,
+  one: Doomed & { readonly uid: string },
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { listWatch } = await import('../kubeapi/index.ts');
+  const selection = {
+    ...(one.namespace === undefined ? {} : { namespace: one.namespace }),
+    fieldSelector: `metadata.name=${one.name}`,
+    signal,
+  };
+  for await (const event of listWatch(client, one.type, selection)) {
+    if (event.type === 'SYNC') {
+      if (!event.items.some(({ metadata }) => metadata.uid === one.uid)) return true;
+    } else if (event.type === 'DELETED' || event.object.metadata.uid !== one.uid) return true;
+  }
+  return false;
+}

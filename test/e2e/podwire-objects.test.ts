@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runCli } from '../../src/cli/index.ts';
+import { type Cluster, startCluster } from '../../src/cluster/index.ts';
+import { MemoryIo } from '../support/memory-io.ts';
+
+const IMAGE = 'podwire.local/host';
+
+let folder: string;
+let cluster: Cluster;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'podwire-objects-'));
+  cluster = await startCluster({ stateDir: folder, securePort: 0, version: '0.0.0' });
+}, 60_000);
+
+afterAll(async () => {
+  await cluster.close();
+  rmSync(folder, { recursive: true, force: true });
+}, 60_000);
+
+/** What the command wrote and how it ended. */
+async function podwire(args: readonly string[], stdin = ''): Promise<string> {
+  const io = new MemoryIo(Readable.from([stdin]));
+  const [command = '', ...rest] = args;
+  const code = await runCli([command, '--kubeconfig', cluster.kubeconfig, ...rest], io);
+  return `${io.out.text}${io.err.text}exit ${code}`;
+}
+
+const manifest = (labels: object, script = 'echo hello; exec sleep 100000'): string =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', labels },
+    spec: {
+      hostNetwork: true,
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: 'c', image: IMAGE, command: ['sh', '-c', script] }],
+    },
+  });
+
+it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, async () => {
+  expect(await podwire(['apply', '-f', '-', '--dry-run=server'], manifest({ a: '1' }))).toBe(
+    'pod/web created (server dry run)\nexit 0',
+  );
+  expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web created\nexit 0');
+  expect(await podwire(['wait', '--for=condition=Ready', 'pod/web'])).toBe('pod/web condition met\nexit 0');
+  expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web unchanged\nexit 0');
+  expect(await podwire(['apply', '-f', '-'], manifest({ a: '3' }))).toBe('pod/web configured\nexit 0');
+  expect(await podwire(['get', 'pods', '-l', 'a=3,!b', '-o', 'name'])).toBe('pod/web\nexit 0');
+  expect(await podwire(['get', 'pod/web', 'node/podwire', '-o', 'name'])).toBe('pod/web\nnode/podwire\nexit 0');
+  expect(await podwire(['get', 'pod', 'web', 'demo', '--no-headers'])).toMatch(/^web +1\/1 .*\ndemo +1\/1 .*\nexit 0$/);
+  await expect.poll(() => podwire(['logs', 'web'])).toBe('hello\nexit 0');
+  expect(await podwire(['logs', 'pod/web', '-c', 'c', '--limit-bytes=3'])).toBe('helexit 0');
+  expect(await podwire(['delete', 'pod', 'web'])).toBe('pod "web" deleted\nexit 0');
+  expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('pod/web condition met\nexit 0');
+  expect(await podwire(['delete', 'pod', 'web', '--ignore-not-found'])).toBe('exit 0');
+});
+
+it('runs an image', { timeout: 60_000 }, async () => {
+  const run = ['run', 'once', `--image=${IMAGE}`, '--restart=Never', '--env=A=b', '--command'];
+  expect(await podwire([...run, '--dry-run=client', '-o', 'yaml', '--', 'true'])).toContain('restartPolicy: Never\n');
+  expect(await podwire([...run, '--', 'sh', '-c', 'echo $A'])).toBe('pod/once created\nexit 0');
+  await expect.poll(() => podwire(['logs', '-f', 'once']), { timeout: 20_000 }).toBe('b\nexit 0');
+  expect(await podwire(['delete', 'pods', '-l', 'run=once', '--now'])).toBe('pod "once" deleted\nexit 0');
+});
+
+it('says what is wrong, and what to do', async () => {
+  expect(await podwire(['apply', '-f', '-'], manifest({ a: 1 }))).toContain(
+    'cannot unmarshal number into Go struct field',
+  );
+  expect(await podwire(['delete', 'pods'])).toContain('names, -l SELECTOR, --all or -f FILE must say which objects');
+  expect(await podwire(['get', 'pds'])).toContain('did you mean pods?');
+  expect(await podwire(['logs', 'demo', 'nope'])).toContain('container nope is not valid for pod demo');
+  expect(await podwire(['wait', '--for=sunshine', 'pod/demo'])).toContain('must be create, delete or condition=');
+  expect(await podwire(['wait', '--for=condition=Sunny', 'pod/demo', '--timeout=100ms'])).toBe(
+    'error: timed out waiting for the condition on pods/demo\nexit 1',
+  );
+  expect(await podwire(['run', 'x'])).toContain('--image is required');
+});
