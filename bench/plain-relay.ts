@@ -9,23 +9,35 @@ import { BenchHaproxy } from './haproxy.ts';
  * the way. It leads the path of an exec to the streaming URL that it was aimed at, and asks a real apiserver (one of
  * ours, off the path of the bytes) whatever else kubectl wants to know.
  *
- * Owns: the haproxy process.
+ * Owns: the haproxy processes.
  */
 export class PlainRelay implements AsyncDisposable {
   readonly #haproxy: BenchHaproxy;
+  /** A second one before it, with TLS on both sides. */
+  readonly #front: BenchHaproxy | undefined;
 
-  private constructor(haproxy: BenchHaproxy) {
+  private constructor(haproxy: BenchHaproxy, front: BenchHaproxy | undefined) {
     this.#haproxy = haproxy;
+    this.#front = front;
   }
 
-  /** @param streaming any URL of the streaming server @param apiserver `http://host:port` */
-  static async start(streaming: URL, apiserver: URL): Promise<PlainRelay> {
+  /**
+   * @param streaming any URL of the streaming server
+   * @param apiserver `http://host:port`
+   * @param options `tlsFile`: certificate and key; then there are two relays, with TLS before each, as our hops have it
+   */
+  static async start(
+    streaming: URL,
+    apiserver: URL,
+    { tlsFile }: { readonly tlsFile?: string } = {},
+  ): Promise<PlainRelay> {
+    const tls = tlsFile === undefined ? '' : ` ssl crt ${tlsFile} alpn http/1.1`;
     const configure = ({ port, directory }: { port: number; directory: string }): string[] => {
       writeFileSync(join(directory, 'target.map'), 'exec /nowhere\n');
       return [
         'frontend relay',
         '  mode http',
-        `  bind 127.0.0.1:${port}`,
+        `  bind 127.0.0.1:${port}${tls}`,
         '  use_backend streaming if { path_end /exec }',
         '  default_backend apiserver',
         'backend streaming',
@@ -34,15 +46,26 @@ export class PlainRelay implements AsyncDisposable {
         `  server streaming ${streaming.host}`,
         'backend apiserver',
         '  mode http',
+        // kubectl has to have some credentials where it sees TLS; here everybody may do everything.
+        '  http-request del-header Authorization',
         `  server apiserver ${apiserver.host}`,
       ];
     };
-    return new PlainRelay(await BenchHaproxy.start(configure, ['stats socket DIRECTORY/admin.sock level admin']));
+    const haproxy = await BenchHaproxy.start(configure, ['stats socket DIRECTORY/admin.sock level admin']);
+    if (tlsFile === undefined) return new PlainRelay(haproxy, undefined);
+    try {
+      return new PlainRelay(haproxy, await BenchHaproxy.tcp(haproxy.port, { tlsFile }));
+    } catch (error) {
+      await haproxy[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   /** For a kubeconfig. */
   get url(): string {
-    return `http://127.0.0.1:${this.#haproxy.port}`;
+    return this.#front === undefined
+      ? `http://127.0.0.1:${this.#haproxy.port}`
+      : `https://127.0.0.1:${this.#front.port}`;
   }
 
   /** The next exec goes to this streaming URL, which serves one session. */
@@ -58,7 +81,8 @@ export class PlainRelay implements AsyncDisposable {
     if (said.trim() !== '') throw new Error(`haproxy did not take the target: ${said.trim()}`);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#haproxy[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#front?.[Symbol.asyncDispose]();
+    await this.#haproxy[Symbol.asyncDispose]();
   }
 }

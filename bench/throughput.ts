@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { selfSignedPair } from '../src/pki/index.ts';
 import { mustRun } from '../test/support/child.ts';
 import type { CommandLine } from '../test/support/exec-client.ts';
 import { kubeconfigFile } from '../test/support/kubeconfig-file.ts';
@@ -54,6 +55,8 @@ interface Plan {
 }
 
 const PEER = 'kubectl, one plain relay';
+/** What TLS costs whoever relays: two haproxies where our two hops stand, with TLS before each. */
+const TLS_PEER = 'kubectl, two haproxies TLS';
 
 async function throughContainerd(plan: Plan, folder: string, report: Report): Promise<void> {
   report.say('containerd');
@@ -62,17 +65,13 @@ async function throughContainerd(plan: Plan, folder: string, report: Report): Pr
   await using secure = await HopPath.start({ runtimeEndpoint: runtime.endpoint, isSecure: true, pod: 'bench' });
   const streaming = await runtime.cri.execUrl({ containerId: runtime.containerId, argv: ['true'] });
   await using relay = await PlainRelay.start(streaming, new URL(plain.url));
-  const relayConfig = join(folder, 'relay.kubeconfig');
-  writeFileSync(relayConfig, kubeconfigFile(relay.url));
-  const relayed = await Kubectl.create({ kubeconfig: relayConfig, transport: 'spdy' });
+  const tlsFile = join(folder, 'relay.pem');
+  const pair = await selfSignedPair({ commonName: 'relay', hosts: ['127.0.0.1'], usages: ['server'] });
+  writeFileSync(tlsFile, pair.certificate + pair.key);
+  await using tlsRelay = await PlainRelay.start(streaming, new URL(plain.url), { tlsFile });
   const ways: Way[] = [
-    {
-      name: PEER,
-      command: async (argv, stdin) => {
-        await relay.aim(await runtime.cri.execUrl({ containerId: runtime.containerId, argv, stdin }));
-        return kubectlLine(relayed, argv, stdin);
-      },
-    },
+    await relayWay(PEER, relay, runtime, join(folder, 'relay.kubeconfig')),
+    await relayWay(TLS_PEER, tlsRelay, runtime, join(folder, 'tls-relay.kubeconfig')),
     await kubectlWay('kubectl SPDY, our hops plain', plain, 'spdy'),
     await kubectlWay('kubectl SPDY, our hops TLS', secure, 'spdy'),
     await kubectlWay('kubectl WebSocket, our hops TLS', secure, 'websocket'),
@@ -102,6 +101,23 @@ async function throughOwnRuntime(plan: Plan, report: Report): Promise<void> {
     pipe,
   ];
   await measure('podwire runtime', ways, plan, report);
+}
+
+async function relayWay(
+  name: string,
+  relay: PlainRelay,
+  { cri, containerId }: BenchRuntime,
+  kubeconfig: string,
+): Promise<Way> {
+  writeFileSync(kubeconfig, kubeconfigFile(relay.url, { token: 'any' }));
+  const kubectl = await Kubectl.create({ kubeconfig, transport: 'spdy' });
+  return {
+    name,
+    command: async (argv, stdin) => {
+      await relay.aim(await cri.execUrl({ containerId, argv, stdin }));
+      return kubectlLine(kubectl, argv, stdin);
+    },
+  };
 }
 
 async function kubectlWay(name: string, { kubeconfig }: HopPath, transport: 'spdy' | 'websocket'): Promise<Way> {
@@ -140,14 +156,16 @@ async function measure(title: string, ways: readonly Way[], plan: Plan, { say, s
     const contestants = ways.map((way) => ({ name: way.name, run: () => run(way, plan) }));
     const samples = await interleave(contestants, plan.rounds);
     const peer = samples.get(PEER) ?? samples.get('kubectl SPDY, our hops plain') ?? [];
+    const tlsPeer = samples.get(TLS_PEER) ?? [];
     const limit = [...samples].find(([name]) => name.startsWith('limit'))?.[1] ?? [];
     show({
       title: `${stream} of ${plan.mib} MiB, ${title}`,
-      columns: ['', 'MiB/s', samples.has(PEER) ? 'of the plain relay' : 'of kubectl', 'of the limit'],
+      columns: ['', 'MiB/s', samples.has(PEER) ? 'of the plain relay' : 'of kubectl', 'of haproxy TLS', 'of the limit'],
       rows: [...samples].map(([name, rates]) => [
         name,
         median(rates).toFixed(0),
         times(pairedRatio(rates, peer)),
+        times(pairedRatio(rates, tlsPeer)),
         times(pairedRatio(rates, limit)),
       ]),
       notes: ['From the start of the client program to its end.'],
