@@ -32,7 +32,7 @@ const owners = [
   // cri serves as well; the messages of each protocol are made by this package's generator.
   ['@grpc/grpc-js', 'grpc', 'cri'],
   ['@bufbuild/protobuf', 'grpc', 'cri', 'store'],
-  ['lmdb', 'store'],
+  ['classic-level', 'store'],
   ['@lydell/node-pty', 'runtime'],
   ['yaml', 'kubeapi'],
   ['@peculiar/x509', 'pki'],

@@ -37,12 +37,13 @@ install_packages() {
   have tmux || wanted="$wanted tmux"
   have haproxy || wanted="$wanted haproxy"
   have capsh || wanted="$wanted libcap2-bin"
+  have etcd || wanted="$wanted etcd-server"
   if [ -z "$wanted" ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! have apt-get; then
     say "not installed, for that takes root and apt-get:$wanted"
     return
   fi
-  # containerd and haproxy would start as services: the tests start their own.
+  # containerd, haproxy and etcd would start as services: the tests start their own.
   printf '#!/bin/sh\nexit 101\n' >"$work/policy"
   chmod +x "$work/policy"
   if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -137,7 +138,7 @@ build_kubectl
 build_cri_tools
 
 missing=
-for program in containerd runc ip tmux haproxy capsh; do have "$program" || missing="$missing $program"; done
+for program in containerd runc ip tmux haproxy capsh etcd; do have "$program" || missing="$missing $program"; done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"
 static_busybox || missing="$missing busybox-static"
 for program in kubectl crictl critest; do

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Apiserver, ApiserverOptions, ConnectEnd, KubeletDialerOptions } from '../apiserver/index.ts';
 import { ExecPathError } from '../common/errors.ts';
 import type { NodeAddressType } from '../kubeapi/index.ts';
+import type { StoreOptions } from '../store/index.ts';
 import { accessFlags, controllerFlags, limitFlags, nodeFlags, servingFlags, upstreamFlags } from './apiserver-flags.ts';
 import { defineCommand } from './command.ts';
 import type { FlagValues } from './flag.ts';
@@ -10,10 +11,12 @@ import type { Io } from './io.ts';
 import type { OwnCertificates } from './own-certificates.ts';
 import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
+import { storageFlags, storeOptions, validateStorage } from './storage-flags.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
   ...servingFlags,
+  ...storageFlags,
   ...accessFlags,
   ...nodeFlags,
   ...controllerFlags,
@@ -34,9 +37,9 @@ export const apiserverCommand = defineCommand({
   summary: 'Hop 2: the part of the Kubernetes API that exec needs',
   usage: '[flags]',
   description: `
-Serves namespaces, pods, nodes, leases, events and reviews, and relays pods/exec to kubelets. Objects live in
-the memory of this process. Without --tls-cert-file it makes an authority of its own and prints the path of a
-kubeconfig. Prints "ready" with its address when it listens.
+Serves namespaces, pods, nodes, leases, events and reviews, and relays pods/exec to kubelets. Objects
+outlive the process: --storage-backend says where they are kept. Without --tls-cert-file it makes an
+authority of its own and prints the path of a kubeconfig. Prints "ready" with its address when it listens.
 
 With --upstream-kubeconfig it stands before the apiserver of a cluster: that one keeps the objects and says
 who may do what, and every request is passed on with its caller's identity.`,
@@ -46,10 +49,15 @@ who may do what, and every request is passed on with its caller's identity.`,
       about: 'with your certificates',
       line: 'podwire apiserver --bind-address 10.0.0.1 --tls-cert-file s.crt --tls-private-key-file s.key --client-ca-file ca.crt',
     },
+    {
+      about: 'one of several that share their objects',
+      line: 'podwire apiserver --etcd-servers https://10.0.0.5:2379,https://10.0.0.6:2379 --etcd-cafile ca.crt --etcd-certfile c.crt --etcd-keyfile c.key',
+    },
     { about: 'before a real cluster', line: 'podwire apiserver --upstream-kubeconfig ~/.kube/config' },
   ],
   groups: [
     { title: 'Serving', flags: servingFlags },
+    { title: 'Objects', flags: storageFlags },
     { title: 'Who may call', flags: accessFlags },
     { title: 'Kubelets', flags: nodeFlags },
     { title: 'Controllers', flags: controllerFlags },
@@ -72,6 +80,7 @@ who may do what, and every request is passed on with its caller's identity.`,
         '--upstream-streams=kubelet needs --upstream-credentials=impersonate: the cluster is asked what a caller may do by its name',
       );
     }
+    validateStorage(values);
     const types = values['kubelet-preferred-address-types'];
     const strange = types.find((type) => !(addressTypes as readonly string[]).includes(type));
     const controller = values.controllers.find((word) => !isControllerWord(word));
@@ -106,7 +115,7 @@ async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Prom
   const own = values['tls-cert-file'] === undefined ? await issue() : undefined;
   const renewal = own && renewRegularly(issue, { onError: onProblem });
   try {
-    const apiserver = await startServer(values, own, onProblem);
+    const apiserver = await startServer(values, own, { certDir, onProblem });
     const { address, insecureAddress } = apiserver;
     const ready = address ?? insecureAddress;
     if (ready === undefined) throw new ExecPathError('ERR_INTERNAL', 'an apiserver that listens nowhere');
@@ -127,15 +136,25 @@ async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Prom
 }
 
 /** With objects of its own, or before a cluster. */
+type Server = Pick<Apiserver, 'address' | 'insecureAddress' | 'close'>;
+
+interface Surroundings {
+  readonly certDir: string;
+  readonly onProblem: (problem: Error) => void;
+}
+
 async function startServer(
   values: Values,
   own: OwnCertificates | undefined,
-  onProblem: (problem: Error) => void,
-): Promise<Pick<Apiserver, 'address' | 'insecureAddress' | 'close'>> {
-  const { startApiserver, startGateway } = await import('../apiserver/index.ts');
+  { certDir, onProblem }: Surroundings,
+): Promise<Server> {
+  const { startGateway } = await import('../apiserver/index.ts');
   const options = { ...optionsOf(values, own), onProblem };
   const kubeconfig = values['upstream-kubeconfig'];
-  if (kubeconfig === undefined) return await startApiserver({ ...options, ...(await connectOptions(values, own)) });
+  if (kubeconfig === undefined) {
+    const place = storeOptions(values, { storageBackend: 'embedded', dataDir: join(certDir, 'store') }, onProblem);
+    return await startWithStore({ ...options, ...(await connectOptions(values, own)) }, place);
+  }
   const { loadClientConfig } = await import('../kubeapi/index.ts');
   const upstream = await loadClientConfig({ kubeconfig, overrides: { context: values['upstream-context'] } });
   const streams = values['upstream-streams'] === 'kubelet' ? await connectOptions(values, own) : {};
@@ -143,6 +162,24 @@ async function startServer(
   const location = withoutUndefined({ kubeletPort, preferredAddressTypes });
   const credentials = withoutUndefined({ upstreamCredentials: values['upstream-credentials'] });
   return await startGateway({ ...options, ...streams, ...credentials, upstream, location });
+}
+
+async function startWithStore(options: ApiserverOptions, place: StoreOptions): Promise<Server> {
+  const { startApiserver } = await import('../apiserver/index.ts');
+  const { openStore } = await import('../store/index.ts');
+  const store = await openStore(place);
+  try {
+    const apiserver = await startApiserver({ ...options, store });
+    const { address, insecureAddress } = apiserver;
+    const close = async (): Promise<void> => {
+      await apiserver.close();
+      await store.close();
+    };
+    return { address, insecureAddress, close };
+  } catch (thrown) {
+    await store.close();
+    throw thrown;
+  }
 }
 
 /** What a client on this machine calls. */

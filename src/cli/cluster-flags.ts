@@ -1,6 +1,7 @@
 import { type FlagValues, intFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
+import { storageFlags } from './storage-flags.ts';
 
 /** What a cluster in one process can be told. */
 export const clusterFlags = {
@@ -24,6 +25,7 @@ export const clusterFlags = {
   }),
   isolation: isolationFlag,
   'hostname-override': stringFlag({ value: 'NAME', help: 'name of the node', shownDefault: 'podwire' }),
+  ...storageFlags,
 } as const;
 
 export type ClusterFlagValues = FlagValues<typeof clusterFlags>;

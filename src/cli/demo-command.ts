@@ -7,9 +7,11 @@ import { PATH_FAILURE_CODE } from './exit-code.ts';
 import { intFlag } from './flag.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
+import { storageFlags, storeOptions, validateStorage } from './storage-flags.ts';
 
 const flags = {
   ...clusterFlags,
+  'storage-backend': { ...storageFlags['storage-backend'], shownDefault: 'memory' },
   'secure-port': intFlag({
     value: 'PORT',
     help: 'port of the apiserver; 0 for any free one',
@@ -46,6 +48,7 @@ lives in a temporary folder that goes with it, unless --state-dir names one.`,
   failureCode: PATH_FAILURE_CODE,
   flags,
   complete: ({ args, values }): DemoOptions => ({ command: args, values }),
+  validate: ({ values }) => validateStorage(values),
   run: runDemo,
 });
 
@@ -74,7 +77,14 @@ async function inCluster(
   const { runSession } = await import('./run-session.ts');
   const { signal } = interruption;
   const onProblem = (message: string): void => void io.err.write(`podwire demo: ${message}\n`);
-  const cluster = await startCluster({ ...clusterOptions(values), stateDir, version: io.version, onProblem, signal });
+  const cluster = await startCluster({
+    ...clusterOptions(values),
+    store: storeOptions(values, { storageBackend: 'memory' }, ({ message }) => onProblem(message)),
+    stateDir,
+    version: io.version,
+    onProblem,
+    signal,
+  });
   try {
     const isInteractive = io.inIsTerminal && io.out.isTTY === true;
     if (isInteractive) {

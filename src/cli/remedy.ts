@@ -52,7 +52,6 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     'the session was idle for too long: type or print something now and then, or raise the limit of the hop',
   ERR_API_STATUS: nodeRemedy,
   ERR_REMOTE: nodeRemedy,
-  ERR_STATE_IN_USE: () => 'stop the process that has it, or choose another folder with --state-dir',
   ERR_IMAGE_ARCHIVE: () =>
     'make the archive anew, whole: docker save, skopeo copy docker://… oci-archive:…, ctr images export',
   ERR_IMAGE_DIGEST: () => 'the archive was changed or damaged on its way: get it again',
@@ -62,6 +61,22 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     'remove the pods that run it first, or say --force: their containers go on without a name for it',
   ERR_ISOLATION: (_context, message) =>
     message.startsWith('containers cannot be isolated here') ? 'run it as root, or with --isolation off' : undefined,
+  ERR_STATE_IN_USE: (_context, message) =>
+    message.includes('data folder')
+      ? 'stop the process that has it, or choose another folder with --data-dir'
+      : 'stop the process that has it, or choose another folder with --state-dir',
+  ERR_STORE_FULL: (_context, message) =>
+    message.includes('disk')
+      ? 'make room on the disk: writes go on by themselves then, and nothing that was confirmed is lost'
+      : 'delete objects that nobody needs any more',
+  ERR_STORE_FILE: (_context, message) =>
+    message.includes('newer podwire')
+      ? 'run that version, or choose another folder with --data-dir'
+      : 'put a copy of the folder in its place, or choose another with --data-dir; nothing in it has been changed',
+  ERR_STORE_UNAVAILABLE: (_context, message) =>
+    message.includes('no binary')
+      ? 'use --storage-backend=memory on this machine'
+      : 'check that the store runs, that --etcd-servers names it, and that the network leads there',
   ERR_LISTEN: () => 'choose another port, or stop what listens there',
 };
 

@@ -1,9 +1,11 @@
+import { join } from 'node:path';
 import { type ClusterFlagValues, clusterFlags, clusterOptions } from './cluster-flags.ts';
 import { paintFor } from './colours.ts';
 import { defineCommand } from './command.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
 import { stateFolder } from './state-folder.ts';
+import { storeOptions, validateStorage } from './storage-flags.ts';
 import { UsageError } from './usage-error.ts';
 
 interface UpOptions {
@@ -19,7 +21,8 @@ export const upCommand = defineCommand({
   description: `
 Starts apiserver, kubelet and runtime on loopback, with TLS between them and a CA of its own, and runs the
 pod default/demo. Prints the path of a kubeconfig, and the line "ready" when the first exec can come.
-ctrl-C or SIGTERM stops everything and leaves nothing behind; a second one does so without patience.`,
+ctrl-C or SIGTERM stops everything and leaves no process behind; a second one does so without patience.
+Objects are kept in the state folder: pods of yours run again when it is started again.`,
   examples: [
     { about: 'then, in another terminal: podwire exec -it demo -- sh', line: 'podwire up' },
     {
@@ -36,6 +39,7 @@ ctrl-C or SIGTERM stops everything and leaves nothing behind; a second one does 
   complete: ({ args, values }, io): UpOptions => ({ args, values, stateDir: values['state-dir'] ?? stateFolder(io) }),
   validate: ({ args, values }) => {
     if (args.length > 0) throw new UsageError(`up takes no argument, got ${JSON.stringify(args[0])}`);
+    validateStorage(values);
     if (values['container-runtime-endpoint'] !== undefined && values['demo-image'] === undefined) {
       throw new UsageError(
         '--container-runtime-endpoint needs --demo-image: an image that this runtime has or can pull',
@@ -51,7 +55,16 @@ async function runUp({ values, stateDir }: UpOptions, io: Io): Promise<number> {
   const { signal } = interruption;
   const onProblem = (message: string): void => void io.err.write(`podwire up: ${message}\n`);
   try {
-    const cluster = await startCluster({ ...clusterOptions(values), stateDir, version: io.version, onProblem, signal });
+    const cluster = await startCluster({
+      ...clusterOptions(values),
+      store: storeOptions(values, { storageBackend: 'embedded', dataDir: join(stateDir, 'store') }, ({ message }) =>
+        onProblem(message),
+      ),
+      stateDir,
+      version: io.version,
+      onProblem,
+      signal,
+    });
     try {
       const paint = paintFor(io.out, io);
       io.out.write(`kubeconfig ${cluster.kubeconfig}\n`);

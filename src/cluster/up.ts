@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createStreamingHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
+import { type Apiserver, createStreamingHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { createTransport, KubeClient, listWatch, type Pod, pods, writeKubeconfig } from '../kubeapi/index.ts';
 import { type RunningKubelet, startKubelet } from '../kubelet/index.ts';
 import { ReloadingTls, renewRegularly } from '../pki/index.ts';
 import { HOST_IMAGE, ImageStore, startRuntime } from '../runtime/index.ts';
+import { openStore, type StoreOptions } from '../store/index.ts';
 import { type ClusterCertificates, clusterCertificates } from './certificates.ts';
 import { DEMO_POD, demoPod } from './demo-pod.ts';
 import { nodeAccess } from './node-access.ts';
@@ -36,6 +37,8 @@ export interface ClusterOptions {
   /** Of our runtime; default `auto`: where walls can be had. */
   readonly isolation?: boolean | 'auto';
   readonly nodeName?: string;
+  /** Where objects are kept. Default: the memory of this process. */
+  readonly store?: StoreOptions;
   readonly version: string;
   /** Told of what goes wrong in the background. */
   readonly onProblem?: (message: string) => void;
@@ -100,8 +103,11 @@ async function start(
     clientKeyFile: certificates.apiserverKubeletClient.keyFile,
     certificateAuthorityFile: certificates.caFile,
   });
+  const store = await openStore(options.store ?? { storageBackend: 'memory' });
+  closers.push(() => store.close());
   const apiserver = await startApiserver({
     bindAddress,
+    store,
     ...(options.securePort === undefined ? {} : { securePort: options.securePort }),
     tlsCertFile: certificates.apiserver.certificateFile,
     tlsPrivateKeyFile: certificates.apiserver.keyFile,
@@ -113,6 +119,7 @@ async function start(
     shutdownGraceMs: 0,
   });
   closers.push(() => apiserver.close());
+  await removeOldDemoPod(apiserver);
   const { url = '', port = 0 } = apiserver.address ?? {};
   const server = isWildcard(bindAddress) ? `https://127.0.0.1:${port}` : url;
 
@@ -266,6 +273,13 @@ async function untilDemoPodRuns(
   throw new ExecPathError('ERR_NOT_READY', `the demo pod is not running after ${READY_TIMEOUT_MS / 1000} s: ${why}`, {
     hop: 'kubelet',
   });
+}
+
+/** A process that was killed leaves its demo pod in the store. The kubelet, not yet there, is asked nothing. */
+async function removeOldDemoPod({ registry }: Apiserver): Promise<void> {
+  const { namespace, name } = DEMO_POD;
+  if ((await registry.find(pods, { namespace, name })) === undefined) return;
+  await registry.delete(pods, { namespace, name }, { gracePeriodSeconds: 0 });
 }
 
 /** How long the demo pod may take to end when the cluster stops, in ms. */

@@ -30,6 +30,8 @@ export const errorTable = {
   ERR_REVISION_COMPACTED: { reason: 'Expired', http: 410, help: 'the revision is older than the history that is kept' },
   ERR_REVISION_FUTURE: { reason: 'Timeout', http: 504, help: 'the revision has not been reached' },
   ERR_STORE_FULL: { reason: 'InternalError', http: 500, help: 'the store holds as much as it may' },
+  ERR_STORE_FILE: { reason: 'InternalError', http: 500, help: 'the file of the store cannot be used as it stands' },
+  ERR_STORE_UNAVAILABLE: { reason: 'ServiceUnavailable', http: 503, help: 'the store cannot be reached' },
   ERR_STORE_CLOSED: { reason: 'ServiceUnavailable', http: 503, help: 'the store is closed' },
 
   // Upgrade and negotiation.

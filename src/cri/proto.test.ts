@@ -45,17 +45,24 @@ describe('api.proto', () => {
     ]);
   });
 
-  it('gives the generated code that is committed', async () => {
+  it.each([
+    ['buf.gen.yaml', 'src/cri/gen', '/runtime/v1/api_pb.ts'],
+    ['buf.gen.store.yaml', 'src/store/gen', '/etcd/v3/etcd_pb.ts'],
+  ])('gives by %s the generated code that is committed', async (template, out, name) => {
     const folder = await mkdtemp(join(tmpdir(), 'podwire-buf-'));
     try {
-      await promisify(execFile)(join(root, 'node_modules/.bin/buf'), ['generate', '--output', folder], {
-        cwd: root,
-        env: { ...process.env, BUF_CACHE_DIR: join(folder, 'cache') },
-        timeout: 60_000,
-      });
-      const generated = await filesIn(join(folder, 'src/cri/gen'));
-      expect(Object.keys(generated)).toEqual(['/runtime/v1/api_pb.ts']);
-      expect((await filesIn(join(root, 'src/cri/gen'))) as unknown).toEqual(generated);
+      await promisify(execFile)(
+        join(root, 'node_modules/.bin/buf'),
+        ['generate', '--template', template, '--output', folder],
+        {
+          cwd: root,
+          env: { ...process.env, BUF_CACHE_DIR: join(folder, 'cache') },
+          timeout: 60_000,
+        },
+      );
+      const generated = await filesIn(join(folder, out));
+      expect(Object.keys(generated)).toEqual([name]);
+      expect((await filesIn(join(root, out))) as unknown).toEqual(generated);
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { EXPIRY_SWEEP_MS, MemoryStore } from './memory-store.ts';
+import { EXPIRY_SWEEP_MS } from './expiries.ts';
+import { MemoryStore } from './memory-store.ts';
 import type { StoreEvent, StoreProgress } from './store.ts';
 
 afterEach(() => {

@@ -1,6 +1,6 @@
 import { ExecPathError } from '../common/errors.ts';
-import { RevisionHistory, type RevisionHistoryOptions } from './revision-history.ts';
-import { SortedKeys } from './sorted-keys.ts';
+import { Expiries } from './expiries.ts';
+import { KeySpace, type KeySpaceOptions, type Write } from './key-space.ts';
 import type {
   PutOptions,
   RangeOptions,
@@ -12,17 +12,9 @@ import type {
   WriteOptions,
   WriteResult,
 } from './store.ts';
+import { checkWrite } from './store-key.ts';
 
-/** What all keys and values together may take. etcd's default is 2 GiB on disk; this is memory. */
-export const STORE_QUOTA_BYTES = 512 * 1024 * 1024;
-
-/** How often keys with a time to live are looked at, in ms: they outlive it by at most this. */
-export const EXPIRY_SWEEP_MS = 10_000;
-
-export interface MemoryStoreOptions extends RevisionHistoryOptions {
-  /** Default {@link STORE_QUOTA_BYTES}. */
-  readonly quotaBytes?: number;
-}
+export type MemoryStoreOptions = KeySpaceOptions;
 
 /**
  * A {@link Store} in the memory of this process: gone when it ends.
@@ -30,72 +22,33 @@ export interface MemoryStoreOptions extends RevisionHistoryOptions {
  * Owns: the timer that removes expired keys, while there are any.
  */
 export class MemoryStore implements Store {
-  readonly #entries = new Map<string, StoreEntry>();
-  readonly #keys = new SortedKeys();
-  readonly #expiries = new Map<string, number>();
-  readonly #history: RevisionHistory;
-  readonly #quotaBytes: number;
-  #bytes = 0;
-  #sweep: NodeJS.Timeout | undefined;
+  readonly #space: KeySpace;
+  readonly #expiries = new Expiries((key) => this.#write({ type: 'delete', key, options: {} }));
   #closed = false;
 
   constructor(options: MemoryStoreOptions = {}) {
-    this.#quotaBytes = options.quotaBytes ?? STORE_QUOTA_BYTES;
-    this.#history = new RevisionHistory(options);
+    this.#space = new KeySpace(options);
   }
 
   async revision(): Promise<number> {
-    return this.#history.revision;
+    return this.#space.revision;
   }
 
   async get(key: string): Promise<{ entry: StoreEntry | undefined; revision: number }> {
-    return { entry: this.#entries.get(key), revision: this.#history.revision };
+    return { entry: this.#space.get(key), revision: this.#space.revision };
   }
 
-  async range(prefix: string, options: RangeOptions = {}): Promise<StoreRange> {
-    const revision = options.revision ?? this.#history.revision;
-    const changedSince = this.#history.stateBefore(prefix, revision);
-    const keys =
-      changedSince.size === 0
-        ? this.#keys.under(prefix, options.after)
-        : this.#keysAt(prefix, changedSince, options.after);
-    const page = keys.slice(0, options.limit ?? keys.length);
-    const entries = page.flatMap((key) => {
-      const entry = changedSince.has(key) ? changedSince.get(key) : this.#entries.get(key);
-      return entry === undefined ? [] : [entry];
-    });
-    return { entries, revision, remaining: keys.length - page.length };
+  async range(prefix: string, options?: RangeOptions): Promise<StoreRange> {
+    return this.#space.range(prefix, options);
   }
 
   async put(key: string, value: string, options: PutOptions = {}): Promise<WriteResult> {
-    this.#refuseWhenClosed();
-    const current = this.#entries.get(key);
-    if (isInTheWay(current, options)) return { written: false, current };
-    const bytes = this.#bytes + sizeOf(key, value) - (current === undefined ? 0 : sizeOf(key, current.value));
-    if (bytes > this.#quotaBytes) {
-      throw new ExecPathError(
-        'ERR_STORE_FULL',
-        `the store may hold ${this.#quotaBytes} bytes and ${key} would make it ${bytes}`,
-      );
-    }
-    this.#bytes = bytes;
-    const revision = this.#history.revision + 1;
-    const entry: StoreEntry = {
-      key,
-      value,
-      createRevision: current?.createRevision ?? revision,
-      modRevision: revision,
-    };
-    this.#entries.set(key, entry);
-    if (current === undefined) this.#keys.add(key);
-    this.#setExpiry(key, options.ttlMs);
-    this.#history.append({ type: 'put', revision, entry, ...(current === undefined ? {} : { previous: current }) });
-    return { written: true, entry, revision };
+    checkWrite(key, value);
+    return this.#write({ type: 'put', key, value, options });
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<WriteResult> {
-    this.#refuseWhenClosed();
-    return this.#remove(key, options);
+    return this.#write({ type: 'delete', key, options });
   }
 
   watch(
@@ -103,76 +56,26 @@ export class MemoryStore implements Store {
     afterRevision: number,
     options: { readonly signal?: AbortSignal } = {},
   ): AsyncIterable<StoreEvent | StoreProgress> {
-    return this.#history.follow(prefix, afterRevision, options.signal);
+    return this.#space.watch(prefix, afterRevision, options.signal);
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    clearInterval(this.#sweep);
-    this.#sweep = undefined;
-    this.#history.close();
+    this.#expiries.close();
+    this.#space.history.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  #remove(key: string, options: WriteOptions): WriteResult {
-    const current = this.#entries.get(key);
-    if (current === undefined || isInTheWay(current, options)) return { written: false, current };
-    this.#entries.delete(key);
-    this.#keys.delete(key);
-    this.#setExpiry(key, undefined);
-    this.#bytes -= sizeOf(key, current.value);
-    const revision = this.#history.revision + 1;
-    this.#history.append({ type: 'delete', revision, previous: current });
-    return { written: true, entry: current, revision };
-  }
-
-  /** Keys that stood under `prefix` when `changedSince` had not yet happened. */
-  #keysAt(
-    prefix: string,
-    changedSince: ReadonlyMap<string, StoreEntry | undefined>,
-    after: string | undefined,
-  ): string[] {
-    const untouched = this.#keys.under(prefix, after).filter((key) => !changedSince.has(key));
-    const restored = [...changedSince]
-      .filter(([key, entry]) => entry !== undefined && (after === undefined || key > after))
-      .map(([key]) => key);
-    return [...untouched, ...restored].sort(byCodeUnits);
-  }
-
-  #setExpiry(key: string, ttlMs: number | undefined): void {
-    if (ttlMs === undefined) this.#expiries.delete(key);
-    else this.#expiries.set(key, Date.now() + ttlMs);
-    if (this.#expiries.size === 0) {
-      clearInterval(this.#sweep);
-      this.#sweep = undefined;
-    } else {
-      this.#sweep ??= setInterval(() => this.#removeExpired(), EXPIRY_SWEEP_MS).unref();
-    }
-  }
-
-  #removeExpired(): void {
-    const now = Date.now();
-    for (const [key, expiresAt] of this.#expiries) {
-      if (expiresAt <= now) this.#remove(key, {});
-    }
-  }
-
-  #refuseWhenClosed(): void {
+  #write(write: Write): WriteResult {
     if (this.#closed) throw new ExecPathError('ERR_STORE_CLOSED', 'the store is closed');
+    const { event, result } = this.#space.decide(write, this.#space.revision + 1);
+    if (event === undefined) return result;
+    this.#space.apply(event);
+    const ttlMs = write.type === 'put' ? write.options.ttlMs : undefined;
+    this.#expiries.set(write.key, ttlMs === undefined ? undefined : Date.now() + ttlMs);
+    return result;
   }
-}
-
-function isInTheWay(current: StoreEntry | undefined, options: WriteOptions): boolean {
-  return options.expectedRevision !== undefined && options.expectedRevision !== (current?.modRevision ?? 0);
-}
-
-function sizeOf(key: string, value: string): number {
-  return Buffer.byteLength(key) + Buffer.byteLength(value);
-}
-
-function byCodeUnits(left: string, right: string): number {
-  return left < right ? -1 : left > right ? 1 : 0;
 }

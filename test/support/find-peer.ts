@@ -14,6 +14,7 @@ const finders = {
     isRoot() && findProgram('runc') && findBusybox() && hasCni() ? findProgram('containerd') : undefined,
   crictl: () => existing(join(peersDirectory, 'crictl')) ?? findProgram('crictl'),
   critest: () => existing(join(peersDirectory, 'critest')) ?? findProgram('critest'),
+  etcd: () => findProgram('etcd'),
   haproxy: () => findProgram('haproxy'),
   tmux: () => findProgram('tmux'),
   'network-namespaces': () => (isRoot() ? findProgram('ip') : undefined),
