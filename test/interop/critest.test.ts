@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
@@ -12,6 +14,9 @@ import { critestFocus, critestSkips } from './critest-skips.ts';
 
 /** critest waits a minute for a thing that does not happen, and has some sixty specs. */
 const RUN_MS = 10 * 60_000;
+
+/** Those that critest itself and its server in the host's network listen on. Taken, a spec waits a minute and tells nothing of it. */
+const CRITEST_PORTS = [12_000, 12_001, 12_002, 12_003];
 
 const E2E = 'registry.k8s.io/e2e-test-images';
 const serve = (port: number): string[] => ['sh', '-c', `echo httpd starts; exec httpd -f -p ${port} -h /www`];
@@ -50,6 +55,7 @@ describeWithPeer('critest', 'critest and our runtime', () => {
   it.skipIf(!canRun)(
     'passes its groups on pods, containers, logs, streams, networks, limits and rights',
     async () => {
+      for (const port of CRITEST_PORTS) await requireFree(port);
       const directory = mkdtempSync(join(tmpdir(), 'podwire-critest-'));
       const stateDir = join(directory, 'state');
       for (const [at, { names, command }] of images.entries()) {
@@ -82,6 +88,18 @@ describeWithPeer('critest', 'critest and our runtime', () => {
     RUN_MS + 60_000,
   );
 });
+
+async function requireFree(port: number): Promise<void> {
+  const server = createServer().listen(port);
+  try {
+    // Rejects with what `error` says.
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new Error(`critest needs port ${port}: is there another critest on this machine?`, { cause });
+  }
+  server.close();
+  await once(server, 'close');
+}
 
 /** Ids of the segments of shared memory as large as those that critest makes on the host and leaves there. */
 function sharedMemory(): string[] {
