@@ -8,14 +8,17 @@ export interface ObjectAddress {
   readonly name: string;
 }
 
-/** `/registry/pods/default/web`, `/registry/nodes/n1`. Names are checked before: none holds a slash. */
+/** `/registry/pods/default/web`, `/registry/minions/n1`. Names are checked before: none holds a slash. */
 export function keyOf(resource: Resource, { namespace, name }: ObjectAddress): string {
   return `${prefixOf(resource, namespace)}${name}`;
 }
 
+/** What nodes were called when upstream chose its keys. */
+const STORED_NODES = 'minions';
+
 /** What the keys of a collection start with; all namespaces when `namespace` is empty. */
 export function prefixOf(resource: Resource, namespace: string): string {
-  const base = `/registry/${resource.plural}/`;
+  const base = `/registry/${resource.plural === 'nodes' ? STORED_NODES : resource.plural}/`;
   return resource.namespaced && namespace !== '' ? `${base}${namespace}/` : base;
 }
 
