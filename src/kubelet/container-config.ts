@@ -1,7 +1,8 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
-import type { Container, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
+import type { Container, Container, EnvVar, Pod, Pod, Volume, Volume, VolumeMount, VolumeMount } from '../kubeapi/index.ts';
 import { environmentOf, expand, type PodAddresses } from './environment.ts';
+import { resolveSubPath } from './sub-path.ts';
 
 /** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
 export const podLabels = {
@@ -156,9 +157,10 @@ function mountConfig(
   if (subPath !== undefined && (subPath.startsWith('/') || leavesItsFolder(subPath))) {
     throw refused(`subPath ${JSON.stringify(subPath)} of volumeMount ${mount.name} leaves its volume`);
   }
+  const path = volumePath(pod, volume, folders);
   return {
     containerPath: mount.mountPath,
-    hostPath: [volumePath(pod, volume, folders), subPath].filter((part) => part !== undefined).join('/'),
+    hostPath: subPath === undefined || subPath === '' ? path : resolveSubPath(path, subPath),
     readonly: mount.readOnly === true,
     propagation: {
       None: MountPropagation.PROPAGATION_PRIVATE,
