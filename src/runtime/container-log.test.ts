@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -57,6 +57,17 @@ describe('a container log', () => {
     log.write('stdout', Buffer.from('new\n'));
     await log.close();
     expect([entries(`${path}.1`), entries()]).toEqual([['stdout F old'], ['stdout F new']]);
+  });
+
+  it('leaves no file open when the container ends while it is reopened', async () => {
+    const open = (): number => readdirSync('/proc/self/fd').length;
+    const before = open();
+    const log = await ContainerLog.open(path);
+    const reopened = log.reopen();
+    await log.close();
+    await reopened;
+    await log.reopen();
+    expect(open()).toBe(before);
   });
 
   it('asks for a pause when the disk is behind', async () => {

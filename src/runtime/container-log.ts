@@ -117,6 +117,8 @@ export class ContainerLog {
     const file = await openLog(this.#path);
     const old = this.#file;
     await this.#then(async () => {
+      // The container's end came first: nobody else would close it.
+      if (this.#isClosed) return file.close();
       try {
         await this.#flush();
       } finally {
@@ -137,9 +139,10 @@ export class ContainerLog {
   async close(): Promise<void> {
     if (!this.#isSuspended) this.#giveRest();
     await this.#work;
-    await this.#file.close().catch(() => {});
-    if (!this.#isClosed) this.#rest?.close();
+    const wasClosed = this.#isClosed;
     this.#isClosed = true;
+    if (!wasClosed) this.#rest?.close();
+    await this.#file.close().catch(() => {});
   }
 
   #giveRest(): void {

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { StreamOptions } from '../../src/common/channels.ts';
-import { CriClient, NamespaceMode } from '../../src/cri/index.ts';
+import { ContainerState, CriClient, NamespaceMode } from '../../src/cri/index.ts';
 import { dialSpdy } from '../../src/httpstream/index.ts';
 import { openStreamSet, type RemoteCommand, runRemoteCommand } from '../../src/remotecommand/index.ts';
 import { ImageStore, type RunningRuntime, type StartRuntimeOptions, startRuntime } from '../../src/runtime/index.ts';
@@ -23,6 +23,9 @@ export interface PodOptions {
   readonly network?: NamespaceMode;
   readonly security?: SecurityContext;
 }
+
+/** Soaks run beside everything else on a machine, and last in line: what is asked is the truth, not the hour. */
+const UPGRADE_TIMEOUT_MS = 600_000;
 
 /** How a command ended, and how much it said. */
 export interface ExecEnd {
@@ -104,15 +107,25 @@ export class WalledRuntime implements AsyncDisposable {
     { stdin = false, tty = false }: { readonly stdin?: boolean; readonly tty?: boolean } = {},
   ): Promise<RemoteCommand> {
     const streams: StreamOptions = { stdin, tty, stdout: true, stderr: !tty };
-    const url = new URL((await this.cri.runtime.exec({ containerId, cmd: [...cmd], ...streams })).url);
-    const socket = connect(Number(url.port), url.hostname);
-    await once(socket, 'connect');
-    const { session, protocol } = await dialSpdy(socket, {
-      path: url.pathname,
-      headers: [['Host', url.host]],
-      protocols: ['v4.channel.k8s.io'],
-    });
-    return runRemoteCommand(await openStreamSet(session, protocol, streams));
+    return open(new URL((await this.cri.runtime.exec({ containerId, cmd: [...cmd], ...streams })).url), streams);
+  }
+
+  /** The container's own streams, as {@link exec}. */
+  async attach(
+    containerId: string,
+    { stdin = false, tty = false }: { readonly stdin?: boolean; readonly tty?: boolean } = {},
+  ): Promise<RemoteCommand> {
+    const streams: StreamOptions = { stdin, tty, stdout: true, stderr: !tty };
+    return open(new URL((await this.cri.runtime.attach({ containerId, ...streams })).url), streams);
+  }
+
+  /** Waits for the container's end. */
+  async exitCode(containerId: string): Promise<number> {
+    for (;;) {
+      const { status } = await this.cri.runtime.containerStatus({ containerId });
+      if (status?.state === ContainerState.CONTAINER_EXITED) return status.exitCode;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   /** @returns how many bytes of stdout came, and the exit code; -1 for a session that failed */
@@ -140,4 +153,16 @@ export class WalledRuntime implements AsyncDisposable {
     await this.runtime.close();
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+async function open(url: URL, streams: StreamOptions): Promise<RemoteCommand> {
+  const socket = connect(Number(url.port), url.hostname);
+  await once(socket, 'connect');
+  const { session, protocol } = await dialSpdy(socket, {
+    path: url.pathname,
+    headers: [['Host', url.host]],
+    protocols: ['v4.channel.k8s.io'],
+    timeoutMs: UPGRADE_TIMEOUT_MS,
+  });
+  return runRemoteCommand(await openStreamSet(session, protocol, streams));
 }

@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HOST_IMAGE } from '../../src/runtime/index.ts';
+import { isolationObstacle } from '../../src/runtime/isolation/index.ts';
+import { findBusybox, TEST_IMAGE } from '../support/image.ts';
+import { WalledRuntime } from '../support/walled-runtime.ts';
+
+// Whoever does not read, and a disk that takes nothing more, stop nobody else.
+
+const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
+
+describe.skipIf(obstacle !== undefined).each([
+  ['the host image', HOST_IMAGE],
+  ['walls', TEST_IMAGE],
+])(`a container of %s${obstacle === undefined ? '' : ` (${obstacle})`}`, (_title, image) => {
+  let walls: WalledRuntime;
+  beforeAll(async () => {
+    walls = await WalledRuntime.start({ runtime: { streaming: { drainAfterExitMs: 300 } } });
+  });
+  afterAll(() => walls[Symbol.asyncDispose]());
+
+  it.each([
+    ['on pipes', false],
+    ['on a terminal', true],
+  ])('is stopped and removed while clients of exec and attach %s do not read', async (_kind, tty) => {
+    const command = ['sh', '-c', 'while :; do echo the container itself speaks; done'];
+    const { containerId } = await walls.run(command, { image: { image }, tty });
+    const stalled = [
+      await walls.exec(containerId, ['yes'], { tty }),
+      await walls.exec(containerId, ['yes'], { tty }),
+      await walls.attach(containerId, { tty }),
+    ];
+    for (const session of stalled) await new Promise((resolve) => session.stdout!.once('readable', resolve));
+    await walls.cri.runtime.stopContainer({ containerId, timeout: 1n });
+    await walls.cri.runtime.removeContainer({ containerId });
+    const { containers } = await walls.cri.runtime.listContainers({ filter: { id: containerId } });
+    expect(containers).toEqual([]);
+    for (const session of stalled) session.abort();
+    for (const session of stalled) expect((await session.completed).kind).not.toBe('pending');
+  });
+
+  it('ends a command whose child keeps its output, after a deadline, and the child with the container', async () => {
+    const { containerId } = await walls.run(['sleep', '1000'], { image: { image } });
+    const script = 'sleep 4242 & echo said; exit 3';
+    expect(await walls.bytesOf(containerId, ['sh', '-c', script], {})).toEqual({ bytes: 5, code: 3 });
+    expect(await walls.bytesOf(containerId, ['sh', '-c', script], { tty: true })).toEqual({ bytes: 6, code: 3 });
+  });
+
+  it('runs on, and ends with its own code, when the disk of its log is full', async () => {
+    const logDirectory = join(walls.directory, `full-${image.length}`);
+    mkdirSync(logDirectory);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'podwire-full', logDirectory]);
+    try {
+      const command = [
+        'sh',
+        '-c',
+        'i=0; while [ $i -lt 300 ]; do i=$((i+1)); head -c 5000 /dev/zero | tr "\\0" x; echo; done; exit 7',
+      ];
+      const { containerId } = await walls.run(command, { image: { image }, logPath: '0.log' }, { logDirectory });
+      expect(await walls.exitCode(containerId)).toBe(7);
+      const written = readFileSync(join(logDirectory, '0.log'), 'latin1');
+      expect(written.length).toBeGreaterThan(10_000);
+      for (const line of written.split('\n').slice(0, -2)) expect(line).toMatch(/^\S+Z stdout F x{5000}$/);
+    } finally {
+      execFileSync('umount', ['-l', logDirectory]);
+    }
+  });
+
+  it('loses no line of its log and writes none twice, however often it is rotated', async () => {
+    const logDirectory = join(walls.directory, `rotated-${image.length}`);
+    const command = ['sh', '-c', 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done; printf "no newline"'];
+    const { containerId } = await walls.run(command, { image: { image }, logPath: '0.log' }, { logDirectory });
+    const log = join(logDirectory, '0.log');
+    let rotations = 0;
+    for (; ; rotations += 1) {
+      renameSync(log, `${log}.${String(rotations).padStart(6, '0')}`);
+      const isRunning = await walls.cri.runtime.reopenContainerLog({ containerId }).then(
+        () => true,
+        () => false,
+      );
+      if (!isRunning) break;
+    }
+    await walls.exitCode(containerId);
+    const files = readdirSync(logDirectory)
+      .filter((name) => name !== '0.log')
+      .sort();
+    const text = [...files, ...readdirSync(logDirectory).filter((name) => name === '0.log')]
+      .map((name) => readFileSync(join(logDirectory, name), 'latin1'))
+      .join('');
+    const lines = text
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.replace(/^\S+ stdout /, ''));
+    expect(lines).toEqual([...Array.from({ length: 20_000 }, (_, at) => `F line ${at + 1}`), 'P no newline']);
+    expect(rotations).toBeGreaterThan(3);
+  });
+});
