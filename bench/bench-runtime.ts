@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { HOST_IMAGE } from '../src/runtime/index.ts';
+import { HOST_IMAGE, ImageStore } from '../src/runtime/index.ts';
 import { Containerd } from '../test/support/containerd.ts';
 import { CriCaller } from '../test/support/cri-caller.ts';
+import { imageArchive, TEST_IMAGE } from '../test/support/image.ts';
 import { Worker } from './worker.ts';
 
 /** The pod that all benches exec into. */
@@ -35,10 +36,12 @@ export async function startContainerd(): Promise<BenchRuntime> {
   }
 }
 
-/** Ours, with the image that runs commands of the host. */
-export async function startOwnRuntime(): Promise<BenchRuntime> {
+/** Ours. @param image the host image, or `walls` for the same image as containerd's, unpacked */
+export async function startOwnRuntime(image: 'host' | 'walls' = 'host'): Promise<BenchRuntime> {
   const stateDir = mkdtempSync(join(tmpdir(), 'podwire-bench-runtime-'));
-  const worker = await Worker.start('runtime-hop', { stateDir });
+  const hasWalls = image === 'walls';
+  if (hasWalls) await importTestImage(stateDir);
+  const worker = await Worker.start('runtime-hop', { stateDir, isolation: hasWalls });
   const endpoint = await worker.ask<string>('endpoint');
   const cri = new CriCaller(endpoint);
   const dispose = async (): Promise<void> => {
@@ -48,11 +51,25 @@ export async function startOwnRuntime(): Promise<BenchRuntime> {
   };
   try {
     const command = ['sleep', '2147483647'];
-    const pod = { name: BENCH_POD.pod, image: HOST_IMAGE, command, network: 'host' as const };
+    const pod = { name: BENCH_POD.pod, image: hasWalls ? TEST_IMAGE : HOST_IMAGE, command, network: 'host' as const };
     const { containerId } = await cri.runPod(pod);
-    return { name: 'podwire runtime', endpoint, cri, containerId, worker, [Symbol.asyncDispose]: dispose };
+    return {
+      name: `podwire runtime${hasWalls ? ', walls' : ''}`,
+      endpoint,
+      cri,
+      containerId,
+      worker,
+      [Symbol.asyncDispose]: dispose,
+    };
   } catch (error) {
     await dispose();
     throw error;
   }
+}
+
+async function importTestImage(stateDir: string): Promise<void> {
+  const archive = join(stateDir, 'image.tar');
+  writeFileSync(archive, imageArchive());
+  await new ImageStore(stateDir).import(archive);
+  rmSync(archive);
 }

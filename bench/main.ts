@@ -4,10 +4,19 @@ import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
 import { rateBench } from './rate.ts';
 import { relayBench } from './relay.ts';
+import { runtimeBench } from './runtime.ts';
 import { markdownOf } from './table.ts';
 import { throughputBench } from './throughput.ts';
 
-const benches: readonly Bench[] = [relayBench, throughputBench, latencyBench, echoBench, memoryBench, rateBench];
+const benches: readonly Bench[] = [
+  relayBench,
+  throughputBench,
+  latencyBench,
+  echoBench,
+  memoryBench,
+  rateBench,
+  runtimeBench,
+];
 
 const [name, ...args] = process.argv.slice(2);
 const chosen = name === undefined ? benches : benches.filter((bench) => bench.name === name);

@@ -48,7 +48,7 @@ export const rateBench: Bench = {
 const CTR = 'ctr task exec (a process each)';
 
 /** Keeps `atOnce` executions under way for `ms`, and gives executions per second. */
-async function rateOf(once: () => Promise<unknown>, atOnce: number, ms: number): Promise<number> {
+export async function rateOf(once: () => Promise<unknown>, atOnce: number, ms: number): Promise<number> {
   const start = performance.now();
   let finished = 0;
   const worker = async (): Promise<void> => {

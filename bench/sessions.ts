@@ -34,13 +34,13 @@ export async function throughKubelet({ kubelet, kubeconfig, url }: HopPath): Pro
 }
 
 /**
- * Our client over SPDY at one plain TCP relay before the streaming server. The runtime is asked for the URL as a kubelet
+ * Our client over SPDY at one plain TCP relay before the streaming server, or without a port at that server itself. The runtime is asked for the URL as a kubelet
  * asks for it: that belongs to every way there is.
  */
-export function throughRelay({ cri, containerId }: BenchRuntime, relayPort: number): OpenSession {
+export function throughRelay({ cri, containerId }: BenchRuntime, relayPort?: number): OpenSession {
   return async ({ command, stdin = false, tty = false }) => {
     const url = await cri.execUrl({ containerId, argv: command, stdin, tty });
-    const socket = connect({ host: '127.0.0.1', port: relayPort, noDelay: true });
+    const socket = connect({ host: '127.0.0.1', port: relayPort ?? Number(url.port), noDelay: true });
     await once(socket, 'connect');
     const { session, protocol } = await dialSpdy(socket, {
       path: url.pathname + url.search,

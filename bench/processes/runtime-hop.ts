@@ -6,8 +6,8 @@ let runtime: RunningRuntime | undefined;
 
 // Hop 4 as a process of its own.
 answerParent({
-  start: async ({ stateDir }: { stateDir: string }) => {
-    runtime = await startRuntime({ stateDir });
+  start: async (options: { stateDir: string; isolation?: boolean }) => {
+    runtime = await startRuntime(options);
   },
   endpoint: () => runtime?.endpoints[0],
   memory: memoryInUse,
