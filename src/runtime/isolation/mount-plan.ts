@@ -52,7 +52,7 @@ export function mountCommands({ config, pod, root }: MountPlanOptions): string[]
     `place d /sys && mount -t sysfs -o ${isPrivileged ? 'rw' : 'ro'},nosuid,nodev,noexec sysfs "$at"`,
     ...config.devices.map(({ hostPath, containerPath }) => bind(realPath(hostPath), containerPath, { kind: 'f' })),
     ...files.map(([target, source]) => bind(source, target, { kind: 'f' })),
-    ...given.map(givenMount),
+    ...given.map((mount) => givenMount(mount, isPrivileged)),
     ...masked.map((path) => `mask ${quoted(path)}`),
     ...readOnly.map((path) => `protect ${quoted(path)}`),
     ...(context?.readonlyRootfs === true ? ['mount -o remount,bind,ro,nodev "$R"'] : []),
@@ -71,8 +71,8 @@ const FUNCTIONS = [
   'place() { at=$R$2; [ "$(realpath -m -- "$at")" = "$at" ] || { echo "mount point $2 leads through a link" >&2; exit 1; }',
   'if [ -e "$at" ]; then return 0; elif [ "$1" = d ]; then mkdir -p -- "$at"; else mkdir -p -- "${at%/*}" && : >"$at"; fi; }',
   'mask() { at=$R$1; if [ -d "$at" ]; then mount -t tmpfs -o ro,size=0k tmpfs "$at"; elif [ -e "$at" ]; then mount -o bind /dev/null "$at"; fi; }',
-  // Each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
-  'freeze() { while read -r _ _ _ _ p _; do p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p"); case $p in "$1"|"$1"/*) mount -o remount,bind,ro "$p" || return 1;; esac; done </proc/self/mountinfo; }',
+  // With the options $2, each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
+  'remount() { while read -r _ _ _ _ p _; do p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p"); case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || return 1;; esac; done </proc/self/mountinfo; }',
   'protect() { at=$R$1; if [ -e "$at" ]; then mount -o bind,ro "$at" "$at"; fi; }',
 ];
 
@@ -125,13 +125,18 @@ function assertMount(mount: Mount): void {
   }
 }
 
-function givenMount({ containerPath, hostPath, readonly, propagation, recursiveReadOnly }: Mount): string {
+/** What a container makes in a volume must not open a device of the host: with MKNOD it may make any. */
+function givenMount(
+  { containerPath, hostPath, readonly, propagation, recursiveReadOnly }: Mount,
+  isPrivileged: boolean,
+): string {
   const source = realPath(hostPath);
   const kind = statSync(source).isDirectory() ? 'd' : 'f';
   return bind(source, containerPath, {
     kind,
     readonly,
     recursive: recursiveReadOnly,
+    isNodev: !isPrivileged,
     isSlave: propagation === MountPropagation.PROPAGATION_HOST_TO_CONTAINER,
   });
 }
@@ -144,15 +149,17 @@ function bind(
     readonly readonly?: boolean;
     readonly recursive?: boolean;
     readonly isSlave?: boolean;
+    readonly isNodev?: boolean;
   },
 ): string {
   const plain = posix.normalize(target).replace(/\/$/, '');
   return [
     `place ${options.kind} ${quoted(plain)} && mount --rbind ${quoted(source)} "$at"`,
     `mount --make-${options.isSlave === true ? 'rslave' : 'rprivate'} "$at"`,
+    ...(options.isNodev === true ? ['remount "$at" nodev'] : []),
     ...(options.readonly !== true
       ? []
-      : [options.recursive === true ? 'freeze "$at"' : 'mount -o remount,bind,ro "$at"']),
+      : [options.recursive === true ? 'remount "$at" ro' : 'mount -o remount,bind,ro "$at"']),
   ].join(' && ');
 }
 
