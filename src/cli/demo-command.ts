@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { closeInherited } from './close-inherited.ts';
 import { type ClusterFlagValues, clusterFlags, clusterOptions } from './cluster-flags.ts';
 import { defineCommand } from './command.ts';
 import { PATH_FAILURE_CODE } from './exit-code.ts';
@@ -53,6 +54,7 @@ lives in a temporary folder that goes with it, unless --state-dir names one.`,
 });
 
 async function runDemo({ values, command }: DemoOptions, io: Io): Promise<number> {
+  closeInherited([values['demo-image'] ?? '']);
   using interruption = new Interruption(io);
   const temporary = values['state-dir'] === undefined ? await mkdtemp(join(tmpdir(), 'podwire-demo-')) : undefined;
   const stateDir = values['state-dir'] ?? temporary ?? '';

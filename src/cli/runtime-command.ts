@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { StartRuntimeOptions } from '../runtime/index.ts';
+import { closeInherited } from './close-inherited.ts';
 import { defineCommand } from './command.ts';
 import { boolFlag, durationFlag, intFlag, listFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
@@ -89,6 +90,7 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
   },
   run: ({ options, leaveContainers }, io) =>
     serveUntilStopped(io, async () => {
+      closeInherited([]);
       const { startRuntime } = await import('../runtime/index.ts');
       const runtime = await startRuntime(options);
       return {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { closeInherited } from './close-inherited.ts';
 import { type ClusterFlagValues, clusterFlags, clusterOptions } from './cluster-flags.ts';
 import { paintFor } from './colours.ts';
 import { defineCommand } from './command.ts';
@@ -50,6 +51,7 @@ Objects are kept in the state folder: pods of yours run again when it is started
 });
 
 async function runUp({ values, stateDir }: UpOptions, io: Io): Promise<number> {
+  closeInherited([values['demo-image'] ?? '']);
   using interruption = new Interruption(io);
   const { startCluster } = await import('../cluster/index.ts');
   const { signal } = interruption;
