@@ -22,6 +22,8 @@ export interface PodOptions {
   /** Default: the host's. */
   readonly network?: NamespaceMode;
   readonly security?: SecurityContext;
+  /** Default: processes of its own. */
+  readonly pid?: NamespaceMode;
 }
 
 /** Soaks run beside everything else on a machine, and last in line: what is asked is the truth, not the hour. */
@@ -77,10 +79,10 @@ export class WalledRuntime implements AsyncDisposable {
   async run(
     command: readonly string[],
     config: Omit<ContainerConfig, 'command' | 'linux'> = {},
-    { logDirectory = '', network = NamespaceMode.NODE, security }: PodOptions = {},
+    { logDirectory = '', network = NamespaceMode.NODE, pid = NamespaceMode.CONTAINER, security }: PodOptions = {},
   ): Promise<{ readonly podSandboxId: string; readonly containerId: string }> {
     this.#pods += 1;
-    const namespaceOptions = { network, pid: NamespaceMode.CONTAINER, ipc: NamespaceMode.POD };
+    const namespaceOptions = { network, pid, ipc: NamespaceMode.POD };
     const metadata = { name: 'pod', namespace: 'default', uid: `uid-${this.#pods}`, attempt: 0 };
     const sandboxConfig = { metadata, logDirectory, linux: { securityContext: { namespaceOptions } } };
     const { podSandboxId } = await this.cri.runtime.runPodSandbox({ config: sandboxConfig });
