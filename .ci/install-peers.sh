@@ -38,6 +38,11 @@ install_packages() {
   have haproxy || wanted="$wanted haproxy"
   have capsh || wanted="$wanted libcap2-bin"
   have etcd || wanted="$wanted etcd-server"
+  # Programs that draw on a terminal.
+  have htop || wanted="$wanted htop"
+  have top || wanted="$wanted procps"
+  have less || wanted="$wanted less"
+  have vi || wanted="$wanted vim-tiny"
   if [ -z "$wanted" ]; then return; fi
   if [ "$(id -u)" != 0 ] || ! have apt-get; then
     say "not installed, for that takes root and apt-get:$wanted"
@@ -138,7 +143,9 @@ build_kubectl
 build_cri_tools
 
 missing=
-for program in containerd runc ip tmux haproxy capsh etcd; do have "$program" || missing="$missing $program"; done
+for program in containerd runc ip tmux haproxy capsh etcd htop top less vi; do
+  have "$program" || missing="$missing $program"
+done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"
 static_busybox || missing="$missing busybox-static"
 for program in kubectl crictl critest; do

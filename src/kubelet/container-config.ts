@@ -1,6 +1,6 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
-import type { Container, Container, EnvVar, Pod, Pod, Volume, Volume, VolumeMount, VolumeMount } from '../kubeapi/index.ts';
+import type { Container, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
 import { environmentOf, expand, type PodAddresses } from './environment.ts';
 import { resolveSubPath } from './sub-path.ts';
 

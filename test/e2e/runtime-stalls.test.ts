@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HOST_IMAGE } from '../../src/runtime/index.ts';
 import { isolationObstacle } from '../../src/runtime/isolation/index.ts';
+import { mustRun } from '../support/child.ts';
 import { findBusybox, TEST_IMAGE } from '../support/image.ts';
 import { WalledRuntime } from '../support/walled-runtime.ts';
 
@@ -51,7 +51,7 @@ describe.skipIf(obstacle !== undefined).each([
   it('runs on, and ends with its own code, when the disk of its log is full', async () => {
     const logDirectory = join(walls.directory, `full-${image.length}`);
     mkdirSync(logDirectory);
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'podwire-full', logDirectory]);
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'podwire-full', logDirectory]);
     try {
       const command = [
         'sh',
@@ -64,7 +64,7 @@ describe.skipIf(obstacle !== undefined).each([
       expect(written.length).toBeGreaterThan(10_000);
       for (const line of written.split('\n').slice(0, -2)) expect(line).toMatch(/^\S+Z stdout F x{5000}$/);
     } finally {
-      execFileSync('umount', ['-l', logDirectory]);
+      await mustRun('umount', ['-l', logDirectory]);
     }
   });
 

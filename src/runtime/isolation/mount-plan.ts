@@ -72,7 +72,7 @@ const FUNCTIONS = [
   'if [ -e "$at" ]; then return 0; elif [ "$1" = d ]; then mkdir -p -- "$at"; else mkdir -p -- "${at%/*}" && : >"$at"; fi; }',
   'mask() { at=$R$1; if [ -d "$at" ]; then mount -t tmpfs -o ro,size=0k tmpfs "$at"; elif [ -e "$at" ]; then mount -o bind /dev/null "$at"; fi; }',
   // With the options $2, each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
-  'remount() { while read -r _ _ _ _ p _; do p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p"); case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || return 1;; esac; done </proc/self/mountinfo; }',
+  'remount() { while read -r _ _ _ _ p _; do case $p in *[\\\\%]*) p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p");; esac; case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || return 1;; esac; done </proc/self/mountinfo; }',
   'protect() { at=$R$1; if [ -e "$at" ]; then mount -o bind,ro "$at" "$at"; fi; }',
 ];
 
