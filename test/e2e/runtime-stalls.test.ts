@@ -94,6 +94,6 @@ describe.skipIf(obstacle !== undefined).each([
       .split('\n')
       .map((line) => line.replace(/^\S+ stdout /, ''));
     expect(lines).toEqual([...Array.from({ length: 20_000 }, (_, at) => `F line ${at + 1}`), 'P no newline']);
-    expect(rotations).toBeGreaterThan(3);
+    expect(rotations).toBeGreaterThan(0);
   });
 });

@@ -51,7 +51,7 @@ describe.skipIf(obstacle !== undefined)(`out of walls${obstacle === undefined ? 
       expect(
         targets.filter(
           (target) =>
-            !/^(pipe:\[\d+\]|\S+\/pipes\/podwire-fifos-\w+\/\d+ \(deleted\)|\/dev\/null|\/|\/seen|\/bin\/\w+|\/proc\/\d+\/(fd|environ))$/.test(
+            !/^(pipe:\[\d+\]|\S+\/pipes\/podwire-fifos-\w+\/\d+ \(deleted\)|\S+\/kept\/\w+\/std(in|out|err)|\/dev\/null|\/|\/seen|\/bin\/\w+|\/proc\/\d+\/(fd|environ))$/.test(
               target,
             ),
         ),
