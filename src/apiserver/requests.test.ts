@@ -99,7 +99,6 @@ describe('a request that cannot be served', () => {
       405,
       'the server does not allow this method on the requested resource',
     ],
-    ['GET', `${podsPath}/web/log`, 501, 'podwire cannot read the logs of a pod yet'],
     ['GET', `${podsPath}?fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
     ['GET', `${podsPath}?watch=1&fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
     ['GET', `${podsPath}?limit=x`, 400, 'limit "x" is not a number from 0 to 2147483'],

@@ -9,7 +9,7 @@ import { findBusybox } from '../support/image.ts';
 import { podwireArgv } from '../support/podwire.ts';
 import { WalledRuntime } from '../support/walled-runtime.ts';
 
-// A container that tries to get out. What a hostile image tries is in src/runtime/image/unpack-layer.test.ts.
+// A container that tries to get out. What a hostile image tries is in src/runtime/image/image-store.test.ts.
 
 const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
 
