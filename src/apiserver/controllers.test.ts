@@ -34,7 +34,7 @@ const nodeNamed = (
   metadata: { name, labels: more.labels ?? {} },
   spec: more.spec ?? {},
   status: {
-    conditions: [{ type: 'Ready', status: more.ready ?? 'True' }],
+    conditions: [{ type: 'Ready', status: more.ready ?? 'True', lastHeartbeatTime: '2026-11-26T00:00:00Z' }],
     addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
   },
 });
@@ -199,5 +199,16 @@ describe('the node controller', () => {
     });
     await registry.update(nodes, n1, (node) => ({ ...node, status: nodeNamed('n1')['status'] }), { scope: 'status' });
     expect(await findPodLocation(registry, target)).toMatchObject({ host: '10.0.0.1' });
+  });
+
+  it('does not miss a kubelet that has never reported: whoever made its node by hand knows of it', async () => {
+    const registry = await world({ names: ['nodelifecycle'], graceMs: 50, periodMs: 10 });
+    const byHand = { ...nodeNamed('by-hand'), status: { addresses: [] } };
+    await registry.create(nodes, byHand);
+    await registry.create(nodes, nodeNamed('n1'));
+    const isUnknown = (node: ApiObject | undefined): boolean => JSON.stringify(node?.['status']).includes('Unknown');
+    // Created later, and looked at in the same look.
+    await until(registry, nodes, 'n1', isUnknown);
+    expect(isUnknown(await registry.get(nodes, { namespace: '', name: 'by-hand' }))).toBe(false);
   });
 });

@@ -35,7 +35,7 @@ const SILENT_MESSAGE = 'Kubelet stopped posting node status.';
  * back.
  *
  * A sign of life is a change of the node's lease or of its heartbeat as seen here: clocks of other machines are not
- * compared.
+ * compared. A node that has neither was made by hand, for a kubelet that reports to nobody: nothing is known of it.
  */
 export class NodeMonitor {
   readonly #registry: Registry;
@@ -80,8 +80,9 @@ export class NodeMonitor {
       return;
     }
     const lease = this.#leases.get(`${NODE_LEASE_NAMESPACE}${key}`);
-    const sign = `${lease?.spec?.renewTime ?? ''} ${heartbeatOf(node)}`;
-    if (this.#seen.get(key)?.sign !== sign) this.#seen.set(key, { sign, at: performance.now() });
+    const sign = `${lease?.spec?.renewTime ?? ''} ${heartbeatOf(node)}`.trim();
+    if (sign === '') this.#seen.delete(key);
+    else if (this.#seen.get(key)?.sign !== sign) this.#seen.set(key, { sign, at: performance.now() });
   }
 
   async #lookAtAll(graceMs: number): Promise<void> {

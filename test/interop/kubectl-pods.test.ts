@@ -67,11 +67,15 @@ for (const peer of ['kubectl', 'kubectl-1.20'] as const) {
       expect(await kubectl.must('get', 'pods', '-l', 'suite=pods', '--no-headers')).toMatch(
         /^web +1\/1 +Running +0 +\d+s\n$/,
       );
-      await expect
-        .poll(() => kubectl.must('describe', 'pod', 'web'), { timeout: 10_000 })
-        .toMatch(
-          /Scheduled [^]*Successfully assigned default\/web to podwire[^]*Started container prepare[^]*Started container main/,
-        );
+      // kubectl sorts events by their seconds, and all of these may be of one.
+      const lines = [
+        /Scheduled .* Successfully assigned default\/web to podwire/,
+        /Started .* Started container prepare/,
+        /Started .* Started container main/,
+      ];
+      for (const line of lines) {
+        await expect.poll(() => kubectl.must('describe', 'pod', 'web'), { timeout: 10_000 }).toMatch(line);
+      }
     });
 
     it('give their logs, whole, in part and followed', { timeout: 60_000 }, async () => {
