@@ -176,7 +176,7 @@ describeWithPeer('tmux', 'programs that draw, after 50 resizes', () => {
         { argv: ['less'], first: /line 2 word/ },
         { argv: ['vi', '-n'], first: /line 2 word/ },
         { argv: ['top'], first: /PID USER/, last: top },
-        { argv: ['htop'], first: /F10\s?Quit/, last: /PID[^]*F1\s?Help[^\n]*F10\s?Quit *$/ },
+        { argv: ['htop'], first: /F10\s?Quit/, last: /PID[^]*F1\s?Help[^\n]*F10\s?Quit\s*$/ },
       ];
       for (const program of programs) await compare(join(stateDir, 'kubeconfig'), program);
     },
