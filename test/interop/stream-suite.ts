@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { expect } from 'vitest';
 import { DEMO_POD, NODE_NAME } from '../../src/cluster/index.ts';
 import { deferred } from '../../src/common/deferred.ts';
+import { HOST_IMAGE } from '../../src/runtime/index.ts';
 import { BackgroundChild } from '../support/child.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { Loopback } from '../support/loopback.ts';
@@ -75,7 +76,10 @@ function openInput(): Readable {
 
 function attaching(behaviour: Behaviour, image: string): void {
   behaviour('attach carries input and output until the container ends', async (target) => {
-    const command = ['sh', '-c', 'while read l; do echo "<$l>"; [ "$l" = end ] && exit 3; done'];
+    // Twice in some thirty runs kubectl did not get what a container of containerd had said right before it ended, with a
+    // Status of success. Who loses it is not known yet; our runtime has to bring it whenever it ends.
+    const pause = image === HOST_IMAGE ? '' : 'sleep 0.5; ';
+    const command = ['sh', '-c', `while read l; do echo "<$l>"; [ "$l" = end ] && { ${pause}exit 3; }; done`];
     await withPod(target, 'attach-end', { container: { image, command, stdin: true } }, async (kubectl) => {
       const stdin = openInput();
       const heard = deferred<void>();
@@ -123,15 +127,23 @@ function attaching(behaviour: Behaviour, image: string): void {
       const { argv, env } = kubectl.commandLine('attach', '-it', 'attach-tty');
       await using terminal = await Terminal.start(argv, { env, columns: 101, rows: 33 });
       await terminal.waitFor(/If you don.t see a command prompt/);
-      await terminal.type('\nstty size\n');
-      await terminal.waitFor('33 101');
+      // kubectl says so before it has told its size.
+      await showsSize(terminal, '33 101');
       await terminal.resize(77, 22);
-      await terminal.type('stty size\n');
-      await terminal.waitFor('22 77');
+      await showsSize(terminal, '22 77');
       await terminal.type('exit 0\n');
       expect(await terminal.exitCode()).toBe(0);
     });
   });
+}
+
+/** Asks for the size until it is as wanted. */
+async function showsSize(terminal: Terminal, wanted: string): Promise<void> {
+  const ask = async (): Promise<string> => {
+    await terminal.type('stty size\n');
+    return await terminal.screen();
+  };
+  await expect.poll(ask, { timeout: DEADLINE_MS, interval: 250 }).toContain(wanted);
 }
 
 /** `kubectl port-forward` as it runs. @returns the local port, and what ends it */

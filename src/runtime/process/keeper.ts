@@ -17,6 +17,7 @@ import { toError } from '../../common/errors.ts';
 import { CommandStartError, type ProcessUser } from './command-lookup.ts';
 import type { FifoPool } from './fifo-pool.ts';
 import { KEEP, type KeptCommand, keptCommand } from './kept-command.ts';
+import { nativePty } from './native-terminal.ts';
 import { OutputStream } from './output-stream.ts';
 import { PipeInput } from './pipe-input.ts';
 import { FALLBACK_PATH, hostProgram, type ProcessSpec, validate } from './prepare-launch.ts';
@@ -267,7 +268,8 @@ async function keptProcess(
     return exit;
   });
   const pid = await findProgram(keeper, spec, () => hasExited);
-  const resizer = spec.tty === undefined ? undefined : new Resizer(hostProgram('stty'), () => pid);
+  const resizer = spec.tty === undefined ? undefined : new Resizer(hostProgram('stty'), () => pid, nativePty());
+  if (resizer !== undefined) ends.stdin?.writeBehind(() => resizer.work);
   void exited.then(() => resizer?.close());
   const release = async (): Promise<void> => {
     ends.life.destroy();

@@ -15,6 +15,7 @@ export class PipeInput extends Writable {
   readonly #isHeld: boolean;
   readonly #onEnd: () => void;
   #gone = false;
+  #before: () => Promise<void> | undefined = () => undefined;
 
   /**
    * @param isHeld `end()` does not close the pipe; {@link abandon} does
@@ -31,6 +32,11 @@ export class PipeInput extends Writable {
     });
   }
 
+  /** Asked before each write: what it gives is awaited, and must not reject. */
+  writeBehind(before: () => Promise<void> | undefined): void {
+    this.#before = before;
+  }
+
   /** The process has ended: gives up the descriptor; the writer is not disturbed, its bytes are thrown away. */
   abandon(): void {
     this.#gone = true;
@@ -38,8 +44,13 @@ export class PipeInput extends Writable {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#gone) done();
-    else this.#sink.write(chunk, () => done());
+    const write = (): void => {
+      if (this.#gone) done();
+      else this.#sink.write(chunk, () => done());
+    };
+    const before = this.#before();
+    if (before === undefined) write();
+    else void before.then(write);
   }
 
   /** All writes have been taken by now; `Socket.end` would want shutdown(2), which pipes do not have. */

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
-import { readlinkSync } from 'node:fs';
+import { closeSync, constants, openSync, readlinkSync } from 'node:fs';
 import type { TerminalSize } from '../../common/terminal-size.ts';
 import { CommandStartError } from './command-lookup.ts';
 import type { FifoPool } from './fifo-pool.ts';
 import { type Launch, type Launched, launchOnPipes } from './launch.ts';
+import type { NativePty } from './native-terminal.ts';
+import { PipeInput } from './pipe-input.ts';
 import { childrenOf } from './process-table.ts';
 import { SESSION_VARIABLE } from './process-tree.ts';
 import { quoted } from './shell-quote.ts';
@@ -55,6 +57,7 @@ export async function launchOnScript(launch: Launch, options: ScriptTerminalOpti
   );
   const { child } = launched;
   const resizer = new Resizer(stty, () => childrenOf(child.pid)[0]);
+  if (launched.stdin instanceof PipeInput) launched.stdin.writeBehind(() => resizer.work);
   void child.exited.then(() => resizer.close());
   return {
     ...launched,
@@ -63,31 +66,40 @@ export async function launchOnScript(launch: Launch, options: ScriptTerminalOpti
   };
 }
 
-/** Runs stty(1) on the terminal of a process, one at a time; the last size wins. */
+/** Sets the size of the terminal that a process has, by native code or by stty(1), one at a time; the last size wins. */
 export class Resizer {
   readonly #stty: string;
   readonly #pidOf: () => number | undefined;
+  readonly #pty: NativePty | undefined;
   #wanted: TerminalSize | undefined;
-  #isBusy = false;
+  #work: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(stty: string, pidOf: () => number | undefined) {
+  /** @param pty native code; without it each size costs a process */
+  constructor(stty: string, pidOf: () => number | undefined, pty?: NativePty) {
     this.#stty = stty;
     this.#pidOf = pidOf;
+    this.#pty = pty;
   }
 
   resize(size: TerminalSize): void {
     if (size.width === 0 || size.height === 0) return;
     this.#wanted = size;
-    if (!this.#isBusy) void this.#work();
+    this.#work ??= this.#run();
+  }
+
+  /** While there is some: what is typed behind a new size is for a terminal of that size. */
+  get work(): Promise<void> | undefined {
+    return this.#work;
   }
 
   close(): void {
     this.#isClosed = true;
   }
 
-  async #work(): Promise<void> {
-    this.#isBusy = true;
+  async #run(): Promise<void> {
+    // Whoever began this has it in hand by then.
+    await Promise.resolve();
     for (let tries = 0; this.#wanted !== undefined && tries < RESIZE_TRIES && !this.#isClosed; ) {
       const terminal = this.#terminal();
       if (terminal === undefined) {
@@ -97,9 +109,10 @@ export class Resizer {
       }
       const { width, height } = this.#wanted;
       this.#wanted = undefined;
-      await this.#run(['-F', terminal, 'rows', String(height), 'cols', String(width)]);
+      if (this.#pty === undefined) await this.#runStty(terminal, width, height);
+      else setSize(this.#pty, terminal, { width, height });
     }
-    this.#isBusy = false;
+    this.#work = undefined;
   }
 
   #terminal(): string | undefined {
@@ -114,11 +127,25 @@ export class Resizer {
   }
 
   /** A resize that fails is no failure of the session. */
-  async #run(argv: readonly string[]): Promise<void> {
+  async #runStty(terminal: string, width: number, height: number): Promise<void> {
+    const argv = ['-F', terminal, 'rows', String(height), 'cols', String(width)];
     await new Promise<void>((resolve) => {
       const child = spawn(this.#stty, argv, { stdio: 'ignore', env: {}, timeout: STTY_TIMEOUT_MS });
       child.once('error', () => resolve());
       child.once('exit', () => resolve());
     });
+  }
+}
+
+/** A terminal that is gone by then is no failure of the session. */
+function setSize(pty: NativePty, terminal: string, { width, height }: TerminalSize): void {
+  let fd: number | undefined;
+  try {
+    fd = openSync(terminal, constants.O_RDWR | constants.O_NOCTTY);
+    pty.resize(fd, width, height, 0, 0);
+  } catch {
+    // ENXIO, EIO: its command has ended.
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
