@@ -28,7 +28,12 @@ export interface ForwardOptions {
   readonly auditId: string;
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal;
+  /** How long the cluster may take to begin its answer; default {@link ANSWER_TIMEOUT_MS}. */
+  readonly answerTimeoutMs?: number | undefined;
 }
+
+/** As long as an apiserver lets a request take that is no watch, in ms; watches and logs begin their answers at once. */
+const ANSWER_TIMEOUT_MS = 60_000;
 
 /**
  * Sends a request on and streams the answer back, whatever it is: an object, a watch, a log. Both ways with back-pressure,
@@ -76,8 +81,9 @@ async function send(
   identity: RequestHeaders,
   options: ForwardOptions,
 ): Promise<IncomingMessage> {
-  const { transport, pool, signal } = options;
+  const { transport, pool, signal, answerTimeoutMs = ANSWER_TIMEOUT_MS } = options;
   const url = transport.url(request.url ?? '/');
+  let late: NodeJS.Timeout | undefined;
   try {
     return await new Promise<IncomingMessage>((resolve, reject) => {
       const onward = sendRequest({
@@ -90,11 +96,14 @@ async function send(
         signal,
       });
       onward.once('response', resolve).on('error', reject);
+      late = setTimeout(() => onward.destroy(new Error(`no answer within ${answerTimeoutMs} ms`)), answerTimeoutMs);
       if (hasBody(request)) pipeline(request, onward, () => {});
       else onward.end();
     });
   } catch (cause) {
     throw upstreamError(toError(cause).message, cause);
+  } finally {
+    clearTimeout(late);
   }
 }
 

@@ -164,6 +164,20 @@ describe('a request through the gateway', () => {
     expect((json as { message: string }).message).toContain("refuses this apiserver's own credentials (401)");
   });
 
+  it('does not wait for ever for a cluster that takes it and says nothing', async () => {
+    const silent = createHttpServer(() => {});
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const server = new URL(`http://127.0.0.1:${(silent.address() as AddressInfo).port}`);
+    const port = await gateway({ upstream: { server, token: 'x' }, requestTimeoutMs: 200 });
+    const { status, json } = await cluster.call('/api/v1/pods', { port });
+    expect([status, (json as { message: string }).message]).toEqual([
+      503,
+      'the cluster behind this apiserver cannot be reached: no answer within 200 ms',
+    ]);
+    silent.close();
+  });
+
   it('is cut for the client too when the cluster’s answer is cut', async () => {
     const half = createHttpServer((_request, response) => {
       response.writeHead(200, { 'Content-Length': 100 }).write('half');

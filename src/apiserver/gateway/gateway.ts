@@ -30,6 +30,8 @@ export interface GatewayOptions {
     readonly location: LocationOptions;
   };
   readonly maxRequestsInFlight?: number | undefined;
+  /** How long the cluster may take to begin an answer; default 60 s. */
+  readonly answerTimeoutMs?: number | undefined;
   readonly allowedOrigins: readonly RegExp[];
   readonly limits?: HopLimits;
 }
@@ -104,7 +106,9 @@ export class Gateway {
       if (closing.aborted) throw stopping();
       const identity = await this.#identify(request, trace);
       const { transport } = this.#options.identities;
-      const options = { transport, pool: this.#pool, identity, auditId: trace.auditId, signal: gone.signal };
+      const { answerTimeoutMs } = this.#options;
+      const { auditId } = trace;
+      const options = { transport, pool: this.#pool, identity, auditId, signal: gone.signal, answerTimeoutMs };
       await forwardRequest(request, response, options);
     } finally {
       leave();

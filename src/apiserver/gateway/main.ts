@@ -49,6 +49,7 @@ export async function startGateway(options: GatewayServerOptions): Promise<Gatew
     client,
     ...(onConnect === undefined ? {} : { kubelets: { reviews, onConnect, location: options.location ?? {} } }),
     maxRequestsInFlight: options.maxRequestsInFlight,
+    answerTimeoutMs: options.requestTimeoutMs,
     allowedOrigins: allowedOriginsOf(options),
   });
   let serving: Serving | undefined;
