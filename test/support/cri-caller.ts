@@ -1,8 +1,12 @@
 import type { Buffer } from 'node:buffer';
+import { setTimeout } from 'node:timers/promises';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { encodeFields, FieldReader, type Fields } from './protobuf-fields.ts';
 
 const CALL_DEADLINE_MS = 60_000;
+/** What containerd answers while its CRI plugin is not ready. */
+const NOT_YET = 'server is not initialized yet';
+const NOT_YET_PAUSE_MS = 50;
 
 /** Runs a pod of one container. */
 export interface PodSpec {
@@ -57,11 +61,20 @@ export class CriCaller implements Disposable {
 
   /** `[runtime name, runtime version]`. Waits for the server to come up, at most `deadlineMs`. */
   async version(deadlineMs: number = CALL_DEADLINE_MS): Promise<[string, string]> {
+    const deadline = Date.now() + deadlineMs;
     await new Promise<void>((resolve, reject) => {
-      this.#client.waitForReady(Date.now() + deadlineMs, (error) => (error ? reject(error) : resolve()));
+      this.#client.waitForReady(deadline, (error) => (error ? reject(error) : resolve()));
     });
-    const answer = await this.call('RuntimeService/Version', {});
-    return [answer.text(2), answer.text(3)];
+    for (;;) {
+      try {
+        const answer = await this.call('RuntimeService/Version', {});
+        return [answer.text(2), answer.text(3)];
+      } catch (error) {
+        // containerd listens before its CRI plugin is ready, and says that it serves before it does.
+        if (!String(error).includes(NOT_YET) || Date.now() > deadline) throw error;
+        await setTimeout(NOT_YET_PAUSE_MS);
+      }
+    }
   }
 
   /** Starts a sandbox and its container. On failure the sandbox is removed again. */
