@@ -76,7 +76,7 @@ export async function serveLogs(
 async function findContainer(target: LogTarget, previous: boolean, { view, loop }: LogContext): Promise<Container> {
   const { namespace, pod: podName, container: name } = target;
   const known = loop.pods.find(({ pod }) => pod.metadata.namespace === namespace && pod.metadata.name === podName);
-  const seen = await view.find(namespace, podName, { uid: known?.pod.metadata.uid });
+  const seen = await view.find({ namespace, pod: podName, uid: known?.pod.metadata.uid });
   if (known === undefined && seen === undefined) throw new LogRefusal(404, `pod "${podName}" does not exist`);
   const status = statusIn(known, name);
   if (status === undefined && seen?.containers.get(name) === undefined) {

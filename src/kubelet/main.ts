@@ -74,6 +74,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   const { rootDir, onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
   await mkdir(rootDir, { recursive: true, mode: 0o755 });
   const cri = new CriClient(options.containerRuntimeEndpoint);
+  const view = new RuntimeView(cri);
   const stop = new AbortController();
   const apiPods = options.apiserver && new ApiPods(options.apiserver, nodeName, onError);
   const events = options.apiserver && new PodEvents(options.apiserver, { nodeName, signal: stop.signal, onError });
@@ -81,7 +82,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   let registration: Registration | undefined;
   const loop = new SyncLoop({
     sources: sourcesOf(options, nodeName, apiPods, onError),
-    observer: new PodObserver(cri),
+    observer: new PodObserver(cri, view),
     worker: new PodWorker(
       cri,
       { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` },
@@ -103,7 +104,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
       tls: options.tls,
       headersTimeoutMs: options.sessionLimits?.headersTimeoutMs,
       cri,
-      view: new RuntimeView(cri),
+      view,
       starter: new StreamingUrlStarter(cri, options.sessionLimits),
       loop,
       authenticate: options.authenticate,

@@ -41,9 +41,10 @@ export class PodObserver {
   #statuses = new Map<string, SeenContainer>();
   #sandboxes = new Map<string, SeenSandbox>();
 
-  constructor(cri: CriClient) {
+  /** @param view where others find what was seen */
+  constructor(cri: CriClient, view: RuntimeView = new RuntimeView(cri)) {
     this.#cri = cri;
-    this.#view = new RuntimeView(cri);
+    this.#view = view;
   }
 
   /** @throws RuntimeCallError when the runtime cannot be asked */

@@ -20,10 +20,12 @@ export interface PodView {
 /**
  * The pods that the runtime holds, whoever started them.
  *
- * The kubelet has no memory of its own beside it: a pod can be exec'd into as soon as the runtime lists it.
+ * The kubelet has no memory of its own beside it: a pod can be exec'd into as soon as the runtime lists it. What the last
+ * list said is kept as a first guess for those who can bear that it is wrong.
  */
 export class RuntimeView {
   readonly #cri: CriClient;
+  #lastList: readonly PodView[] = [];
 
   constructor(cri: CriClient) {
     this.#cri = cri;
@@ -44,20 +46,32 @@ export class RuntimeView {
       const key = podKey(sandbox);
       groups.set(key, [...(groups.get(key) ?? []), sandbox]);
     }
-    return [...groups.values()].flatMap((group) => viewOf(group, containers.containers)).sort(bySandboxAge);
+    this.#lastList = [...groups.values()].flatMap((group) => viewOf(group, containers.containers)).sort(bySandboxAge);
+    return [...this.#lastList];
   }
 
   /** The pod of that name, or undefined. A `uid`, when given, must match too. */
-  async find(
-    namespace: string,
-    name: string,
-    { uid, signal }: { readonly uid?: string | undefined; readonly signal?: AbortSignal } = {},
-  ): Promise<PodView | undefined> {
-    const pods = await this.list(signal === undefined ? {} : { signal });
-    return pods.findLast(
-      (pod) => pod.namespace === namespace && pod.name === name && (uid === undefined || pod.uid === uid),
-    );
+  async find(name: PodName, options: { readonly signal?: AbortSignal } = {}): Promise<PodView | undefined> {
+    return newest(await this.list(options), name);
   }
+
+  /** As {@link RuntimeView.find} would have answered at the last list, whoever asked for that. */
+  lastSeen(name: PodName): PodView | undefined {
+    return newest(this.#lastList, name);
+  }
+}
+
+/** Which pod; any of that name without a `uid`. */
+export interface PodName {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly uid?: string | undefined;
+}
+
+function newest(pods: readonly PodView[], { namespace, pod: name, uid }: PodName): PodView | undefined {
+  return pods.findLast(
+    (pod) => pod.namespace === namespace && pod.name === name && (uid === undefined || pod.uid === uid),
+  );
 }
 
 /** @param group all sandboxes of one pod, oldest first; gives nothing when it is empty */

@@ -161,7 +161,7 @@ class KubeletServer {
     const gone = new AbortController();
     response.once('close', () => gone.abort(new Error('the client left')));
     const signal = AbortSignal.any([gone.signal, stopping]);
-    const pod = await view.find(route.namespace, route.pod, { uid: route.uid, signal });
+    const pod = await view.find(route, { signal });
     const containerId = runningContainer(pod, route.container);
     const result = await cri.runtime.execSync({ containerId, cmd: typed.split(' '), timeout: NO_TIMEOUT }, { signal });
     const output = Buffer.concat([result.stdout, result.stderr]);

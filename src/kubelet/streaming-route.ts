@@ -4,7 +4,7 @@ import { ClientWatch, isWebSocketUpgrade, refuseUpgrade } from '../httpstream/in
 import { parsePorts, tunnelProtocols } from '../portforward/index.ts';
 import { isUpgrade } from '../remotecommand/index.ts';
 import type { CommandStarter, RunningCommand, SessionEnd, Upgrade } from './running-command.ts';
-import type { PodView, RuntimeView } from './runtime-view.ts';
+import type { PodName, PodView, RuntimeView } from './runtime-view.ts';
 import { streamOptionsOf } from './stream-options.ts';
 
 /** Which container a streaming path names. */
@@ -38,10 +38,11 @@ export function serveExec(
 ): Promise<SessionEnd> {
   return serveStream(upgrade, context, async ({ view, starter }, session) => {
     const streams = streamOptionsOf(query);
-    const pod = await view.find(path.namespace, path.pod, { uid: path.uid, signal: session.signal });
-    const containerId = runningContainer(pod, path.container);
-    requireUpgrade(upgrade);
-    return await starter.prepare({ containerId, argv: query.getAll('command'), streams, ...session });
+    return await prepareIn(view, path, session.signal, async (pod) => {
+      const containerId = runningContainer(pod, path.container);
+      requireUpgrade(upgrade);
+      return await starter.prepare({ containerId, argv: query.getAll('command'), streams, ...session });
+    });
   });
 }
 
@@ -59,11 +60,12 @@ export function serveAttach(
   return serveStream(upgrade, context, async ({ view, starter }, session) => {
     const asked = streamOptionsOf(query);
     const tty = context.hasTty ?? asked.tty;
-    const pod = await view.find(path.namespace, path.pod, { uid: path.uid, signal: session.signal });
-    const containerId = attachableContainer(pod, path);
-    requireUpgrade(upgrade);
     const streams = { ...asked, tty, stderr: asked.stderr && !tty };
-    return await starter.prepare({ containerId, argv: undefined, streams, ...session });
+    return await prepareIn(view, path, session.signal, async (pod) => {
+      const containerId = attachableContainer(pod, path);
+      requireUpgrade(upgrade);
+      return await starter.prepare({ containerId, argv: undefined, streams, ...session });
+    });
   });
 }
 
@@ -79,14 +81,52 @@ export function servePodPorts(
 ): Promise<SessionEnd> {
   return serveStream(upgrade, context, async ({ view, starter }, session) => {
     const ports = portsOf(upgrade, query);
-    const pod = await view.find(path.namespace, path.pod, { signal: session.signal });
-    if (pod === undefined) throw new ExecPathError('ERR_POD_UNKNOWN', 'pod does not exist', { hop: 'kubelet' });
-    if (path.uid !== undefined && pod.uid !== path.uid) {
-      throw new ExecPathError('ERR_POD_UNKNOWN', 'pod not found', { hop: 'kubelet' });
-    }
-    requireUpgrade(upgrade);
-    return await starter.prepareForward({ podSandboxId: pod.sandbox.id, ports, ...session });
+    return await prepareIn(view, { ...path, uid: undefined }, session.signal, async (pod) => {
+      if (pod === undefined) throw new ExecPathError('ERR_POD_UNKNOWN', 'pod does not exist', { hop: 'kubelet' });
+      if (path.uid !== undefined && pod.uid !== path.uid) {
+        throw new ExecPathError('ERR_POD_UNKNOWN', 'pod not found', { hop: 'kubelet' });
+      }
+      requireUpgrade(upgrade);
+      return await starter.prepareForward({ podSandboxId: pod.sandbox.id, ports, ...session });
+    });
   });
+}
+
+/** Codes by which a runtime says that what it was asked for is not there any more; containerd has no better than Unknown. */
+const goneCodes: ReadonlySet<number> = new Set([
+  grpcCodes.NotFound,
+  grpcCodes.FailedPrecondition,
+  grpcCodes.Internal,
+  grpcCodes.Unknown,
+]);
+
+/**
+ * Prepares in the pod as it was last seen, which spares two lists of the runtime for each session; when that is not how
+ * things are any more, looks anew. To prepare twice starts nothing twice: a command starts when its client connects.
+ */
+async function prepareIn(
+  view: RuntimeView,
+  name: PodName,
+  signal: AbortSignal,
+  prepare: (pod: PodView | undefined) => Promise<RunningCommand>,
+): Promise<RunningCommand> {
+  const seen = view.lastSeen(name);
+  if (seen !== undefined) {
+    try {
+      return await prepare(seen);
+    } catch (thrown) {
+      if (signal.aborted || !maySeeGone(thrown)) throw thrown;
+    }
+  }
+  return await prepare(await view.find(name, { signal }));
+}
+
+/** Might the failure come from having looked too long ago? */
+function maySeeGone(thrown: unknown): boolean {
+  if (thrown instanceof RuntimeCallError) return goneCodes.has(thrown.grpcCode);
+  return (
+    thrown instanceof ExecPathError && (thrown.code === 'ERR_POD_UNKNOWN' || thrown.code === 'ERR_CONTAINER_NOT_FOUND')
+  );
 }
 
 type Prepare = (

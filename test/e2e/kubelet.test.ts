@@ -53,14 +53,14 @@ function writeManifest(name: string, spec: object): void {
 }
 
 /** A kubelet that knows the users `admin` and `guest` by a header; guests may do nothing. */
-function start(endpoint: string): Promise<RunningKubelet> {
+function start(endpoint: string, syncPeriodMs = 100): Promise<RunningKubelet> {
   return startKubelet({
     containerRuntimeEndpoint: endpoint,
     rootDir: join(directory, 'kubelet'),
     podManifestPath: join(directory, 'manifests'),
     nodeName: 'n1',
     port: 0,
-    syncPeriodMs: 100,
+    syncPeriodMs,
     version: '0',
     authenticate: async ({ headers }) => {
       if (headers['x-user'] === undefined) throw new ExecPathError('ERR_UNAUTHORIZED', 'Unauthorized');
@@ -95,9 +95,9 @@ async function untilPod(name: string, holds: (pod: Pod) => boolean): Promise<Pod
   }
 }
 
-function dial(): Promise<ReturnType<typeof connect>> {
+function dial(port = kubelet.port): Promise<ReturnType<typeof connect>> {
   return new Promise((resolve, reject) => {
-    const socket = connect(kubelet.port, '127.0.0.1', () => resolve(socket));
+    const socket = connect(port, '127.0.0.1', () => resolve(socket));
     socket.once('error', reject);
   });
 }
@@ -121,11 +121,12 @@ async function run(
   path: string,
   argv: readonly string[],
   kind: 'spdy' | 'websocket',
+  port = kubelet.port,
 ): Promise<{ out: string; outcome: unknown }> {
   const query = new URLSearchParams([...argv.map((word) => ['command', word]), ['output', '1']] as [string, string][]);
   const streams = { stdin: false, stdout: true, stderr: false, tty: false };
   const target = { path: `${path}?${query.toString()}`, headers: [['X-User', 'admin']] as [string, string][] };
-  const socket = await dial();
+  const socket = await dial(port);
   const command =
     kind === 'spdy'
       ? await dialSpdy(socket, {
@@ -322,15 +323,20 @@ describe('a static pod', () => {
   });
 });
 
+/** Runs the pod `other/NAME` with the container `main` past the kubelet. @returns the id of its sandbox */
+async function runStranger(cri: CriClient, name: string): Promise<string> {
+  const sandbox = { metadata: { name, namespace: 'other', uid: '', attempt: 0 }, labels: { app: 'x' } };
+  const { podSandboxId } = await cri.runtime.runPodSandbox({ config: sandbox });
+  const config = { metadata: { name: 'main' }, image: { image: HOST_IMAGE }, command: ['sleep', '100000'] };
+  const { containerId } = await cri.runtime.createContainer({ podSandboxId, config, sandboxConfig: sandbox });
+  await cri.runtime.startContainer({ containerId });
+  return podSandboxId;
+}
+
 describe('a pod that somebody else runs', () => {
   it('is adopted: listed, exec’d into, never stopped', async () => {
     await using cri = new CriClient(runtime.endpoints[0] ?? '');
-    const metadata = { name: 'stranger', namespace: 'other', uid: '' };
-    const sandbox = { metadata: { ...metadata, attempt: 0 }, labels: { app: 'x' } };
-    const { podSandboxId } = await cri.runtime.runPodSandbox({ config: sandbox });
-    const config = { metadata: { name: 'main' }, image: { image: HOST_IMAGE }, command: ['sleep', '100000'] };
-    const { containerId } = await cri.runtime.createContainer({ podSandboxId, config, sandboxConfig: sandbox });
-    await cri.runtime.startContainer({ containerId });
+    const podSandboxId = await runStranger(cri, 'stranger');
     const pod = await untilPod('stranger', ({ status }) => status?.phase === 'Running');
     expect(pod.metadata).toMatchObject({
       namespace: 'other',
@@ -344,6 +350,23 @@ describe('a pod that somebody else runs', () => {
     });
     await cri.runtime.removePodSandbox({ podSandboxId });
   });
+
+  it.each(['spdy', 'websocket'] as const)(
+    'is exec’d into where it is now, not where it was seen, over %s',
+    async (kind) => {
+      await using cri = new CriClient(runtime.endpoints[0] ?? '');
+      // Looks once, and then only when it has to.
+      const seldom = await start(runtime.endpoints[0] ?? '', 3_600_000);
+      const say = (): Promise<unknown> => run('/exec/other/moving/main', ['echo', 'here'], kind, seldom.port);
+      for (const _attempt of ['first', 'second', 'third']) {
+        const podSandboxId = await runStranger(cri, 'moving');
+        expect(await say()).toEqual({ out: 'here\n', outcome: exited(0) });
+        await cri.runtime.removePodSandbox({ podSandboxId });
+      }
+      await expect(say()).rejects.toThrow('pod does not exist');
+      await seldom.close();
+    },
+  );
 });
 
 describe('when the runtime’s streaming server misbehaves', () => {
