@@ -9,6 +9,7 @@ import {
   type RawHeaders,
   SpdySession,
   type SpdySessionOptions,
+  type SpdyStream,
 } from '../httpstream/index.ts';
 import { collectText } from './collect-text.ts';
 import { reset, splice } from './splice.ts';
@@ -99,16 +100,9 @@ export class PortForwardSession implements Connection {
     const requestid = String(this.#nextRequest++);
     const options = signal === undefined ? {} : { signal };
     const headers = { port: String(port), requestid };
-    const error = await this.#session.openStream({ streamtype: 'error', ...headers }, options);
+    const [error, data] = await this.#openPair(headers, options);
     error.end();
     const text = collectText(error, MAX_ERROR_BYTES);
-    let data: Awaited<ReturnType<SpdySession['openStream']>>;
-    try {
-      data = await this.#session.openStream({ streamtype: 'data', ...headers }, options);
-    } catch (thrown) {
-      error.destroy();
-      throw thrown;
-    }
     let cut = false;
     const ended = new Promise<void>((resolve) => {
       data.once('end', () => {
@@ -129,6 +123,22 @@ export class PortForwardSession implements Connection {
         : new ExecPathError('ERR_CONNECTION_LOST', `the session ended before the connection to port ${port}`);
     });
     return { port, data, failed };
+  }
+
+  /** Both streams of a connection, opened at once; one alone is given up again. */
+  async #openPair(
+    headers: Readonly<Record<string, string>>,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<[error: SpdyStream, data: SpdyStream]> {
+    const open = (streamtype: string): Promise<SpdyStream> =>
+      this.#session.openStream({ streamtype, ...headers }, options);
+    const pair = [open('error'), open('data')] as const;
+    try {
+      return await Promise.all(pair);
+    } catch (thrown) {
+      for (const one of pair) void one.then((stream) => stream.destroy()).catch(() => {});
+      throw thrown;
+    }
   }
 
   /**

@@ -25,7 +25,13 @@ export interface StreamSet {
 /** Default of `streamTimeoutMs`: how long a server waits for the whole set, a client for one stream's reply. */
 export const STREAM_CREATION_TIMEOUT_MS = 30_000;
 
-/** Client over SPDY: opens the streams in upstream's order, each confirmed before the next. */
+/**
+ * Client over SPDY: opens the streams in upstream's order, all at once.
+ *
+ * Upstream waits for each reply before the next; that is a round trip through all hops for each stream.
+ *
+ * @throws ExecPathError as `SpdySession.openStream`, for the first that fails; the others are the session's, to be closed
+ */
 export async function openStreamSet(
   session: SpdySession,
   protocol: string,
@@ -33,10 +39,11 @@ export async function openStreamSet(
   { signal }: { readonly signal?: AbortSignal } = {},
 ): Promise<StreamSet> {
   const traits = traitsOf(protocol, 'spdy');
-  const streams: Partial<Record<StreamType, Duplex>> = {};
-  for (const type of expectedStreams(options, traits.resize)) {
-    streams[type] = await session.openStream({ streamtype: type }, signal === undefined ? {} : { signal });
-  }
+  const opened = expectedStreams(options, traits.resize).map(async (type) => {
+    const stream = await session.openStream({ streamtype: type }, signal === undefined ? {} : { signal });
+    return [type, stream] as const;
+  });
+  const streams = Object.fromEntries(await Promise.all(opened));
   return toStreamSet('spdy', session, protocol, traits, streams);
 }
 
