@@ -252,7 +252,8 @@ function load(behaviour: Behaviour, mebibytes: number, sessions: number): void {
       const script = 'read line; echo "$line"; echo "error $line" >&2; exit $0';
       const all = Array.from({ length: sessions }, async (_, index) => {
         const stdin = Buffer.from(`session ${index}\n`);
-        const { stdout, stderr, exitCode } = await exec(target, ['sh', '-c', script, String(index)], { stdin });
+        const own = { stdin, deadlineMs: EXEC_DEADLINE_MS + sessions * 1000 };
+        const { stdout, stderr, exitCode } = await exec(target, ['sh', '-c', script, String(index)], own);
         const [line = ''] = stderr.toString().split('\n');
         return [stdout.toString(), line, exitCode];
       });
