@@ -249,19 +249,57 @@ function load(behaviour: Behaviour, mebibytes: number, sessions: number): void {
   behaviour(
     'keeps many sessions at once apart',
     async (target) => {
-      const script = 'read line; echo "$line"; echo "error $line" >&2; exit $0';
-      const all = Array.from({ length: sessions }, async (_, index) => {
-        const stdin = Buffer.from(`session ${index}\n`);
-        const own = { stdin, deadlineMs: EXEC_DEADLINE_MS + sessions * 1000 };
-        const { stdout, stderr, exitCode } = await exec(target, ['sh', '-c', script, String(index)], own);
-        const [line = ''] = stderr.toString().split('\n');
-        return [stdout.toString(), line, exitCode];
-      });
-      const expected = all.map((_, index) => [`session ${index}\n`, `error session ${index}`, index]);
-      expect(await Promise.all(all)).toEqual(expected);
+      const held: HeldSession[] = [];
+      while (held.length < sessions) {
+        const count = Math.min(STARTED_TOGETHER, sessions - held.length);
+        const wave = Array.from({ length: count }, (_, index) => holdSession(target, held.length + index));
+        held.push(...wave);
+        await Promise.all(wave.map(({ isOpen }) => isOpen));
+      }
+      for (const { release } of held) release();
+      const expected = held.map((_, index) => [`ready\nsession ${index}\n`, `error session ${index}`, index]);
+      expect(await Promise.all(held.map(({ result }) => result))).toEqual(expected);
     },
     60_000 + sessions * 1000,
   );
+}
+
+/** Clients that start at the same time: each costs a second of CPU time, and a handshake has a deadline. */
+const STARTED_TOGETHER = 10;
+
+/** A session that has begun, and waits for its input. */
+interface HeldSession {
+  /** Settles when the command runs, or when the session ends without. */
+  readonly isOpen: Promise<unknown>;
+  release(): void;
+  /** stdout, the first line of stderr, exit code. */
+  readonly result: Promise<[string, string, number | null]>;
+}
+
+function holdSession(target: ExecTarget, index: number): HeldSession {
+  const script = 'echo ready; read line; echo "$line"; echo "error $line" >&2; exit $0';
+  const stdin = new Readable({ read: () => undefined });
+  const ready = deferred<void>();
+  let stdout = '';
+  const result = exec(target, ['sh', '-c', script, String(index)], {
+    stdin,
+    deadlineMs: 300_000,
+    onStdout: (chunk) => {
+      stdout += chunk.toString();
+      ready.resolve();
+    },
+  }).then(({ stderr, exitCode }): [string, string, number | null] => {
+    const [line = ''] = stderr.toString().split('\n');
+    return [stdout, line, exitCode];
+  });
+  return {
+    isOpen: Promise.race([ready.promise, result]),
+    release: () => {
+      stdin.push(`session ${index}\n`);
+      stdin.push(null);
+    },
+    result,
+  };
 }
 
 function exec(target: ExecTarget, argv: string[], more: Partial<ExecRequest> = {}): Promise<ExecResult> {
