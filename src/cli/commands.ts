@@ -97,6 +97,11 @@ export const commandGroups: readonly CommandGroup[] = [
         summary: "Images of podwire's runtime: import, list, remove",
         load: async () => (await import('./image-command.ts')).imageCommand,
       },
+      {
+        name: 'certs',
+        summary: 'Certificates and kubeconfigs for hops on machines of their own',
+        load: async () => (await import('./certs-command.ts')).certsCommand,
+      },
     ],
   },
   {

@@ -29,7 +29,12 @@ const nodeRemedy: Remedy = (context, message) => {
 const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_KUBECONFIG: () => 'name the file with --kubeconfig; `podwire up` writes one and prints its path',
   ERR_CREDENTIALS: () => 'log in anew, or pass --token or --client-certificate with --client-key',
-  ERR_CERTIFICATE: () => 'check the files that the kubeconfig or the flags name',
+  ERR_CERTIFICATE: (_context, message) =>
+    /podwire certs|--server|there is no certificate/.test(message)
+      ? undefined
+      : 'check the files that the kubeconfig or the flags name',
+  ERR_CERTIFICATE_EXISTS: () =>
+    'renew what is there with `podwire certs renew`, or say --overwrite to issue it anew by the same authority',
   ERR_UNAUTHORIZED: () =>
     'log in: the server does not know who calls; choose other credentials with --context or --user',
   ERR_FORBIDDEN: (context) =>

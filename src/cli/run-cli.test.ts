@@ -30,7 +30,7 @@ describe('podwire', () => {
     }
   });
 
-  it.each(['exec', 'shell', 'get', 'up', 'demo', 'apiserver', 'kubelet', 'runtime', 'version', 'completion'])(
+  it.each(['exec', 'shell', 'get', 'up', 'demo', 'apiserver', 'kubelet', 'runtime', 'certs', 'version', 'completion'])(
     'shows usage, examples and every flag of %s',
     async (name) => {
       const { code, out, err } = await cli([name, '--help']);
@@ -77,6 +77,19 @@ describe('podwire', () => {
     [['kubelet', '--authorization-mode', 'Webhook'], 1, '--authorization-mode Webhook needs --kubeconfig'],
     [['kubelet', '--node-labels', 'a'], 1, '--node-labels has "a", which is not KEY=VALUE'],
     [['runtime', '--listen', 'http://x'], 1, '--listen takes one unix:///PATH and one tcp://HOST:PORT'],
+    [['certs'], 1, 'error: you must say what to do with certificates: apiserver, node, user, ls, renew\n'],
+    [['certs', 'nodes'], 1, 'podwire certs does not know "nodes": did you mean node?'],
+    [['certs', 'apiserver'], 1, 'error: certs apiserver needs an ADDRESS: what clients and nodes call it\n'],
+    [['certs', 'apiserver', 'https://api:6443'], 1, '"https://api:6443" is no address: give 192.0.2.11 or host1'],
+    [['certs', 'apiserver', '192.0.2.256'], 1, '"192.0.2.256" is no address'],
+    [['certs', 'apiserver', '0.0.0.0'], 1, '0.0.0.0 is where a server listens: name the address that others call'],
+    [['certs', 'node', 'Host_2', '192.0.2.12'], 1, '"Host_2" is no name of a node: lower case letters'],
+    [['certs', 'node', 'host2'], 1, 'error: certs node host2 needs an ADDRESS: what the apiserver calls it\n'],
+    [['certs', 'node', 'host2', '192.0.2.12', '-s', 'http://a'], 1, '--server "http://a" is no https URL'],
+    [['certs', 'user', '../ada', '--group', 'dev'], 1, '"../ada" is no name for a user here'],
+    [['certs', 'user', 'ada'], 1, 'error: certs user needs --group: system:masters may do everything'],
+    [['certs', 'ls', '--all'], 1, 'error: --all is for certs renew\n'],
+    [['certs', 'renew', '--valid-for', '1s'], 1, 'error: --valid-for must be 1m or longer\n'],
     [['completion', 'tcsh'], 1, 'completion takes one of bash, zsh, fish, got "tcsh"'],
   ])('refuses %j with %i', async (argv, code, text) => {
     const run = await cli(argv);

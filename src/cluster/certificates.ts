@@ -1,5 +1,7 @@
 import { join } from 'node:path';
+import { MASTERS_GROUP } from '../identity/index.ts';
 import { type CertificateRequest, loadOrCreateAuthority, loadOrIssue, type StoredPair } from '../pki/index.ts';
+import { certificateRequests } from './certificate-requests.ts';
 
 /** What a one-node cluster needs to be mutual: one authority and a pair for each role. */
 export interface ClusterCertificates {
@@ -26,32 +28,13 @@ export async function clusterCertificates(folder: string, hosts: CertificateHost
   const { authority, certificateFile } = await loadOrCreateAuthority(join(folder, 'ca'), 'podwire-ca');
   const issue = (name: string, request: CertificateRequest): Promise<StoredPair> =>
     loadOrIssue(folder, name, { authority, request });
-  const loopback = ['localhost', '127.0.0.1', '::1'];
+  const requests = certificateRequests;
   const [apiserver, apiserverKubeletClient, kubelet, kubeletClient, admin] = await Promise.all([
-    issue('apiserver', {
-      commonName: 'kube-apiserver',
-      hosts: [
-        ...new Set([...loopback, 'kubernetes', 'kubernetes.default', 'kubernetes.default.svc', ...hosts.apiserver]),
-      ],
-      usages: ['server'],
-    }),
-    issue('apiserver-kubelet-client', {
-      commonName: 'kube-apiserver-kubelet-client',
-      organizations: ['system:masters'],
-      usages: ['client'],
-    }),
-    issue('kubelet', {
-      commonName: `system:node:${hosts.nodeName}`,
-      organizations: ['system:nodes'],
-      hosts: [...loopback, hosts.nodeName],
-      usages: ['server'],
-    }),
-    issue('kubelet-client', {
-      commonName: `system:node:${hosts.nodeName}`,
-      organizations: ['system:nodes'],
-      usages: ['client'],
-    }),
-    issue('admin', { commonName: 'podwire-admin', organizations: ['system:masters'], usages: ['client'] }),
+    issue('apiserver', requests.apiserver(hosts.apiserver)),
+    issue('apiserver-kubelet-client', requests.apiserverKubeletClient()),
+    issue('kubelet', requests.kubelet(hosts.nodeName, [])),
+    issue('kubelet-client', requests.kubeletClient(hosts.nodeName)),
+    issue('admin', requests.user('podwire-admin', [MASTERS_GROUP])),
   ]);
   return {
     caFile: certificateFile,

@@ -132,6 +132,11 @@ export const errorTable = {
   ERR_API_TIMEOUT: { reason: 'Timeout', http: 504, help: 'the API did not answer in time' },
   ERR_MANIFEST: { reason: 'Invalid', http: 422, help: 'a manifest breaks a rule of its kind' },
   ERR_CERTIFICATE: { reason: 'InternalError', http: 500, help: 'a certificate or key cannot be made, read or used' },
+  ERR_CERTIFICATE_EXISTS: {
+    reason: 'AlreadyExists',
+    http: 409,
+    help: 'a certificate that is there is not replaced unasked',
+  },
   ERR_REVIEW: {
     reason: 'InternalError',
     http: 500,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { PemSource } from './pem-source.ts';
 import { formatYaml } from './yaml.ts';
 
 /** One cluster, one user and one context that joins them. */
@@ -10,16 +11,16 @@ export interface NewKubeconfig {
   /** `https://127.0.0.1:6443` */
   readonly server: string;
   readonly namespace?: string;
-  /** PEM; embedded. */
-  readonly certificateAuthority?: string;
+  /** PEM, embedded; or a file that is followed when it changes, its path relative to the kubeconfig's folder. */
+  readonly certificateAuthority?: string | PemSource;
   readonly tlsServerName?: string;
-  /** PEM; embedded. */
-  readonly clientCertificate?: string;
-  readonly clientKey?: string;
+  /** As the authority. */
+  readonly clientCertificate?: string | PemSource;
+  readonly clientKey?: string | PemSource;
   readonly token?: string;
 }
 
-/** The text of a kubeconfig that stands alone: everything is embedded, its one context is the current one. */
+/** The text of a kubeconfig whose one context is the current one; it stands alone unless it names files. */
 export async function formatKubeconfig(what: NewKubeconfig): Promise<string> {
   const { name } = what;
   return formatYaml({
@@ -31,7 +32,7 @@ export async function formatKubeconfig(what: NewKubeconfig): Promise<string> {
         name,
         cluster: {
           server: what.server,
-          ...base64Field('certificate-authority-data', what.certificateAuthority),
+          ...pemField('certificate-authority', what.certificateAuthority),
           ...(what.tlsServerName === undefined ? {} : { 'tls-server-name': what.tlsServerName }),
         },
       },
@@ -40,8 +41,8 @@ export async function formatKubeconfig(what: NewKubeconfig): Promise<string> {
       {
         name,
         user: {
-          ...base64Field('client-certificate-data', what.clientCertificate),
-          ...base64Field('client-key-data', what.clientKey),
+          ...pemField('client-certificate', what.clientCertificate),
+          ...pemField('client-key', what.clientKey),
           ...(what.token === undefined ? {} : { token: what.token }),
         },
       },
@@ -55,8 +56,11 @@ export async function formatKubeconfig(what: NewKubeconfig): Promise<string> {
   });
 }
 
-function base64Field(name: string, pem: string | undefined): Record<string, string> {
-  return pem === undefined ? {} : { [name]: Buffer.from(pem, 'utf8').toString('base64') };
+function pemField(name: string, pem: string | PemSource | undefined): Record<string, string> {
+  if (pem === undefined) return {};
+  if (typeof pem !== 'string' && 'file' in pem) return { [name]: pem.file };
+  const text = typeof pem === 'string' ? pem : pem.pem;
+  return { [`${name}-data`]: Buffer.from(text, 'utf8').toString('base64') };
 }
 
 /** Writes a kubeconfig whole or not at all, readable by its owner only; makes the folder (0700) when it is missing. */
