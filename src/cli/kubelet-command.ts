@@ -170,6 +170,7 @@ function optionsOf(
       healthzPort: healthzPort === 0 ? undefined : healthzPort,
       podManifestPath: values['pod-manifest-path'],
       syncPeriodMs: values['sync-frequency'],
+      heartbeatMs: values['node-status-update-frequency'],
     }),
   };
 }

@@ -28,6 +28,10 @@ export const nodeFlags = {
     help: 'logs of containers',
     shownDefault: '<root-dir>/logs',
   }),
+  'node-status-update-frequency': durationFlag({
+    help: 'how often the apiserver hears of the node; below a third of its --node-monitor-grace-period',
+    shownDefault: '10s',
+  }),
   'sync-frequency': durationFlag({ help: 'how often pods are compared with what is wanted', shownDefault: '10s' }),
 } as const;
 

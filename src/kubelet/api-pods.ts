@@ -7,6 +7,7 @@ export class ApiPods {
   readonly #nodeName: string;
   readonly #onError: (message: string) => void;
   readonly #stop = new AbortController();
+  #round = new AbortController();
   readonly #pods = new Map<string, Pod>();
   #synced = false;
   #following: Promise<void> = Promise.resolve();
@@ -32,15 +33,27 @@ export class ApiPods {
     this.#following = this.#follow(onChange);
   }
 
+  /** Lists and watches anew, at once: the connection of the present watch may be dead without a word. */
+  lookAgain(): void {
+    this.#round.abort();
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await this.#following;
   }
 
   async #follow(onChange: () => void): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#round = new AbortController();
+      await this.#followUntil(AbortSignal.any([this.#stop.signal, this.#round.signal]), onChange);
+    }
+  }
+
+  async #followUntil(signal: AbortSignal, onChange: () => void): Promise<void> {
     const follow = listWatch(this.#client, pods, {
       fieldSelector: `spec.nodeName=${this.#nodeName}`,
-      signal: this.#stop.signal,
+      signal,
       onError: (error, delayMs) =>
         this.#onError(`pods of the apiserver: ${error.message}; trying again in ${Math.ceil(delayMs / 1000)} s`),
     });

@@ -51,6 +51,8 @@ export interface KubeletOptions {
   readonly onSession?: (session: SessionReport) => void;
   readonly onError?: (message: string) => void;
   readonly syncPeriodMs?: number;
+  /** `--node-status-update-frequency`; default 10 s. */
+  readonly heartbeatMs?: number;
   /** Deadlines of sessions. */
   readonly sessionLimits?: HopLimits;
 }
@@ -137,7 +139,9 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   };
   if (options.apiserver !== undefined) {
     const isThere = (namespace: string, name: string): boolean | undefined => apiPods?.has(namespace, name);
-    registration = new Registration({ client: options.apiserver, onError, isThere, describeNode });
+    const { apiserver: client, heartbeatMs } = options;
+    const onReturn = (): void => apiPods?.lookAgain();
+    registration = new Registration({ client, onError, isThere, describeNode, heartbeatMs, onReturn });
   }
   const firstHealth = runtimeHealth(cri).then((health) => {
     runtime = health.runtime;

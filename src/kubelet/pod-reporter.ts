@@ -4,6 +4,9 @@ import { ApiStatusError, type KubeClient, type Pod, pods } from '../kubeapi/inde
 import { CONFIG_HASH, CONFIG_MIRROR } from './adopted-pod.ts';
 import type { NodePod } from './sync-loop.ts';
 
+/** Longest time of one request, in ms: the next report tries again. */
+const REQUEST_TIMEOUT_MS = 10_000;
+
 /** Requests under way at once. */
 const MAX_PARALLEL = 8;
 
@@ -57,6 +60,10 @@ export class PodReporter {
     await this.#running;
   }
 
+  get #callOptions(): { readonly signal: AbortSignal; readonly timeoutMs: number } {
+    return { signal: this.#signal, timeoutMs: REQUEST_TIMEOUT_MS };
+  }
+
   async #drain(): Promise<void> {
     while (this.#next !== undefined && !this.#signal.aborted) {
       const seen = this.#next;
@@ -88,7 +95,7 @@ export class PodReporter {
     const mirror = source !== 'api';
     if (mirror && this.#options.isThere(namespace, name) === false) this.#reported.delete(uid);
     const known = this.#reported.get(uid);
-    const address = { namespace, signal: this.#signal };
+    const address = { namespace, ...this.#callOptions };
     if (gone) {
       // The last word on a pod that was to be deleted: its containers have ended.
       await ignoringNotFound(
@@ -110,10 +117,10 @@ export class PodReporter {
     const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? pod.metadata.uid ?? '';
     const mirror = { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [CONFIG_MIRROR]: mark } } };
     try {
-      await this.#client.create(pods, mirror, { namespace, signal: this.#signal });
+      await this.#client.create(pods, mirror, { namespace, ...this.#callOptions });
     } catch (thrown) {
       if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 409)) throw thrown;
-      const there = await this.#client.get(pods, name, { namespace, signal: this.#signal });
+      const there = await this.#client.get(pods, name, { namespace, ...this.#callOptions });
       if (there.metadata.annotations?.[CONFIG_MIRROR] === mark) return;
       if (there.metadata.annotations?.[CONFIG_MIRROR] === undefined) {
         throw new Error(`pod ${namespace}/${name} of the apiserver has the name of one that runs on this node`, {
@@ -121,9 +128,9 @@ export class PodReporter {
         });
       }
       await ignoringNotFound(
-        this.#client.delete(pods, name, { namespace, gracePeriodSeconds: 0, signal: this.#signal }),
+        this.#client.delete(pods, name, { namespace, gracePeriodSeconds: 0, ...this.#callOptions }),
       );
-      await this.#client.create(pods, mirror, { namespace, signal: this.#signal });
+      await this.#client.create(pods, mirror, { namespace, ...this.#callOptions });
     }
   }
 
@@ -134,7 +141,7 @@ export class PodReporter {
       .filter(([uid]) => !there.has(uid))
       .map(([uid, { mirror, namespace, name }]) => {
         const forget = async (): Promise<void> => {
-          const options = { namespace, gracePeriodSeconds: 0, signal: this.#signal };
+          const options = { namespace, gracePeriodSeconds: 0, ...this.#callOptions };
           if (mirror) await ignoringNotFound(this.#client.delete(pods, name, options));
           this.#reported.delete(uid);
         };

@@ -12,17 +12,21 @@ import {
 import { PodReporter, type PodReporterOptions } from './pod-reporter.ts';
 import type { NodePod } from './sync-loop.ts';
 
-/** How often the node's lease is renewed and its status looked at, in ms: a quarter of the lease's life. */
+/** `--node-status-update-frequency`: how often the node's lease is renewed and its status looked at, in ms. */
 export const HEARTBEAT_MS = 10_000;
 
 const LEASE_SECONDS = 40;
 
-/** First wait after a failed heartbeat, doubled up to {@link HEARTBEAT_MS}, in ms. */
+/** First wait after a failed heartbeat, doubled up to the time between two, in ms. */
 const FIRST_RETRY_MS = 250;
 
 export interface RegistrationOptions extends PodReporterOptions {
   /** @param before what the apiserver holds: conditions keep the times at which they changed */
   readonly describeNode: (before: Node | undefined) => Promise<Node>;
+  /** Default {@link HEARTBEAT_MS}. */
+  readonly heartbeatMs?: number | undefined;
+  /** The apiserver answers again after it did not: what waits on older connections waits in vain. */
+  readonly onReturn?: () => void;
 }
 
 /** Keeps the node, its lease and its pods' status in an apiserver as they are on the machine. */
@@ -33,6 +37,9 @@ export class Registration {
   readonly #reporter: PodReporter;
   readonly #registered = deferred<void>();
   readonly #stop = new AbortController();
+  readonly #heartbeatMs: number;
+  readonly #onReturn: () => void;
+  #isCutOff = false;
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> = Promise.resolve();
   #retryMs = FIRST_RETRY_MS;
@@ -41,6 +48,8 @@ export class Registration {
     this.#client = options.client;
     this.#describeNode = options.describeNode;
     this.#onError = options.onError;
+    this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
+    this.#onReturn = options.onReturn ?? (() => {});
     this.#reporter = new PodReporter(options, this.#stop.signal);
   }
 
@@ -66,16 +75,19 @@ export class Registration {
   }
 
   async #beat(): Promise<void> {
-    let waitMs = HEARTBEAT_MS;
+    let waitMs = this.#heartbeatMs;
     try {
       const node = await this.#writeNode();
       await this.#renewLease(node);
       this.#registered.resolve();
       this.#retryMs = FIRST_RETRY_MS;
+      if (this.#isCutOff) this.#onReturn();
+      this.#isCutOff = false;
     } catch (thrown) {
       if (this.#stop.signal.aborted) return;
       waitMs = this.#retryMs;
-      this.#retryMs = Math.min(this.#retryMs * 2, HEARTBEAT_MS);
+      this.#isCutOff ||= !(thrown instanceof ApiStatusError);
+      this.#retryMs = Math.min(this.#retryMs * 2, this.#heartbeatMs);
       this.#onError(`node registration: ${toError(thrown).message}`);
     }
     if (this.#stop.signal.aborted) return;
@@ -84,23 +96,25 @@ export class Registration {
     }, waitMs);
   }
 
+  /** A heartbeat that takes longer than the time to the next one has failed, as upstream has it. */
+  get #callOptions(): { readonly signal: AbortSignal; readonly timeoutMs: number } {
+    return { signal: this.#stop.signal, timeoutMs: this.#heartbeatMs };
+  }
+
   async #writeNode(): Promise<Node> {
-    const { signal } = this.#stop;
-    const before = await found(
-      this.#client.get(nodes, (await this.#describeNode(undefined)).metadata.name, { signal }),
-    );
+    const call = this.#callOptions;
+    const before = await found(this.#client.get(nodes, (await this.#describeNode(undefined)).metadata.name, call));
     const now = await this.#describeNode(before);
     if (before === undefined) {
-      await this.#client.create(nodes, now, { signal });
+      await this.#client.create(nodes, now, call);
     }
     const patch = { metadata: { labels: now.metadata.labels }, status: now.status };
-    return await this.#client.patch(nodes, now.metadata.name, patch, { subresource: 'status', signal });
+    return await this.#client.patch(nodes, now.metadata.name, patch, { ...call, subresource: 'status' });
   }
 
   async #renewLease(node: Node): Promise<void> {
     const { name, uid = '' } = node.metadata;
-    const { signal } = this.#stop;
-    const address = { namespace: NODE_LEASE_NAMESPACE, signal };
+    const address = { ...this.#callOptions, namespace: NODE_LEASE_NAMESPACE };
     const before = await found(this.#client.get(leases, name, address));
     const lease: Lease = {
       metadata: {

@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Apiserver, startApiserver } from '../../src/apiserver/index.ts';
 import { CriClient } from '../../src/cri/index.ts';
 import { createTransport, KubeClient, nodes, type Pod, pods } from '../../src/kubeapi/index.ts';
-import { type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
+import { type KubeletOptions, type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
 import { freePort } from '../support/free-port.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
 
 let folder: string;
 let port: number;
@@ -56,7 +57,7 @@ function manifest(name: string): Pod {
   };
 }
 
-async function start(): Promise<void> {
+async function start(options: Partial<KubeletOptions> = {}): Promise<void> {
   kubelet = await startKubelet({
     containerRuntimeEndpoint: runtime.endpoints[0] ?? '',
     rootDir: join(folder, 'kubelet'),
@@ -69,6 +70,7 @@ async function start(): Promise<void> {
     apiserver: client,
     authenticate: async () => ({ name: 'admin', groups: [] }),
     authorize: async () => true,
+    ...options,
   });
   await kubelet.registered;
 }
@@ -116,5 +118,26 @@ describe('a kubelet whose apiserver restarts and has forgotten everything', () =
     await expect.poll(uid, patience).toEqual(expect.any(String));
     expect(await uid()).not.toBe(metadata.uid);
     await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+  });
+});
+
+describe('a kubelet that is cut off from its apiserver', () => {
+  it('comes back by itself although its connections never hear of it, and learns what it missed', async () => {
+    await using cable = await TcpProxy.start({ host: '127.0.0.1', port });
+    const far = new KubeClient(createTransport({ server: new URL(`http://127.0.0.1:${cable.port}`) }));
+    const said: string[] = [];
+    try {
+      await start({ apiserver: far, heartbeatMs: 200, onError: (message) => said.push(message) });
+      cable.freeze();
+      await client.create(pods, manifest('missed'), { namespace: 'default' });
+      await expect.poll(() => said.join('\n'), patience).toMatch(/node registration: .* took longer than 200 ms/);
+      expect(await phaseOf('missed')).not.toBe('Running');
+      // What was under way stays dead, as behind a firewall that forgot it; new connections get through.
+      cable.breakNext(undefined);
+      await expect.poll(() => phaseOf('missed'), patience).toBe('Running');
+    } finally {
+      await kubelet.close();
+      far.close();
+    }
   });
 });
