@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { deferred } from '../common/deferred.ts';
 import { events, namespaces, nodes, pods } from '../kubeapi/index.ts';
 import { MemoryStore } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
@@ -154,6 +155,92 @@ describe('the scheduler', () => {
         /^Operation cannot be fulfilled on pods\/binding "web": pod web is already assigned to node "n[123]"$/,
       ),
     });
+  });
+});
+
+/** Another apiserver on the same store, whose watches stand still once they have shown what is there. */
+class RegistryBehind extends Registry {
+  readonly #opened = deferred<undefined>();
+  readonly #tried = deferred<undefined>();
+  /** Settles when something was to be written. */
+  readonly tried = this.#tried.promise;
+
+  /** Lets its controllers know that they have seen everything. */
+  open(): void {
+    this.#opened.resolve(undefined);
+  }
+
+  override async *watch(...args: Parameters<Registry['watch']>): ReturnType<Registry['watch']> {
+    for await (const event of super.watch(...args)) {
+      if (event.type === 'BOOKMARK') await this.#opened.promise;
+      yield event;
+      if (event.type === 'BOOKMARK') await this.tried;
+    }
+  }
+
+  override async update(...args: Parameters<Registry['update']>): Promise<ApiObject> {
+    const updated = await super.update(...args);
+    this.#tried.resolve(undefined);
+    return updated;
+  }
+}
+
+describe('controllers of two apiservers on one store', () => {
+  async function both(
+    names: ControllersOptions['names'],
+    prepare: (registry: Registry) => Promise<unknown>,
+  ): Promise<{ first: Registry; behind: RegistryBehind; stop: () => Promise<unknown> }> {
+    const store = new MemoryStore();
+    const first = new Registry(store, allResources());
+    await first.createLastingNamespaces();
+    await prepare(first);
+    const behind = new RegistryBehind(store, allResources());
+    const onProblem = (problem: Error): void => {
+      throw problem;
+    };
+    const options = { names, onProblem, graceMs: 50, periodMs: 10 };
+    const stops = [behind, first].map((registry) => startControllers(registry, options));
+    closers.push(() => store.close());
+    return { first, behind, stop: () => Promise.all(stops.map((stop) => stop())) };
+  }
+
+  const reasonsOf = async (registry: Registry): Promise<unknown[]> =>
+    (await registry.list(events)).items.map((event) => [event['reason'], event['count']]);
+
+  it('say once that a pod fits nowhere', async () => {
+    const prepare = (registry: Registry): Promise<unknown> => registry.create(pods, podNamed('web'));
+    const { first, behind, stop } = await both(['scheduler'], prepare);
+    const told = await until(first, pods, 'web', refused);
+    behind.open();
+    await behind.tried;
+    await stop();
+    expect(await first.get(pods, { namespace: 'default', name: 'web' })).toEqual(told);
+    expect(await reasonsOf(first)).toEqual([['FailedScheduling', 1]]);
+  });
+
+  it('miss a silent node once, and finish what one of them left', async () => {
+    const ready = [{ type: 'Ready', status: 'True' }];
+    const web = { namespace: 'default', name: 'web' };
+    const setReady = (pod: ApiObject): ApiObject => ({ ...pod, status: { phase: 'Running', conditions: ready } });
+    const isUnready = (pod: ApiObject | undefined): boolean => JSON.stringify(pod?.['status']).includes('"False"');
+    const { first, behind, stop } = await both(['nodelifecycle'], async (registry) => {
+      await registry.create(nodes, nodeNamed('n1'));
+      await registry.create(pods, podNamed('web', { nodeName: 'n1' }));
+      await registry.update(pods, web, setReady, { scope: 'status' });
+    });
+    await until(first, pods, 'web', isUnready);
+    const silent = await first.get(nodes, { namespace: '', name: 'n1' });
+    // As if the first had been killed between the two.
+    await first.update(pods, web, setReady, { scope: 'status' });
+    behind.open();
+    await until(first, pods, 'web', isUnready);
+    await stop();
+    expect(await first.get(nodes, { namespace: '', name: 'n1' })).toEqual(silent);
+    expect((await reasonsOf(first)).sort()).toEqual([
+      ['NodeNotReady', 1],
+      ['NodeNotReady', 1],
+      ['NodeNotReady', 1],
+    ]);
   });
 });
 

@@ -8,6 +8,7 @@ import {
   nodes,
   type Pod,
   pods,
+  type ResourceType,
 } from '../kubeapi/index.ts';
 import { ApiError } from './api-error.ts';
 import { type ApiObject, objectsAt } from './api-object.ts';
@@ -43,8 +44,8 @@ export class NodeMonitor {
   readonly #recorder: EventRecorder;
   readonly #nodes: ObjectCache<Node>;
   readonly #leases: ObjectCache<Lease>;
-  /** The last sign of life of each node, and when it was seen, in ms of this machine's clock. */
-  readonly #seen = new Map<string, { sign: string; at: number }>();
+  /** The last sign of life of each node, when it was seen, in ms of this machine's clock, and whether it was missed. */
+  readonly #seen = new Map<string, { readonly sign: string; readonly at: number; isMissed: boolean }>();
   readonly #timer: NodeJS.Timeout;
   #look: Promise<void> = Promise.resolve();
 
@@ -82,16 +83,19 @@ export class NodeMonitor {
     const lease = this.#leases.get(`${NODE_LEASE_NAMESPACE}${key}`);
     const sign = `${lease?.spec?.renewTime ?? ''} ${heartbeatOf(node)}`.trim();
     if (sign === '') this.#seen.delete(key);
-    else if (this.#seen.get(key)?.sign !== sign) this.#seen.set(key, { sign, at: performance.now() });
+    else if (this.#seen.get(key)?.sign !== sign) {
+      this.#seen.set(key, { sign, at: performance.now(), isMissed: false });
+    }
   }
 
   async #lookAtAll(graceMs: number): Promise<void> {
-    for (const [key, { at }] of this.#seen) {
+    for (const [key, seen] of this.#seen) {
       const node = this.#nodes.get(key);
       if (this.#options.signal.aborted) return;
-      if (node === undefined || performance.now() - at < graceMs || readyOf(node)?.status === 'Unknown') continue;
+      if (node === undefined || seen.isMissed || performance.now() - seen.at < graceMs) continue;
       try {
         await this.#markSilent(node);
+        seen.isMissed = true;
       } catch (thrown) {
         const isGone = thrown instanceof ApiError && thrown.code === 'ERR_NOT_FOUND';
         if (!isGone && !this.#options.signal.aborted) this.#options.onProblem(toError(thrown));
@@ -101,19 +105,44 @@ export class NodeMonitor {
 
   async #markSilent(node: Node & ApiObject): Promise<void> {
     const { name } = node.metadata;
-    await this.#registry.update(nodes, addressOf(node), withUnknownConditions, { scope: 'status' });
-    await this.#recorder.record('Node', node, {
-      type: 'Normal',
-      reason: 'NodeNotReady',
-      message: `Node ${name} status is now: NodeNotReady`,
-    });
+    const isMarked = await this.#update(nodes, node, (now) =>
+      readyOf(now)?.status === 'Unknown' ? now : withUnknownConditions(now),
+    );
+    if (isMarked) {
+      const message = `Node ${name} status is now: NodeNotReady`;
+      await this.#recorder.record('Node', node, { type: 'Normal', reason: 'NodeNotReady', message });
+    }
+    // Also when it was marked by somebody else, who may have been killed before this.
     const { items } = await this.#registry.list(pods, { fieldSelector: `spec.nodeName=${name}` });
     for (const pod of items as readonly (Pod & ApiObject)[]) {
       if (readyOf(pod)?.status !== 'True') continue;
-      await this.#registry.update(pods, addressOf(pod), withoutReadiness, { scope: 'status' });
+      const isChanged = await this.#update(pods, pod, (now) =>
+        readyOf(now)?.status === 'True' ? withoutReadiness(now) : now,
+      );
+      if (!isChanged) continue;
       const message = 'Node is not ready';
       await this.#recorder.record('Pod', pod, { type: 'Warning', reason: 'NodeNotReady', message });
     }
+  }
+
+  /**
+   * Several apiservers look at once, each at what it has seen so far: whoever is first does it, the others find it done.
+   *
+   * @returns false when `change` left the object as it was
+   */
+  async #update<T extends Node | Pod>(
+    type: ResourceType<T>,
+    object: ApiObject,
+    change: (now: T & ApiObject) => ApiObject,
+  ): Promise<boolean> {
+    let isChanged = false;
+    const noticed = (now: ApiObject): ApiObject => {
+      const next = change(now as T & ApiObject);
+      isChanged = next !== now;
+      return next;
+    };
+    await this.#registry.update(type, addressOf(object), noticed, { scope: 'status' });
+    return isChanged;
   }
 }
 

@@ -136,14 +136,20 @@ export class Scheduler {
 
   /** Told once, until the reason changes. */
   async #sayUnschedulable(pod: Pod & ApiObject, reason: string, message: string): Promise<void> {
-    const before = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-    if (before?.status === 'False' && before.reason === reason && before.message === message) return;
-    const change = (now: ApiObject): ApiObject => ({
-      ...now,
-      status: withScheduled(now, { status: 'False', reason, message }),
-    });
+    const isTold = ({ status }: Pod): boolean =>
+      (status?.conditions ?? []).some(
+        (one) =>
+          one.type === 'PodScheduled' && one.status === 'False' && one.reason === reason && one.message === message,
+      );
+    if (isTold(pod)) return;
+    // Another apiserver may have said the same a moment ago: then it has recorded the event too.
+    let isNew = false;
+    const change = (now: Pod & ApiObject): ApiObject => {
+      isNew = !isTold(now);
+      return isNew ? { ...now, status: withScheduled(now, { status: 'False', reason, message }) } : now;
+    };
     await this.#registry.update(pods, addressOf(pod), change, { scope: 'status' });
-    if (reason !== 'Unschedulable') return;
+    if (!isNew || reason !== 'Unschedulable') return;
     await this.#recorder.record('Pod', pod, { type: 'Warning', reason: 'FailedScheduling', message });
   }
 }
