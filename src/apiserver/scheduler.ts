@@ -144,8 +144,8 @@ export class Scheduler {
     if (isTold(pod)) return;
     // Another apiserver may have said the same a moment ago: then it has recorded the event too.
     let isNew = false;
-    const change = (now: Pod & ApiObject): ApiObject => {
-      isNew = !isTold(now);
+    const change = (now: ApiObject): ApiObject => {
+      isNew = !isTold(now as Pod & ApiObject);
       return isNew ? { ...now, status: withScheduled(now, { status: 'False', reason, message }) } : now;
     };
     await this.#registry.update(pods, addressOf(pod), change, { scope: 'status' });

@@ -7,6 +7,9 @@ const WRITERS = 6;
 /** Confirmed writes after which the apiserver is killed, at most. */
 const MAX_WRITES = 60;
 
+/** How long a start may take: long, for what is asked here is what stands there then, and machines may be busy. */
+const START_DEADLINE_MS = 300_000;
+
 interface Lease {
   readonly metadata: { readonly name: string; readonly resourceVersion: string };
   readonly spec?: { readonly holderIdentity?: string };
@@ -42,7 +45,8 @@ export class KilledStore {
   async play(seed: number): Promise<string[]> {
     const random = seededRandom(seed);
     const flags = ['--secure-port', '0', '--insecure-port', '0', '--anonymous-auth'];
-    const hop = await PodwireHop.start('apiserver', [...flags, '--authorization-mode', 'AlwaysAllow', ...this.#flags]);
+    const more = ['--authorization-mode', 'AlwaysAllow', ...this.#flags];
+    const hop = await PodwireHop.start('apiserver', [...flags, ...more], START_DEADLINE_MS);
     try {
       const [, server = ''] = /insecure (http:\S+)/.exec(hop.log) ?? [];
       const leases = `${server}/apis/coordination.k8s.io/v1/namespaces/default/leases`;

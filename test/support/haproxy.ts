@@ -6,8 +6,14 @@ import { requirePeer } from './find-peer.ts';
 import { freePort } from './free-port.ts';
 import { withDescendants } from './process-table.ts';
 
+export interface HaproxyTarget {
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface HaproxyOptions {
-  readonly target: { readonly host: string; readonly port: number };
+  /** Of several: the first that listens. When it stops to, its connections are closed and the next takes over. */
+  readonly target: HaproxyTarget | readonly HaproxyTarget[];
   /** Let the kernel move the bytes where it can (`option splice-auto`). Default: true. */
   readonly splice?: boolean;
   /** PEM file with certificate and key: the client side speaks TLS. Default: plain. */
@@ -57,7 +63,11 @@ export class Haproxy implements AsyncDisposable {
   }
 }
 
+/** How often it looks whether one of several targets listens. */
+const CHECK = 'check inter 100ms fall 1 rise 1 on-marked-down shutdown-sessions';
+
 function configOf({ target, splice = true, certificateFile, targetTls = false }: HaproxyOptions, port: number): string {
+  const targets = [target].flat();
   const lines = [
     'global',
     '  nbthread 1',
@@ -69,7 +79,12 @@ function configOf({ target, splice = true, certificateFile, targetTls = false }:
     ...(splice ? ['  option splice-auto'] : []),
     'listen relay',
     `  bind 127.0.0.1:${port}${certificateFile === undefined ? '' : ` ssl crt ${certificateFile}`}`,
-    `  server target ${target.host}:${target.port}${targetTls ? ' ssl verify none' : ''}`,
+    ...targets.map(
+      ({ host, port: at }, index) =>
+        `  server target${index} ${host}:${at}${targetTls ? ' ssl verify none' : ''}` +
+        `${targets.length === 1 ? '' : ` ${CHECK}`}${index === 0 ? '' : ' backup'}`,
+    ),
+    ...(targets.length === 1 ? [] : ['  option redispatch']),
   ];
   return `${lines.join('\n')}\n`;
 }
