@@ -8,6 +8,7 @@ KUBECTL_VERSION=0.36.0 # of the module k8s.io/kubectl: kubectl 1.36
 CRI_TOOLS_VERSION=1.36.0
 
 peers=${PODWIRE_PEERS:-${HOME:-/root}/.cache/podwire-peers}
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$peers"
@@ -137,10 +138,17 @@ build_cri_tools() {
   )
 }
 
+# The test builds it itself; client-go takes minutes the first time, and a second the next.
+warm_up_reflector() {
+  if ! have go; then return; fi
+  (cd "$here/../test/interop/informers" && quietly "build of the reflector" go build -o /dev/null .) || return 0
+}
+
 install_packages
 fetch_old_kubectl
 build_kubectl
 build_cri_tools
+warm_up_reflector
 
 missing=
 for program in containerd runc ip tmux haproxy capsh etcd htop top less vi; do

@@ -42,8 +42,10 @@ async function start(command: HopCommand, ...flags: string[]): Promise<PodwireHo
 async function startApiserver(which: number): Promise<void> {
   apiservers[which] = await start(
     'apiserver',
-    ...['--secure-port', String(ports[which]), '--cert-dir', join(folder, 'pki')],
-    ...['--etcd-servers', etcd.servers.join(','), '--kubelet-preferred-address-types', 'InternalIP'],
+    `--secure-port=${ports[which]}`,
+    `--cert-dir=${join(folder, 'pki')}`,
+    `--etcd-servers=${etcd.servers.join(',')}`,
+    '--kubelet-preferred-address-types=InternalIP',
   );
 }
 
@@ -190,9 +192,14 @@ describeWithPeer(['etcd', 'haproxy'], 'two apiservers on one etcd', () => {
     const runtime = await start('runtime', '--state-dir', join(folder, 'runtime'));
     await start(
       'kubelet',
-      ...['--container-runtime-endpoint', runtime.address, '--root-dir', join(folder, 'kubelet')],
-      ...['--port', '0', '--healthz-port', '0', '--hostname-override', 'n1', '--node-ip', '127.0.0.1'],
-      ...['--kubeconfig', kubeconfigFor(haproxy.port), '--client-ca-file', join(folder, 'pki', 'ca', 'ca.crt')],
+      `--container-runtime-endpoint=${runtime.address}`,
+      `--root-dir=${join(folder, 'kubelet')}`,
+      '--port=0',
+      '--healthz-port=0',
+      '--hostname-override=n1',
+      '--node-ip=127.0.0.1',
+      `--kubeconfig=${kubeconfigFor(haproxy.port)}`,
+      `--client-ca-file=${join(folder, 'pki', 'ca', 'ca.crt')}`,
     );
   }, 120_000);
   afterAll(async () => {
