@@ -149,12 +149,21 @@ export class EtcdClient {
       }
       if (this.#closed) throw new ExecPathError('ERR_STORE_CLOSED', 'the store is closed');
       if (Date.now() >= deadline) {
+        const cause = await this.#lastFailure();
         const message = `no etcd server answered within ${ETCD_CALL_TIMEOUT_MS / 1000} s: ${this.servers}`;
-        throw new ExecPathError('ERR_STORE_UNAVAILABLE', message, { hop: 'apiserver' });
+        const why = cause === undefined ? '' : ` (${cause.message.replaceAll(/\s+/g, ' ')})`;
+        throw new ExecPathError('ERR_STORE_UNAVAILABLE', message + why, { cause, hop: 'apiserver' });
       }
       await this.#renewChannels();
       await delay(RETRY_PAUSE_MS);
     }
+  }
+
+  /** Why the first server cannot be reached, as a call to it says: a channel alone tells nothing. */
+  async #lastFailure(): Promise<Error | undefined> {
+    const method = Maintenance.method.status;
+    const limits = { timeoutMs: CONNECT_TIMEOUT_MS, signal: undefined };
+    return await this.#channels[0]?.unary(method, create(method.input, {}), limits).then(() => undefined, toError);
   }
 
   /** The next call begins with another server. */

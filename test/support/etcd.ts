@@ -92,6 +92,18 @@ export class Etcd implements AsyncDisposable {
     if (!answer.ok) throw new Error(`compaction: ${answer.status} ${await answer.text()}`);
   }
 
+  /** All keys, in order, by the same gateway. */
+  async keys(): Promise<string[]> {
+    // From the lowest key on.
+    const everything = Buffer.of(0).toString('base64');
+    const answer = await fetch(`${this.servers[0]}/v3/kv/range`, {
+      method: 'POST',
+      body: JSON.stringify({ key: everything, range_end: everything, keys_only: true }),
+    });
+    const { kvs = [] } = (await answer.json()) as { kvs?: { key: string }[] };
+    return kvs.map(({ key }) => Buffer.from(key, 'base64').toString());
+  }
+
   /** `kill -9`; its data stays. */
   async killMember(at: number): Promise<void> {
     await this.#member(at).child?.kill();
