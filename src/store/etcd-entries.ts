@@ -29,6 +29,12 @@ export class EntryCache {
     this.#keys = keys;
   }
 
+  /** The entry of a key and its revision, whether or not `kv` has a value. */
+  find(kv: KeyValue): StoreEntry | undefined {
+    const known = this.#entries.get(this.#keys.decode(kv.key));
+    return known?.modRevision === Number(kv.modRevision) ? known : undefined;
+  }
+
   entryOf(kv: KeyValue): StoreEntry {
     const key = this.#keys.decode(kv.key);
     const modRevision = Number(kv.modRevision);

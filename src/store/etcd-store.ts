@@ -46,7 +46,7 @@ export interface EtcdStoreOptions extends EtcdServers, Omit<ChangeHistoryOptions
 
 /**
  * A {@link Store} in etcd 3.4 or later, which several apiservers may share. Reads and writes are etcd's own, none is
- * answered from memory; only values that are known by key and revision are not parsed again.
+ * answered from memory; only values that are known by key and revision are neither read again by lists nor parsed.
  *
  * One watch of everything fills a history that the watches of this process read; a watch that begins before it reads
  * from etcd until it has come there.
@@ -222,15 +222,25 @@ export class EtcdStore implements Store {
     revision: number,
   ): Promise<{ entries: StoreEntry[]; count: number; revision: number }> {
     try {
-      const answer = await this.#client.range({ key, rangeEnd, limit: BigInt(limit), revision: BigInt(revision) });
-      return {
-        entries: answer.kvs.map((kv) => this.#entries.entryOf(kv)),
-        count: Number(answer.count),
-        revision: revision === 0 ? Number(answer.header?.revision ?? 0n) : revision,
-      };
+      const range = { key, rangeEnd, limit: BigInt(limit), revision: BigInt(revision), keysOnly: true };
+      const { kvs, count, header } = await this.#client.range(range);
+      const at = revision === 0 ? (header?.revision ?? 0n) : BigInt(revision);
+      return { entries: await this.#entriesOf(kvs, at), count: Number(count), revision: Number(at) };
     } catch (thrown) {
       throw await this.#explain(thrown, revision);
     }
+  }
+
+  /** Most values of a long list are known by key and revision: only from the first to the last unknown one they are read. */
+  async #entriesOf(kvs: readonly KeyValue[], revision: bigint): Promise<StoreEntry[]> {
+    const known = kvs.map((kv) => this.#entries.find(kv));
+    const [first, last] = [known.indexOf(undefined), known.lastIndexOf(undefined)];
+    const [from, to] = [kvs[first]?.key, kvs[last]?.key];
+    if (from === undefined || to === undefined) return known.flatMap((entry) => entry ?? []);
+    const rangeEnd = Buffer.concat([to, Buffer.of(0)]);
+    const unknown = await this.#client.range({ key: from, rangeEnd, revision });
+    known.splice(first, last - first + 1, ...unknown.kvs.map((kv) => this.#entries.entryOf(kv)));
+    return known.flatMap((entry) => entry ?? []);
   }
 
   /** In upstream's words. */
