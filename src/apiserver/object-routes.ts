@@ -2,6 +2,7 @@ import type { ListMeta } from '../kubeapi/index.ts';
 import { sendJson } from './answer.ts';
 import { ApiError, methodNotAllowed, successStatus, unknownPath } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
+import { EventLines } from './event-lines.ts';
 import type { Exchange } from './exchange.ts';
 import { listOptionsOf, objectQueryOf, watchQueryOf } from './list-query.ts';
 import { answerFormOf } from './media-negotiation.ts';
@@ -24,6 +25,7 @@ export class ObjectRoutes {
   readonly #registry: Registry;
   readonly #writer: ObjectWriter;
   readonly #watch: WatchLimits;
+  readonly #lines = new EventLines();
 
   constructor({ registry, body, watch = {} }: ObjectRouteOptions) {
     this.#registry = registry;
@@ -51,6 +53,7 @@ export class ObjectRoutes {
           resource,
           query: watchQueryOf(exchange.query, info.namespace),
           limits: this.#watch,
+          lines: this.#lines,
         });
       case 'create': {
         if (!isScoped) throw methodNotAllowed();

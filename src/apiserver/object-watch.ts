@@ -1,5 +1,5 @@
 import type { KubeObject } from '../kubeapi/index.ts';
-import type { Store, StoreEvent } from '../store/index.ts';
+import type { Store, StoreEntry, StoreEvent } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
 import { decodeObject, prefixOf, withRevision } from './object-codec.ts';
 import { filterOf, type ObjectFilter, type ObjectQuery } from './object-query.ts';
@@ -69,12 +69,23 @@ function bookmark(resource: Resource, revision: number, endsInitialEvents: boole
   };
 }
 
+/** What was removed, as its end is shown. An entry ends once, so it is the same for every watch. */
+const ends = new WeakMap<StoreEntry, ApiObject>();
+
+function endOf(resource: Resource, entry: StoreEntry, revision: number): ApiObject {
+  const known = ends.get(entry);
+  if (known !== undefined) return known;
+  const end = withRevision(decodeObject(resource, entry), revision);
+  ends.set(entry, end);
+  return end;
+}
+
 function seenThrough(filter: ObjectFilter, resource: Resource, event: StoreEvent): ObjectWatchEvent | undefined {
   const before = event.previous === undefined ? undefined : decodeObject(resource, event.previous);
   const now = event.type === 'put' ? decodeObject(resource, event.entry) : undefined;
   const didMatch = before !== undefined && filter.matches(before);
   if (now !== undefined && filter.matches(now)) return { type: didMatch ? 'MODIFIED' : 'ADDED', object: now };
-  if (!didMatch) return undefined;
+  if (!didMatch || event.previous === undefined) return undefined;
   // It shows the object as the selectors last saw it, at the revision of the change.
-  return { type: 'DELETED', object: withRevision(before, event.revision) };
+  return { type: 'DELETED', object: endOf(resource, event.previous, event.revision) };
 }

@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { apiStatusOf } from './api-error.ts';
+import { type EventLines, lineOf } from './event-lines.ts';
 import type { Exchange } from './exchange.ts';
 import type { WatchQuery } from './list-query.ts';
 import { type AnswerForm, answerFormOf } from './media-negotiation.ts';
@@ -33,6 +34,8 @@ export interface WatchOptions {
   readonly resource: Resource;
   readonly query: WatchQuery;
   readonly limits: WatchLimits;
+  /** Shared by all watches. */
+  readonly lines: EventLines;
 }
 
 /**
@@ -45,10 +48,10 @@ export interface WatchOptions {
  */
 export async function serveWatch(exchange: Exchange, options: WatchOptions): Promise<void> {
   const { request, response } = exchange;
-  const { registry, resource, query, limits } = options;
+  const { registry, resource, query, limits, lines } = options;
   const form = answerFormOf(request.headers.accept ?? '');
   filterOf(resource, query.query);
-  const stream = new WatchStream(response, resource, form, includeObjectOf(exchange.query));
+  const stream = new WatchStream(response, { resource, form, include: includeObjectOf(exchange.query), lines });
   const ending = new AbortController();
   const end = (): void => ending.abort();
   const timer = setTimeout(end, query.timeoutMs ?? lifetimeOf(limits)).unref();
@@ -81,22 +84,31 @@ function lifetimeOf({ minWatchMs = MIN_WATCH_MS }: WatchLimits): number {
   return minWatchMs + randomInt(minWatchMs + 1);
 }
 
+interface Shown {
+  readonly resource: Resource;
+  readonly form: AnswerForm;
+  readonly include: 'Object' | 'Metadata' | 'None';
+  readonly lines: EventLines;
+}
+
 /** The lines of one watch. */
 class WatchStream {
   readonly #response: ServerResponse;
   readonly #resource: Resource;
   readonly #form: AnswerForm;
-  readonly #include: 'Object' | 'Metadata' | 'None';
+  readonly #include: Shown['include'];
+  readonly #lines: EventLines;
   /** kubectl wants the columns of a table once. */
   #hasColumns = false;
   /** The newest bookmark that has not been sent. */
   #bookmark: ObjectWatchEvent | undefined;
 
-  constructor(response: ServerResponse, resource: Resource, form: AnswerForm, include: 'Object' | 'Metadata' | 'None') {
+  constructor(response: ServerResponse, { resource, form, include, lines }: Shown) {
     this.#response = response;
     this.#resource = resource;
     this.#form = form;
     this.#include = include;
+    this.#lines = lines;
   }
 
   /** Sends the head, so that the client knows at once that it watches. */
@@ -113,6 +125,8 @@ class WatchStream {
       return true;
     }
     this.#bookmark = undefined;
+    if (event.type !== 'BOOKMARK' && this.#form.form === 'object')
+      return this.#response.write(this.#lines.lineOf(event));
     return this.#write(event.type, this.#shown(event));
   }
 
@@ -142,7 +156,7 @@ class WatchStream {
   }
 
   #write(type: ObjectWatchEvent['type'] | 'ERROR', object: unknown): boolean {
-    return this.#response.write(`${JSON.stringify({ type, object })}\n`);
+    return this.#response.write(lineOf(type, object));
   }
 }
 
