@@ -245,18 +245,24 @@ async function change(pod: string, die: number): Promise<ConfirmedWrite> {
 }
 
 async function exists(pod: string): Promise<boolean> {
-  const { status } = await fetch(pod);
-  if (status === 200 || status === 404) return status === 200;
-  throw new AnswerError(`GET ${pod}: ${status}`);
+  const answer = await fetch(pod);
+  const text = await answer.text();
+  if (answer.status === 200 || answer.status === 404) return answer.status === 200;
+  throw refusal(`GET ${pod}: ${answer.status} ${text}`);
 }
 
 class AnswerError extends Error {}
+
+/** One that is told to stop says so to those who come on connections that they have. */
+function refusal(answer: string): Error {
+  return answer.includes('the server is stopping') ? new Error(answer) : new AnswerError(answer);
+}
 
 async function call<T>(method: string, url: string, body?: object): Promise<T> {
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   const init = body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': type } };
   const answer = await fetch(url, { method, ...init });
   const text = await answer.text();
-  if (!answer.ok) throw new AnswerError(`${method} ${url}: ${answer.status} ${text}`);
+  if (!answer.ok) throw refusal(`${method} ${url}: ${answer.status} ${text}`);
   return JSON.parse(text) as T;
 }
