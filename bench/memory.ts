@@ -1,4 +1,8 @@
+import { once } from 'node:events';
+import { connect as connectTcp, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect as connectTls, createSecureContext } from 'node:tls';
+import { CertificateAuthority } from '../src/pki/index.ts';
 import { residentBytes } from '../test/support/process-table.ts';
 import type { Bench } from './bench.ts';
 import { startOwnRuntime } from './bench-runtime.ts';
@@ -6,7 +10,7 @@ import { HopPath } from './hop-path.ts';
 import type { MemoryInUse } from './memory-in-use.ts';
 import { type Session, throughHops } from './sessions.ts';
 import type { Table } from './table.ts';
-import type { Worker } from './worker.ts';
+import { Worker } from './worker.ts';
 
 /** Sessions that are opened at once. */
 const OPENING = 20;
@@ -37,14 +41,49 @@ export const memoryBench: Bench = {
       const moments = await fillAndEmpty(open, count, () => holdings(workers));
       show(tableOf(`${count} idle sessions, ${transport}, ${isSecure ? 'TLS' : 'plain'}`, count, moments));
     }
+    say('bare sockets');
+    show(await bareSockets(count, isSecure));
   },
 };
 
-async function fillAndEmpty(
-  open: () => Promise<Session>,
-  count: number,
-  look: () => Promise<Holdings>,
-): Promise<Moments> {
+/** What can be opened, left idle and closed. */
+type Idle = Pick<Session, 'abort' | 'closed'>;
+
+/** The floor: two sockets for each session, as a hop has them, with nothing behind them. */
+async function bareSockets(count: number, isSecure: boolean): Promise<Table> {
+  const authority = await CertificateAuthority.create('podwire-bench');
+  const request = { commonName: 'bench', hosts: ['127.0.0.1'], usages: ['server', 'client'] as const };
+  const pair = isSecure ? await authority.issue(request) : undefined;
+  await using server = await Worker.start('idle-server', pair === undefined ? {} : { tls: pair });
+  const port = await server.ask<number>('port');
+  const secureContext = pair && createSecureContext({ cert: pair.certificate, key: pair.key });
+  const open = async (): Promise<Idle> => {
+    const [one, other] = await Promise.all([dial(port, secureContext), dial(port, secureContext)]);
+    const closed = Promise.all([once(one, 'close'), once(other, 'close')]).then(() => {});
+    const abort = (): void => {
+      one.destroy();
+      other.destroy();
+    };
+    return { abort, closed };
+  };
+  const moments = await fillAndEmpty(open, count, () => holdings({ 'two bare sockets': server }));
+  return tableOf(`${count} pairs of sockets of Node, ${isSecure ? 'TLS' : 'plain'}, nothing else`, count, moments);
+}
+
+/** A connection on which a few bytes went each way. */
+async function dial(port: number, secureContext: ReturnType<typeof createSecureContext> | undefined): Promise<Socket> {
+  const target = { host: '127.0.0.1', port };
+  const socket =
+    secureContext === undefined
+      ? connectTcp(target)
+      : connectTls({ ...target, secureContext, rejectUnauthorized: false });
+  await once(socket, secureContext === undefined ? 'connect' : 'secureConnect');
+  socket.write('some bytes');
+  await once(socket, 'data');
+  return socket;
+}
+
+async function fillAndEmpty(open: () => Promise<Idle>, count: number, look: () => Promise<Holdings>): Promise<Moments> {
   // A first few, for what is loaded once.
   await closeAll(await openMany(open, OPENING));
   const before = await look();
@@ -70,8 +109,8 @@ async function holdings(workers: Readonly<Record<string, Worker>>): Promise<Hold
   return all;
 }
 
-async function openMany(open: () => Promise<Session>, count: number): Promise<Session[]> {
-  const sessions: Session[] = [];
+async function openMany(open: () => Promise<Idle>, count: number): Promise<Idle[]> {
+  const sessions: Idle[] = [];
   try {
     while (sessions.length < count) {
       const size = Math.min(OPENING, count - sessions.length);
@@ -84,7 +123,7 @@ async function openMany(open: () => Promise<Session>, count: number): Promise<Se
   }
 }
 
-async function closeAll(sessions: readonly Session[]): Promise<void> {
+async function closeAll(sessions: readonly Idle[]): Promise<void> {
   for (const session of sessions) session.abort();
   await Promise.all(sessions.map(({ closed }) => closed));
 }
