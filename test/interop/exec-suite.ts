@@ -256,7 +256,7 @@ function load(behaviour: Behaviour, mebibytes: number, sessions: number): void {
         held.push(...wave);
         await Promise.all(wave.map(({ isOpen }) => isOpen));
       }
-      for (const { release } of held) release();
+      for (const session of held) session.release();
       const expected = held.map((_, index) => [`ready\nsession ${index}\n`, `error session ${index}`, index]);
       expect(await Promise.all(held.map(({ result }) => result))).toEqual(expected);
     },
