@@ -146,9 +146,14 @@ describe('what a node writes', () => {
     if (found === undefined) throw new Error(plural);
     return found;
   };
-  const mirror = (nodeName: string): ApiObject => ({
+  const mirror = (nodeName: string, owner = nodeName): ApiObject => ({
     ...podOn('static-n1', nodeName),
-    metadata: { name: 'static-n1', namespace: 'default', annotations: { 'kubernetes.io/config.mirror': 'h' } },
+    metadata: {
+      name: 'static-n1',
+      namespace: 'default',
+      annotations: { 'kubernetes.io/config.mirror': 'h' },
+      ownerReferences: [{ apiVersion: 'v1', kind: 'Node', name: owner, uid: 'u', controller: true }],
+    },
   });
   const named = (name: string): ApiObject => ({ apiVersion: 'v1', kind: 'Node', metadata: { name } });
 
@@ -159,7 +164,12 @@ describe('what a node writes', () => {
     );
     expect(() => admitFromNode(node, { resource: resource('leases'), next: named('n2') })).toThrow(/lease "n2"/);
     expect(() => admitFromNode(node, { resource: resource('pods'), next: mirror('n1') })).not.toThrow();
-    expect(() => admitFromNode(node, { resource: resource('pods'), next: mirror('n2') })).toThrow(/set to itself/);
+    expect(() => admitFromNode(node, { resource: resource('pods'), next: mirror('n2') })).toThrow(
+      /spec.nodeName set to itself/,
+    );
+    expect(() => admitFromNode(node, { resource: resource('pods'), next: mirror('n1', 'n2') })).toThrow(
+      /an owner reference set to itself/,
+    );
     expect(() => admitFromNode(node, { resource: resource('pods'), next: podOn('x', 'n1') })).toThrow(/mirror pods/);
   });
 

@@ -31,6 +31,7 @@ export function admitFromNode(user: User, { resource, next, current, scope }: Wr
   switch (resource.plural) {
     case 'nodes':
     case 'leases':
+    case 'csinodes':
       if (name !== node) throw refuse(`node "${node}" is not allowed to write ${resource.singular} "${name}"`);
       return;
     case 'pods':
@@ -43,10 +44,19 @@ export function admitFromNode(user: User, { resource, next, current, scope }: Wr
         if (textAt(next, ['spec', 'nodeName']) !== node) {
           throw refuse(`node "${node}" can only create pods with spec.nodeName set to itself`);
         }
+        if (!isOwnedBy(next, node)) {
+          throw refuse(`node "${node}" can only create pods with an owner reference set to itself`);
+        }
       } else if (scope === 'status' && !isSameJson(next.metadata.labels ?? {}, current.metadata.labels ?? {})) {
         throw refuse(`node "${node}" cannot update labels through pod status`);
       }
       return;
     default:
   }
+}
+
+/** Whoever deletes a node deletes what it shows. */
+function isOwnedBy({ metadata }: ApiObject, node: string): boolean {
+  const [owner, ...others] = metadata.ownerReferences ?? [];
+  return others.length === 0 && owner?.apiVersion === 'v1' && owner.kind === 'Node' && owner.name === node;
 }

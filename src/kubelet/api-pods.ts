@@ -23,9 +23,9 @@ export class ApiPods {
     return this.#synced ? [...this.#pods.values()].filter((pod) => !isMirror(pod)) : undefined;
   }
 
-  /** Does the apiserver hold a pod of this name, mirrors included? Undefined until the first list has arrived. */
-  has(namespace: string, name: string): boolean | undefined {
-    return this.#synced ? this.#pods.has(`${namespace}/${name}`) : undefined;
+  /** The apiserver's pod of this name, mirrors included. Undefined until the first list has arrived. */
+  find(namespace: string, name: string): Pod | 'absent' | undefined {
+    return this.#synced ? (this.#pods.get(`${namespace}/${name}`) ?? 'absent') : undefined;
   }
 
   /** @param onChange called after each change */

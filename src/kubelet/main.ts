@@ -9,6 +9,7 @@ import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
+import type { PodReporterOptions } from './pod-reporter.ts';
 import { PodWorker } from './pod-worker.ts';
 import { Registration } from './registration.ts';
 import { RuntimeView } from './runtime-view.ts';
@@ -138,10 +139,10 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     );
   };
   if (options.apiserver !== undefined) {
-    const isThere = (namespace: string, name: string): boolean | undefined => apiPods?.has(namespace, name);
+    const find: PodReporterOptions['find'] = (namespace, name) => apiPods?.find(namespace, name);
     const { apiserver: client, heartbeatMs } = options;
     const onReturn = (): void => apiPods?.lookAgain();
-    registration = new Registration({ client, onError, isThere, describeNode, heartbeatMs, onReturn });
+    registration = new Registration({ client, onError, find, describeNode, heartbeatMs, onReturn });
   }
   const firstHealth = runtimeHealth(cri).then((health) => {
     runtime = health.runtime;

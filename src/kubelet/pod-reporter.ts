@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { toError } from '../common/errors.ts';
-import { ApiStatusError, type KubeClient, type Pod, pods } from '../kubeapi/index.ts';
-import { CONFIG_HASH, CONFIG_MIRROR } from './adopted-pod.ts';
+import { ApiStatusError, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
+import { CONFIG_HASH, CONFIG_MIRROR, isMirror } from './adopted-pod.ts';
 import type { NodePod } from './sync-loop.ts';
 
 /** Longest time of one request, in ms: the next report tries again. */
@@ -11,10 +11,12 @@ const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_PARALLEL = 8;
 
 export interface PodReporterOptions {
+  /** Of the registered node, which owns its mirrors; undefined before. */
+  readonly nodeOwner: () => OwnerReference | undefined;
   readonly client: KubeClient;
   readonly onError: (message: string) => void;
-  /** Whether the apiserver holds a pod of this name; undefined when that is not known. */
-  readonly isThere: (namespace: string, name: string) => boolean | undefined;
+  /** The apiserver's pod of this name as last seen; undefined when that is not known. */
+  readonly find: (namespace: string, name: string) => Pod | 'absent' | undefined;
 }
 
 /** What the apiserver last said of a pod. */
@@ -93,7 +95,7 @@ export class PodReporter {
     if (source === 'unknown') return;
     const { name, namespace = 'default', uid = '' } = pod.metadata;
     const mirror = source !== 'api';
-    if (mirror && this.#options.isThere(namespace, name) === false) this.#reported.delete(uid);
+    if (mirror && (await this.#isMirrorGone(namespace, name))) this.#reported.delete(uid);
     const known = this.#reported.get(uid);
     const address = { namespace, ...this.#callOptions };
     if (gone) {
@@ -105,17 +107,46 @@ export class PodReporter {
       return;
     }
     if (known !== undefined && isDeepStrictEqual(known.status, pod.status)) return;
-    if (mirror && known === undefined) await this.#mirror(pod);
+    if (mirror && known === undefined) {
+      const owner = this.#options.nodeOwner();
+      // Written when the node is: the next look is soon.
+      if (owner === undefined) return;
+      await this.#mirror(pod, owner);
+    }
     await ignoringNotFound(
       this.#client.patch(pods, name, { status: pod.status }, { ...address, subresource: 'status' }),
     );
     this.#reported.set(uid, { status: pod.status, mirror, namespace, name });
   }
 
-  async #mirror(pod: Pod): Promise<void> {
+  /**
+   * Is there none any more? One that somebody deleted waits for its node to let go of it, for nothing of the pod ends:
+   * that is done here.
+   */
+  async #isMirrorGone(namespace: string, name: string): Promise<boolean> {
+    const seen = this.#options.find(namespace, name);
+    if (seen === undefined || seen === 'absent') return seen === 'absent';
+    const { deletionTimestamp, uid = '' } = seen.metadata;
+    if (!isMirror(seen) || !deletionTimestamp) return false;
+    const options = { namespace, gracePeriodSeconds: 0, preconditions: { uid }, signal: this.#signal };
+    try {
+      await this.#client.delete(pods, name, options);
+    } catch (thrown) {
+      // 409: what was seen is old, and the name has another mirror already.
+      if (!(thrown instanceof ApiStatusError && [404, 409].includes(thrown.httpStatus))) throw thrown;
+    }
+    return true;
+  }
+
+  async #mirror(pod: Pod, owner: OwnerReference): Promise<void> {
     const { annotations = {}, name, namespace = 'default' } = pod.metadata;
     const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? pod.metadata.uid ?? '';
-    const mirror = { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [CONFIG_MIRROR]: mark } } };
+    const metadata = {
+      ...pod.metadata,
+      annotations: { ...annotations, [CONFIG_MIRROR]: mark },
+      ownerReferences: [owner],
+    };
+    const mirror = { ...pod, metadata };
     try {
       await this.#client.create(pods, mirror, { namespace, ...this.#callOptions });
     } catch (thrown) {

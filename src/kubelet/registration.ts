@@ -8,6 +8,7 @@ import {
   NODE_LEASE_NAMESPACE,
   type Node,
   nodes,
+  type OwnerReference,
 } from '../kubeapi/index.ts';
 import { PodReporter, type PodReporterOptions } from './pod-reporter.ts';
 import type { NodePod } from './sync-loop.ts';
@@ -20,7 +21,7 @@ const LEASE_SECONDS = 40;
 /** First wait after a failed heartbeat, doubled up to the time between two, in ms. */
 const FIRST_RETRY_MS = 250;
 
-export interface RegistrationOptions extends PodReporterOptions {
+export interface RegistrationOptions extends Omit<PodReporterOptions, 'nodeOwner'> {
   /** @param before what the apiserver holds: conditions keep the times at which they changed */
   readonly describeNode: (before: Node | undefined) => Promise<Node>;
   /** Default {@link HEARTBEAT_MS}. */
@@ -43,6 +44,7 @@ export class Registration {
   #timer: NodeJS.Timeout | undefined;
   #beating: Promise<void> = Promise.resolve();
   #retryMs = FIRST_RETRY_MS;
+  #nodeOwner: OwnerReference | undefined;
 
   constructor(options: RegistrationOptions) {
     this.#client = options.client;
@@ -50,7 +52,7 @@ export class Registration {
     this.#onError = options.onError;
     this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     this.#onReturn = options.onReturn ?? (() => {});
-    this.#reporter = new PodReporter(options, this.#stop.signal);
+    this.#reporter = new PodReporter({ ...options, nodeOwner: () => this.#nodeOwner }, this.#stop.signal);
   }
 
   /** Resolves at the first success. */
@@ -78,6 +80,8 @@ export class Registration {
     let waitMs = this.#heartbeatMs;
     try {
       const node = await this.#writeNode();
+      const { name, uid = '' } = node.metadata;
+      this.#nodeOwner = { apiVersion: 'v1', kind: 'Node', name, uid, controller: true };
       await this.#renewLease(node);
       this.#registered.resolve();
       this.#retryMs = FIRST_RETRY_MS;
