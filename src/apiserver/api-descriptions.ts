@@ -13,6 +13,8 @@ Namespace: A room for names: two objects of one kind may bear one name in two na
 Event: Something that happened to an object. Events are kept for --event-ttl, not for ever.
 ServiceAccount: An identity for what runs in pods.
 Lease: A promise to be there until a time. A kubelet renews its node's lease in kube-node-lease; when it ceases to, the node is not ready.
+Service: A name for pods. podwire has none: the list is empty, and kubelets wait for it.
+CSINode: What the volume drivers of a node call it. A kubelet writes its own; podwire reads nothing of it.
 Binding: Puts a pod on a node.
 Eviction: Asks for a pod to be deleted.
 DeleteOptions: How an object is to be deleted.

@@ -275,6 +275,11 @@ ServiceAccount: apiVersion:string automountServiceAccountToken:bool imagePullSec
 Lease: apiVersion:string kind:string metadata:ObjectMeta spec:LeaseSpec
 LeaseSpec: acquireTime:MicroTime holderIdentity:string leaseDurationSeconds:int32 leaseTransitions:int32
   preferredHolder:string renewTime:MicroTime strategy:string/v1.CoordinatedLeaseStrategy
+Service: apiVersion:string kind:string metadata:ObjectMeta
+CSINode: apiVersion:string kind:string metadata:ObjectMeta spec!:CSINodeSpec
+CSINodeSpec: drivers!:[]CSINodeDriver@name
+CSINodeDriver: allocatable:VolumeNodeResources name!:string nodeID!:string topologyKeys:[]string
+VolumeNodeResources: count:int32
 Binding: apiVersion:string kind:string metadata:ObjectMeta target!:ObjectReference
 Eviction: apiVersion:string deleteOptions:DeleteOptions kind:string metadata:ObjectMeta
 DeleteOptions: apiVersion:string dryRun:[]string gracePeriodSeconds:int64

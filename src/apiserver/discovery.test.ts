@@ -36,7 +36,7 @@ describe('discovery', () => {
     });
     const groups = await world.call('/apis', { headers: { Accept: aggregated(v) } });
     expect(groups.json).toMatchObject({
-      items: ['authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io'].map((name) => ({
+      items: ['authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io', 'storage.k8s.io'].map((name) => ({
         metadata: { name },
       })),
     });
@@ -46,7 +46,12 @@ describe('discovery', () => {
     expect((await world.call('/api')).json).toMatchObject({ kind: 'APIVersions', versions: ['v1'] });
     expect((await world.call('/apis')).json).toMatchObject({
       kind: 'APIGroupList',
-      groups: [{}, {}, { name: 'coordination.k8s.io', preferredVersion: { groupVersion: 'coordination.k8s.io/v1' } }],
+      groups: [
+        {},
+        {},
+        { name: 'coordination.k8s.io', preferredVersion: { groupVersion: 'coordination.k8s.io/v1' } },
+        {},
+      ],
     });
     expect((await world.call('/apis/coordination.k8s.io')).json).toMatchObject({ kind: 'APIGroup' });
     const { json } = await world.call('/api/v1');

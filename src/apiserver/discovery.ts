@@ -25,7 +25,7 @@ export class Discovery {
 
   constructor(resources: readonly Resource[]) {
     this.#all = [
-      ...resources.map((resource) => ({ ...resource, verbs: objectVerbs })),
+      ...resources.map((resource) => ({ ...resource, verbs: resource.verbs ?? objectVerbs })),
       ...reviewKinds.map((review: ReviewKind) => ({ ...review, verbs: ['create'] })),
     ];
   }

@@ -25,6 +25,15 @@ export function nodeAuthorizer(registry: Registry): Authorizer {
           return authorizePod(registry, node, attributes);
         case 'coordination.k8s.io/leases':
           return authorizeLease(node, attributes);
+        case 'storage.k8s.io/csinodes':
+          return authorizeCsiNode(node, attributes);
+        case '/services':
+        case 'node.k8s.io/runtimeclasses':
+        case 'storage.k8s.io/csidrivers':
+          // Two of the three do not exist here: their reader is to learn that, not that it may not ask.
+          return attributes.subresource === '' && ['get', 'list', 'watch'].includes(attributes.verb)
+            ? allow
+            : noOpinion;
         case '/events':
           return attributes.subresource === '' && ['create', 'patch', 'update'].includes(attributes.verb)
             ? allow
@@ -70,6 +79,12 @@ async function isBoundTo(
 ): Promise<boolean> {
   const found = await registry.find(pods, address);
   return found === undefined || found.spec.nodeName === node;
+}
+
+function authorizeCsiNode(node: string, { verb, name }: ResourceRequest): Decision {
+  if (verb === 'create') return allow;
+  const isOwn = name === node && ['get', 'update', 'patch', 'delete'].includes(verb);
+  return isOwn ? allow : refuse(`node "${node}" can only read and write its own CSINode`);
 }
 
 function authorizeLease(node: string, { verb, namespace, name }: ResourceRequest): Decision {

@@ -38,6 +38,7 @@ export class ObjectRoutes {
     // Kinds without namespaces are not found in one; an object of the others not outside.
     if (!resource.namespaced && info.namespace !== '') throw unknownPath();
     if (resource.namespaced && info.namespace === '' && info.name !== '') throw unknownPath();
+    if (resource.verbs?.includes(info.verb) === false) throw methodNotAllowed();
     if (info.name === '') await this.#serveCollection(exchange, info, resource);
     else await this.#serveObject(exchange, info, resource);
   }

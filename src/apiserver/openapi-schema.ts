@@ -41,6 +41,10 @@ const metaTypes = [
 const groupPackages: Readonly<Record<string, string>> = {
   Lease: 'coordination',
   LeaseSpec: 'coordination',
+  CSINode: 'storage',
+  CSINodeSpec: 'storage',
+  CSINodeDriver: 'storage',
+  VolumeNodeResources: 'storage',
   Eviction: 'policy',
 };
 

@@ -240,6 +240,31 @@ describe('objects over HTTP', () => {
     expect(await world.call(`${podsPath}/web`, { method: 'PUT', body: web })).toMatchObject({ status: 404 });
   });
 
+  it('are none where a real kubelet only waits for the list, and nothing makes one', async () => {
+    const services = '/api/v1/namespaces/default/services';
+    expect(await world.call('/api/v1/services')).toMatchObject({
+      status: 200,
+      json: { kind: 'ServiceList', items: [] },
+    });
+    const body = { metadata: { name: 'web' } };
+    expect(await world.call(services, { method: 'POST', body })).toMatchObject({ status: 405 });
+    expect(await world.call(services, { method: 'DELETE' })).toMatchObject({ status: 405 });
+    expect(await world.call(`${services}/web`)).toMatchObject({
+      status: 404,
+      json: { message: 'services "web" not found' },
+    });
+  });
+
+  it('hold the CSINode that a node writes, its own alone', async () => {
+    const csiNodes = '/apis/storage.k8s.io/v1/csinodes';
+    const token = testTokens.node1;
+    const body = { metadata: { name: 'n1' }, spec: { drivers: [] } };
+    expect(await world.call(csiNodes, { method: 'POST', body, token })).toMatchObject({ status: 201 });
+    expect(await world.call(`${csiNodes}/n1`, { token })).toMatchObject({ status: 200, json: { kind: 'CSINode' } });
+    const other = { ...body, metadata: { name: 'n2' } };
+    expect(await world.call(csiNodes, { method: 'POST', body: other, token })).toMatchObject({ status: 403 });
+  });
+
   it('refuse server-side apply with a sentence', async () => {
     const headers = { 'Content-Type': 'application/apply-patch+yaml' };
     const { status, json } = await world.call(`${podsPath}/web`, { method: 'PATCH', headers, body: web });

@@ -22,6 +22,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly singular: string;
   readonly shortNames?: readonly string[];
   readonly categories?: readonly string[];
+  /** What may be asked for; default {@link objectVerbs}. */
+  readonly verbs?: readonly string[];
   /** Names must be a DNS label (63 characters, no dots) instead of a DNS subdomain (253). */
   readonly isNamedByLabel?: boolean;
   /** `status` is written through the subresource `/status` alone, and `/status` writes nothing else but metadata. */
@@ -49,7 +51,7 @@ export interface Resource extends ResourceType<unknown> {
   readonly deletionGraceSeconds?: (object: ApiObject, asked: number | undefined) => number;
 }
 
-/** The verbs that every resource of the registry has. */
+/** The verbs of a resource that says nothing else. */
 export const objectVerbs: readonly string[] = [
   'create',
   'delete',

@@ -1,4 +1,4 @@
-import { events, leases, namespaces, nodes, serviceAccounts } from '../kubeapi/index.ts';
+import { csiNodes, events, leases, namespaces, nodes, serviceAccounts, services } from '../kubeapi/index.ts';
 import { requiredField } from './api-error.ts';
 import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
 import { podResource } from './pod-resource.ts';
@@ -63,6 +63,17 @@ export const serviceAccountResource: Resource = {
   shortNames: ['sa'],
 };
 
+/** None, ever: a real kubelet starts no pod of its apiserver before it has listed the services. */
+export const serviceResource: Resource = {
+  ...services,
+  singular: 'service',
+  shortNames: ['svc'],
+  verbs: ['get', 'list', 'watch'],
+};
+
+/** A real kubelet writes the one of its node, and ends when it may not. */
+export const csiNodeResource: Resource = { ...csiNodes, singular: 'csinode' };
+
 const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
 
 /** @param ttlMs how long an event outlives its last write */
@@ -94,6 +105,8 @@ export function allResources(options: { readonly eventTtlMs?: number } = {}): re
     nodeResource,
     podResource,
     serviceAccountResource,
+    serviceResource,
     leaseResource,
+    csiNodeResource,
   ];
 }

@@ -3,6 +3,7 @@ import type { Event } from './event.ts';
 import type { Lease } from './lease.ts';
 import type { Namespace } from './namespace.ts';
 import type { Node } from './node.ts';
+import type { KubeObject } from './object-meta.ts';
 import type { Pod } from './pod.ts';
 import type { ServiceAccount } from './service-account.ts';
 
@@ -42,6 +43,15 @@ export const leases: ResourceType<Lease> = {
   plural: 'leases',
   kind: 'Lease',
   namespaced: true,
+};
+
+export const services: ResourceType<KubeObject> = { ...core, plural: 'services', kind: 'Service', namespaced: true };
+export const csiNodes: ResourceType<KubeObject> = {
+  group: 'storage.k8s.io',
+  version: 'v1',
+  plural: 'csinodes',
+  kind: 'CSINode',
+  namespaced: false,
 };
 
 export interface ResourceAddress {

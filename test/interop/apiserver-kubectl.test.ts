@@ -111,7 +111,7 @@ describeWithPeer('kubectl', 'the apiserver and a real kubectl', () => {
       ]),
     );
     expect(await admin.must('api-versions')).toBe(
-      'authentication.k8s.io/v1\nauthorization.k8s.io/v1\ncoordination.k8s.io/v1\nv1\n',
+      'authentication.k8s.io/v1\nauthorization.k8s.io/v1\ncoordination.k8s.io/v1\nstorage.k8s.io/v1\nv1\n',
     );
   });
 
