@@ -105,7 +105,7 @@ describe('the location of a pod', () => {
     });
     await registry.delete(pods, { namespace: 'default', name: 'web' });
     await registry.create(pods, pod({}));
-    await expect(find()).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', message: 'nodes "n1" not found' });
+    await expect(find()).rejects.toMatchObject({ code: 'ERR_NOT_FOUND', message: 'pods "n1" not found' });
     await registry.create(nodes, node({ addresses }));
     await expect(find({}, { preferredAddressTypes: ['Hostname'] })).rejects.toMatchObject({
       code: 'ERR_NO_NODE_ADDRESS',

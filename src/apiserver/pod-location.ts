@@ -9,7 +9,7 @@ import {
   type ResourceType,
   WEBSOCKET_PASS_THROUGH_FEATURE,
 } from '../kubeapi/index.ts';
-import { badRequest } from './api-error.ts';
+import { badRequest, notFound } from './api-error.ts';
 import type { ObjectAddress } from './object-codec.ts';
 
 /** Which of a node's addresses its kubelet is dialed at: the first type that the node has. */
@@ -77,7 +77,11 @@ export async function findPodLocation(
   const container = target.subresource === 'portforward' ? '' : containerOf(pod, target.container ?? '');
   const nodeName = pod.spec.nodeName ?? '';
   if (nodeName === '') throw badRequest(`pod ${target.pod} does not have a host assigned`);
-  const node = await objects.get(nodes, { namespace: '', name: nodeName });
+  const node = await objects.get(nodes, { namespace: '', name: nodeName }).catch((thrown: unknown) => {
+    if (!(thrown instanceof ExecPathError) || thrown.code !== 'ERR_NOT_FOUND') throw thrown;
+    // As kube-apiserver 1.32 says it: the node's name, but as if it were a pod.
+    throw notFound(pods, nodeName);
+  });
   refuseSilent(node);
   const host = addressOf(node, options.preferredAddressTypes ?? PREFERRED_ADDRESS_TYPES);
   const port = node.status?.daemonEndpoints?.kubeletEndpoint?.Port || (options.kubeletPort ?? KUBELET_PORT);
