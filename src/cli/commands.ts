@@ -43,6 +43,11 @@ export const commandGroups: readonly CommandGroup[] = [
         load: async () => (await import('./get-command.ts')).getCommand,
       },
       {
+        name: 'describe',
+        summary: 'Show all about pods, nodes and namespaces, and what happened to them',
+        load: async () => (await import('./describe-command.ts')).describeCommand,
+      },
+      {
         name: 'apply',
         summary: 'Make objects be as manifests say',
         load: async () => (await import('./apply-command.ts')).applyCommand,

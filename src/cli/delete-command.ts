@@ -4,7 +4,8 @@ import { defineCommand } from './command.ts';
 import { boolFlag, durationFlag, type FlagValues, intFlag, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
-import { kindWords, objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 import { type ClusterCall, withClient } from './with-client.ts';
 
@@ -67,11 +68,7 @@ export const deleteCommand = defineCommand({
     if (!hasNames && !isBroad) throw new UsageError('names, -l SELECTOR, --all or -f FILE must say which objects');
   },
   run: runDelete,
-  suggest: async (request) => {
-    if (request.line.args.length === 0) return kindWords;
-    const { suggestPods } = await import('./suggest-objects.ts');
-    return suggestPods(request);
-  },
+  suggest: suggestObjects,
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {

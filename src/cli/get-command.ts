@@ -1,173 +1,154 @@
-import type { ServerOptions } from '../client/index.ts';
-import type { KubeClient, KubeObject, List, ResourceType, Table } from '../kubeapi/index.ts';
-import { clientFlags, requestTimeoutMs, serverOptions } from './client-flags.ts';
+import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { boolFlag, choiceFlag, stringFlag } from './flag.ts';
-import { Interruption } from './interruption.ts';
+import { boolFlag, intFlag, listFlag, stringFlag } from './flag.ts';
+import type { GetOptions } from './get/get-options.ts';
+import { formatWords, outputFormat, reworded } from './get/output-format.ts';
 import type { Io } from './io.ts';
-import { kindOf, kindWords, type NamedObjects, objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { relaxedPath } from './jsonpath/relaxed-path.ts';
+import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
+import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 
 const own = {
-  output: choiceFlag(['', 'wide', 'json', 'yaml', 'name'], {
+  output: stringFlag({
     short: 'o',
-    value: 'wide|json|yaml|name',
-    help: 'how to show them',
+    value: 'FORMAT',
+    source: formatWords,
+    help: `how to show them: ${formatWords.join(', ')}`,
   }),
+  template: stringFlag({ value: 'TEXT', help: 'the template or file, in place of what follows = in -o' }),
+  watch: boolFlag({ short: 'w', help: 'go on with what changes, until ctrl-C' }),
+  'watch-only': boolFlag({ help: 'only what changes from now on' }),
+  'output-watch-events': boolFlag({ help: 'with --watch: also say what happened to each object' }),
   selector: stringFlag({ short: 'l', value: 'SELECTOR', help: 'only those with these labels, such as app=web' }),
   'field-selector': stringFlag({ value: 'SELECTOR', help: 'only those with these fields, such as spec.nodeName=n1' }),
   'all-namespaces': boolFlag({ short: 'A', help: 'of every namespace' }),
+  filename: listFlag({
+    short: 'f',
+    value: 'FILE',
+    source: 'file',
+    help: 'the objects that this manifest names; - is stdin',
+  }),
+  'sort-by': stringFlag({ value: 'PATH', help: 'in the order of this field, such as .metadata.creationTimestamp' }),
+  'show-labels': boolFlag({ help: 'a last column with all labels' }),
+  'label-columns': listFlag({ short: 'L', value: 'LABEL,…', split: true, help: 'a column for each of these labels' }),
+  'show-kind': boolFlag({ help: 'the kind before each name' }),
   'no-headers': boolFlag({ help: 'no line of titles' }),
+  'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
+  'allow-missing-template-keys': boolFlag({ help: 'a field that is not there shows as nothing', initial: true }),
+  'chunk-size': intFlag({
+    value: 'N',
+    initial: 500,
+    min: 0,
+    help: 'objects that are asked for at once; 0 is all of them',
+  }),
+  raw: stringFlag({ value: 'PATH', help: "the server's answer for this path as it is, such as /version" }),
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
 
-/** As kubectl asks: a Table, or the plain objects of a server that knows none. */
-const TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
-
-interface GetOptions {
-  readonly objects: readonly NamedObjects[];
-  readonly server: ServerOptions;
-  readonly namespace: string | undefined;
-  readonly allNamespaces: boolean;
-  readonly output: '' | 'wide' | 'json' | 'yaml' | 'name';
-  readonly headers: boolean;
-  readonly timeoutMs: number | undefined;
-  readonly labelSelector: string | undefined;
-  readonly fieldSelector: string | undefined;
-}
+type Options = GetOptions & { readonly raw: string | undefined; readonly args: readonly string[] };
 
 export const getCommand = defineCommand({
   name: 'get',
   summary: 'Show pods, nodes, namespaces and other objects',
-  usage: '(TYPE [NAME…] | TYPE/NAME…) [flags]',
+  usage: '(TYPE[,TYPE…] [NAME…] | TYPE/NAME… | -f FILE) [flags]',
   description: `
-Shows objects of the cluster as tables, or as they are with -o json and -o yaml. Types are pods, nodes,
-namespaces, events, leases and serviceaccounts, also by kubectl's short names.`,
+Shows objects of the cluster as tables, as they are with -o json and -o yaml, or parts of them with -o jsonpath and
+-o custom-columns. Types are pods, nodes, namespaces, events, leases and serviceaccounts, also by kubectl's short names.`,
   examples: [
     { about: 'the pods of a namespace', line: 'podwire get pods -n shop' },
     { about: 'where pods with a label run', line: 'podwire get pods -l app=web -o wide' },
     { about: 'one pod as it is', line: 'podwire get pod web -o yaml' },
+    { about: 'what becomes of pods, as it happens', line: 'podwire get pods -A -w' },
+    {
+      about: 'names and addresses, one in a line',
+      line: `podwire get pods -o jsonpath='{range .items[*]}{.metadata.name}{"\\t"}{.status.podIP}{"\\n"}{end}'`,
+    },
+    {
+      about: 'columns of your own, the newest last',
+      line: 'podwire get pods -o custom-columns=NAME:.metadata.name,NODE:.spec.nodeName --sort-by=.metadata.creationTimestamp',
+    },
   ],
   groups: [
     { title: 'Options', flags: own },
     { title: 'Cluster', flags: clientFlags },
   ],
   flags,
-  complete: ({ args, values }): GetOptions => {
+  complete: ({ args, values }): Options => {
     return {
-      objects: objectsNamedBy(args, 'get'),
-      server: serverOptions(values),
-      namespace: values.namespace,
+      args,
+      raw: values.raw,
+      objects:
+        args.length === 0 && (values.filename.length > 0 || values.raw !== undefined)
+          ? []
+          : objectsNamedBy(args, 'get'),
+      files: values.filename,
+      values,
       allNamespaces: values['all-namespaces'],
-      output: values.output,
+      format: outputFormat(values.output ?? '', values.template ?? ''),
       headers: !values['no-headers'],
-      timeoutMs: requestTimeoutMs(values),
+      showKind: values['show-kind'],
+      showLabels: values['show-labels'],
+      labelColumns: values['label-columns'],
       labelSelector: values.selector,
       fieldSelector: values['field-selector'],
+      sortBy: reworded(() => relaxedPath(values['sort-by'] ?? ''), ''),
+      chunkSize: values['chunk-size'] ?? 500,
+      ignoreNotFound: values['ignore-not-found'],
+      allowMissingKeys: values['allow-missing-template-keys'],
+      watch: values['watch-only'] ? 'only' : values.watch ? 'after' : 'no',
+      watchEvents: values['output-watch-events'],
     };
   },
-  validate: ({ objects, labelSelector, fieldSelector, allNamespaces }) => {
-    if (objects.every(({ name }) => name === undefined)) return;
-    if ((labelSelector ?? fieldSelector) !== undefined)
-      throw new UsageError('a name and a selector exclude each other');
-    if (allNamespaces) throw new UsageError('a name cannot be got across all namespaces');
+  validate: (options) => {
+    checkRaw(options);
+    if (options.showLabels && options.format.kind !== 'table') {
+      throw new UsageError('--show-labels can only be used with tables');
+    }
+    if (options.watchEvents && options.watch === 'no') {
+      throw new UsageError('--output-watch-events option can only be used with --watch or --watch-only');
+    }
+    if (options.files.length > 0 && options.args.length > 0) {
+      throw new UsageError('a manifest and names exclude each other');
+    }
+    checkWatch(options);
+    checkNames(options);
   },
-  run: runGet,
-  suggest: async (request) => {
-    const { args } = request.line;
-    if (args.length === 0) return kindWords;
-    const { suggestPods, suggestNamespaces } = await import('./suggest-objects.ts');
-    const kind = kindOf(args[0] ?? '');
-    if (kind === 'pods') return suggestPods(request);
-    return kind === 'namespaces' ? suggestNamespaces(request) : [];
+  run: async (options, io: Io) => {
+    const { getObjects, getRaw } = await import('./get/get-objects.ts');
+    return options.raw === undefined ? getObjects(options, io) : getRaw(options.raw, options.values, io);
   },
+  suggest: suggestObjects,
 });
 
-async function runGet(options: GetOptions, io: Io): Promise<number> {
-  using interruption = new Interruption(io);
-  const { openServer } = await import('../client/index.ts');
-  const { KubeClient, resourcePath } = await import('../kubeapi/index.ts');
-  const api = await openServer(options.server);
-  const { timeoutMs, output, labelSelector, fieldSelector } = options;
-  const client: KubeClient = new KubeClient(api, {
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    onWarning: (text) => io.err.write(`Warning: ${text}\n`),
-  });
-  try {
-    const asTable = output === '' || output === 'wide';
-    const answers: Got[] = [];
-    for (const { kind, name } of options.objects) {
-      const type = await resourceTypeOf(kind);
-      const namespace = options.allNamespaces || !type.namespaced ? undefined : (options.namespace ?? api.namespace);
-      const answer = await client.call<Answer>('GET', resourcePath(type, { namespace, name }), {
-        signal: interruption.signal,
-        query: { labelSelector, fieldSelector },
-        ...(asTable ? { accept: TABLE } : {}),
-      });
-      answers.push({ type, answer });
-    }
-    await show(answers, options, io);
-    return 0;
-  } catch (thrown) {
-    if (interruption.exitCode !== undefined) return interruption.exitCode;
-    throw thrown;
-  } finally {
-    client.close();
+function checkRaw({ raw, args, watch, labelSelector, format }: Options): void {
+  if (raw === undefined) return;
+  if (args.length > 0) throw new UsageError('arguments may not be passed when --raw is specified');
+  const isPlain = format.kind === 'table' && !format.wide;
+  if (watch !== 'no' || labelSelector !== undefined || !isPlain) {
+    throw new UsageError('--raw excludes --watch, --selector and --output');
+  }
+  if (!raw.startsWith('/')) throw new UsageError(`--raw ${JSON.stringify(raw)} must be a path such as /version`);
+}
+
+function checkWatch({ watch, objects, files }: Options): void {
+  if (watch === 'no') return;
+  if (files.length > 0) throw new UsageError('a watch is of a type or of one object, not of a manifest');
+  if (new Set(objects.map(({ kind }) => kind)).size > 1) {
+    throw new UsageError('you may only specify a single resource type');
+  }
+  if (objects.length > 1) {
+    throw new UsageError(
+      'watch is only supported on individual resources and resource collections - more than 1 resource was found',
+    );
   }
 }
 
-type Answer = Table | List<KubeObject> | KubeObject;
-
-interface Got {
-  readonly type: ResourceType<KubeObject>;
-  readonly answer: Answer;
-}
-
-async function show(answers: readonly Got[], options: GetOptions, io: Io): Promise<void> {
-  const { output, allNamespaces, headers } = options;
-  const kubeapi = await import('../kubeapi/index.ts');
-  const [first, ...others] = answers;
-  if (first === undefined) return;
-  if (output === 'json' || output === 'yaml') {
-    const items = answers.map(({ answer }) => answer);
-    const whole = others.length === 0 ? first.answer : { apiVersion: 'v1', kind: 'List', metadata: {}, items };
-    io.out.write(output === 'json' ? `${JSON.stringify(whole, null, 4)}\n` : await kubeapi.formatYaml(whole));
-    return;
-  }
-  if (output === 'name') {
-    for (const { type, answer } of answers) {
-      for (const { metadata } of itemsOf(answer)) io.out.write(`${singularOf(type)}/${metadata.name}\n`);
-    }
-    return;
-  }
-  for (const { type, table } of tablesOf(answers, (objects) => kubeapi.renderTable(kubeapi.plainLayout, objects))) {
-    if (table.rows.length === 0) {
-      const where = allNamespaces || !type.namespaced ? '' : ` in ${options.namespace ?? 'this'} namespace`;
-      io.err.write(`No resources found${where}.\n`);
-    } else io.out.write(kubeapi.formatTable(table, { wide: output === 'wide', headers, namespaces: allNamespaces }));
-  }
-}
-
-/** Objects of one kind that were named one by one stand in one table. */
-function tablesOf(
-  answers: readonly Got[],
-  render: (objects: readonly KubeObject[]) => Table,
-): readonly { readonly type: Got['type']; readonly table: Table }[] {
-  const tables = new Map<Got['type'], Table>();
-  for (const { type, answer } of answers) {
-    const table = isTable(answer) ? answer : render(itemsOf(answer));
-    const before = tables.get(type);
-    tables.set(type, before === undefined ? table : { ...before, rows: [...before.rows, ...table.rows] });
-  }
-  return [...tables].map(([type, table]) => ({ type, table }));
-}
-
-function isTable(answer: Answer): answer is Table {
-  return 'columnDefinitions' in answer && Array.isArray(answer.rows);
-}
-
-function itemsOf(answer: Answer): readonly KubeObject[] {
-  if ('items' in answer) return answer.items;
-  return 'metadata' in answer && 'name' in answer.metadata ? [answer as KubeObject] : [];
+function checkNames({ objects, labelSelector, fieldSelector, allNamespaces }: Options): void {
+  const isNamed = ({ name }: NamedObjects): boolean => name !== undefined;
+  if (!objects.some(isNamed)) return;
+  if (labelSelector !== undefined) throw new UsageError('name cannot be provided when a selector is specified');
+  if (fieldSelector !== undefined) throw new UsageError('name cannot be provided when a field selector is specified');
+  if (allNamespaces) throw new UsageError('a resource cannot be retrieved by name across all namespaces');
 }

@@ -21,9 +21,9 @@ const kinds: ReadonlyMap<string, ObjectKind> = new Map(
 /** The words that completion offers. */
 export const kindWords: readonly string[] = Object.values(words).map(([plural = '']) => plural);
 
-/** The kind that a word names; undefined for none. */
+/** The kind that a word names, also with its version and group behind it (`leases.v1.coordination.k8s.io`). */
 export function kindOf(word: string): ObjectKind | undefined {
-  return kinds.get(word.toLowerCase());
+  return kinds.get(word.toLowerCase().replace(/^(leases?)(?:\.v1)?\.coordination\.k8s\.io$|\.(?:v1\.)?$|\.v1$/, '$1'));
 }
 
 /** Objects as a command line names them: `pods`, `pod web api`, `pod/web node/n1`. */
@@ -34,7 +34,7 @@ export interface NamedObjects {
 }
 
 /**
- * Reads `TYPE`, `TYPE NAME…` or `TYPE/NAME…`.
+ * Reads `TYPE`, `TYPE,TYPE`, `TYPE NAME…` or `TYPE/NAME…`.
  *
  * @param command its name, for errors
  * @throws UsageError
@@ -43,8 +43,8 @@ export function objectsNamedBy(args: readonly string[], command: string): readon
   const [first = '', ...names] = args;
   if (first === '') throw new UsageError(`you must specify the type of object to ${command}: ${kindWords.join(', ')}`);
   if (!args.some((word) => word.includes('/'))) {
-    const kind = knownKind(first, command);
-    return names.length === 0 ? [{ kind }] : names.map((name) => ({ kind, name }));
+    const named = first.split(',').map((word) => knownKind(word, command));
+    return named.flatMap((kind) => (names.length === 0 ? [{ kind }] : names.map((name) => ({ kind, name }))));
   }
   return args.map((word) => {
     const [type = '', name = '', ...more] = word.split('/');

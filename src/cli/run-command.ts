@@ -83,7 +83,7 @@ async function tell(pod: Pod, { name, values }: RunOptions, io: Io): Promise<voi
   const dry = { none: '', client: ' (dry run)', server: ' (server dry run)' }[values['dry-run']];
   switch (values.output) {
     case 'yaml':
-      io.out.write(await formatYaml(pod));
+      io.out.write(formatYaml(pod));
       return;
     case 'json':
       io.out.write(`${JSON.stringify(pod, null, 4)}\n`);

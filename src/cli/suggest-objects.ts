@@ -2,6 +2,7 @@ import { findPod, openServer } from '../client/index.ts';
 import { KubeClient, type KubeObject, loadKubeconfig, namespaces, pods, type ResourceType } from '../kubeapi/index.ts';
 import { type ClientFlagValues, serverOptions } from './client-flags.ts';
 import type { ArgumentRequest } from './command.ts';
+import { kindOf, kindWords, resourceTypeOf } from './object-kinds.ts';
 import { podNameOf } from './pod-argument.ts';
 
 /** A shell waits for candidates with each tab, so not for long. */
@@ -15,6 +16,21 @@ export async function suggestPods(request: ArgumentRequest): Promise<readonly st
 
 export async function suggestNamespaces({ line }: ArgumentRequest): Promise<readonly string[]> {
   return namesOf(namespaces, line.values as unknown as ClientFlagValues, false);
+}
+
+/** Types; behind a type its names, and behind `TYPE/` both in one word. */
+export async function suggestTypesAndNames({ line, word }: ArgumentRequest): Promise<readonly string[]> {
+  const values = line.values as unknown as ClientFlagValues;
+  const [, typed] = /^([^/]+)\//.exec(word) ?? [];
+  const [first] = line.args;
+  const isSlashed = first?.includes('/') ?? false;
+  if (typed === undefined && (first === undefined || isSlashed)) return kindWords;
+  const kind = kindOf(typed ?? first ?? '');
+  if (kind === undefined) return [];
+  const type = await resourceTypeOf(kind);
+  const names = await namesOf(type, values, type.namespaced);
+  const before = typed === undefined ? '' : `${typed}/`;
+  return names.map((name) => before + name).filter((name) => !line.args.includes(name));
 }
 
 /** Names of the contexts in the kubeconfig. */

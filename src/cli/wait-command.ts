@@ -3,7 +3,8 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { durationFlag, type FlagValues, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
-import { kindWords, objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 import { withClient } from './with-client.ts';
 
@@ -51,11 +52,7 @@ export const waitCommand = defineCommand({
     }
   },
   run: runWait,
-  suggest: async (request) => {
-    if (request.line.args.length === 0) return kindWords;
-    const { suggestPods } = await import('./suggest-objects.ts');
-    return suggestPods(request);
-  },
+  suggest: suggestObjects,
 });
 
 function goalOf(text: string): Goal | undefined {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { PemSource } from './pem-source.ts';
-import { formatYaml } from './yaml.ts';
+import { formatYaml } from './yaml-text.ts';
 
 /** One cluster, one user and one context that joins them. */
 export interface NewKubeconfig {

@@ -285,6 +285,8 @@ describe('the Table of nodes', () => {
 describe('formatTable', () => {
   it('shows namespaces, leaves headers out and keeps control characters from the terminal', () => {
     const table = renderTable(podLayout, [pod({ phase: 'Running', reason: 'a\u001b[2Jb\nc' })], { now });
-    expect(formatTable(table, { namespaces: true, headers: false })).toBe('default   web   0/1   a [2Jb c   0   5m\n');
+    expect(formatTable(table, { namespaces: true, headers: false })).toBe(
+      'default   web   0/1   a^[[2Jb...   0     5m\n',
+    );
   });
 });

@@ -55,9 +55,3 @@ function plainValue(document: { toJS(): unknown }, source: string, code: 'ERR_MA
 function firstLine(message: string): string {
   return (message.split('\n')[0] ?? '').replace(/:$/, '');
 }
-
-/** `value` as YAML that kubectl reads back as the same value: text that looks like something else is quoted. */
-export async function formatYaml(value: unknown): Promise<string> {
-  const { stringify } = await import('yaml');
-  return stringify(value, { version: '1.1', lineWidth: 0, aliasDuplicateObjects: false });
-}

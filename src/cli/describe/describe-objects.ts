@@ -1,0 +1,173 @@
+import {
+  ApiStatusError,
+  type Event,
+  events,
+  type KubeObject,
+  type ListOptions,
+  leases,
+  type Namespace,
+  NODE_LEASE_NAMESPACE,
+  type Node,
+  namespaces,
+  nodes,
+  type Pod,
+  pods,
+  type ResourceType,
+  type ServiceAccount,
+  serviceAccounts,
+} from '../../kubeapi/index.ts';
+import type { DescribeOptions } from '../describe-command.ts';
+import { failureText } from '../failure-text.ts';
+import type { Io } from '../io.ts';
+import { readManifests } from '../manifest-files.ts';
+import { resourceTypeOf } from '../object-kinds.ts';
+import { type ClusterCall, withClient } from '../with-client.ts';
+import { describeEvents } from './describe-events.ts';
+import { describeNode, type NodeSurroundings } from './describe-node.ts';
+import { describeFields, describeNamespace, describeServiceAccount } from './describe-others.ts';
+import { describePod } from './describe-pod.ts';
+import { Description } from './description.ts';
+
+interface Target {
+  readonly type: ResourceType<KubeObject>;
+  readonly name?: string | undefined;
+  readonly namespace?: string | undefined;
+}
+
+/** `podwire describe`. @returns the exit code */
+export async function describeObjects(options: DescribeOptions, io: Io): Promise<number> {
+  const manifests = await readManifests(options.files, io);
+  return withClient(options.values, io, async (call) => {
+    const targets: Target[] = manifests.map(({ type, object }) => ({
+      type,
+      name: object.metadata.name,
+      namespace: type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined,
+    }));
+    for (const { kind, name } of options.objects) {
+      const type = await resourceTypeOf(kind);
+      targets.push({ type, name, namespace: options.allNamespaces || !type.namespaced ? undefined : call.namespace });
+    }
+    const describer = new Describer(options, call);
+    let count = 0;
+    let exitCode = 0;
+    for (const target of targets) {
+      try {
+        const { objects, areAlike } = await describer.find(target);
+        for (const object of objects) {
+          const text = await describer.describe(target.type, object);
+          // As kubectl: those that were guessed stand closer.
+          io.out.write(areAlike ? `${text}\n` : count === 0 ? text : `\n\n${text}`);
+          count += 1;
+        }
+      } catch (thrown) {
+        if (call.signal.aborted) throw thrown;
+        io.err.write(failureText(thrown));
+        exitCode = 1;
+      }
+    }
+    if (count === 0 && exitCode === 0) {
+      const where = options.allNamespaces ? '' : ` in ${call.namespace} namespace.`;
+      io.err.write(`No resources found${where}\n`);
+    }
+    return exitCode;
+  });
+}
+
+interface DescribedObjects {
+  readonly objects: readonly KubeObject[];
+  /** Nothing has the name itself: these begin with it. */
+  readonly areAlike: boolean;
+}
+
+class Describer {
+  readonly #options: DescribeOptions;
+  readonly #call: ClusterCall;
+
+  constructor(options: DescribeOptions, call: ClusterCall) {
+    this.#options = options;
+    this.#call = call;
+  }
+
+  /** The object of a name, else all whose names begin with it. */
+  async find({ type, name, namespace }: Target): Promise<DescribedObjects> {
+    const { labelSelector } = this.#options;
+    if (name === undefined) return { objects: await this.#all(type, { namespace, labelSelector }), areAlike: false };
+    try {
+      const { client, signal } = this.#call;
+      const object = await client.get(type, name, namespace === undefined ? { signal } : { namespace, signal });
+      return { objects: [object], areAlike: false };
+    } catch (thrown) {
+      if (!(thrown instanceof ApiStatusError) || thrown.httpStatus !== 404) throw thrown;
+      const alike = (await this.#all(type, { namespace })).filter(({ metadata }) => metadata.name.startsWith(name));
+      if (alike.length === 0) throw thrown;
+      return { objects: alike, areAlike: true };
+    }
+  }
+
+  async describe(type: ResourceType<KubeObject>, object: KubeObject): Promise<string> {
+    const text = new Description();
+    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+    if (type === pods) describePod(text, object as Pod);
+    else if (type === nodes) describeNode(text, object as Node, await this.#surroundingsOf(object.metadata.name));
+    else if (type === namespaces) describeNamespace(text, object as Namespace);
+    else if (type === serviceAccounts) describeServiceAccount(text, object as ServiceAccount);
+    else describeFields(text, { apiVersion, kind: type.kind, ...object });
+    // Of namespaces kubectl shows no events either.
+    if (this.#options.showEvents && type !== namespaces) describeEvents(text, await this.#eventsOf(type, object));
+    return text.toString();
+  }
+
+  /** Events of a node name it by its uid or by its name. Who may not see events is shown none. */
+  async #eventsOf(type: ResourceType<KubeObject>, { metadata }: KubeObject): Promise<readonly Event[]> {
+    const { name, namespace, uid = '', annotations = {} } = metadata;
+    const mirror = type === pods ? annotations['kubernetes.io/config.mirror'] : undefined;
+    const uids = type === nodes ? [uid, name] : [mirror ?? uid];
+    const found: Event[] = [];
+    for (const one of uids) {
+      const fields = [
+        `involvedObject.name=${name}`,
+        ...(namespace === undefined ? [] : [`involvedObject.namespace=${namespace}`]),
+        ...(type === pods ? [] : [`involvedObject.kind=${type.kind}`]),
+        `involvedObject.uid=${one}`,
+      ];
+      const selection = { namespace, fieldSelector: fields.join(',') };
+      found.push(...(await this.#all(events, selection).catch(noneWhenRefused)));
+    }
+    return found;
+  }
+
+  async #surroundingsOf(node: string): Promise<NodeSurroundings> {
+    const { client, signal } = this.#call;
+    const fieldSelector = `spec.nodeName=${node},status.phase!=Succeeded,status.phase!=Failed`;
+    const refused = (thrown: unknown): undefined => {
+      if (thrown instanceof ApiStatusError && thrown.httpStatus === 403) return undefined;
+      throw thrown;
+    };
+    const failed = (thrown: unknown): string => {
+      if (thrown instanceof ApiStatusError) return thrown.message;
+      throw thrown;
+    };
+    return {
+      pods: await this.#all(pods, { fieldSelector }).catch(refused),
+      lease: await client.get(leases, node, { namespace: NODE_LEASE_NAMESPACE, signal }).catch(failed),
+    };
+  }
+
+  async #all<T>(type: ResourceType<T>, selection: ListOptions): Promise<readonly T[]> {
+    const { client, signal } = this.#call;
+    const { chunkSize } = this.#options;
+    const found: T[] = [];
+    for (let next: string | undefined; ; ) {
+      const limit = chunkSize === 0 ? undefined : chunkSize;
+      const { items, metadata } = await client.list(type, { ...selection, limit, continue: next, signal });
+      found.push(...items);
+      if (metadata.continue === undefined || metadata.continue === '') return found;
+      next = metadata.continue;
+    }
+  }
+}
+
+function noneWhenRefused(thrown: unknown): readonly Event[] {
+  if (thrown instanceof ApiStatusError) return [];
+  throw thrown;
+}

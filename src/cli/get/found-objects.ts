@@ -1,0 +1,129 @@
+import {
+  ApiStatusError,
+  type KubeObject,
+  type List,
+  plainLayout,
+  type ResourceType,
+  renderTable,
+  resourcePath,
+  type Table,
+} from '../../kubeapi/index.ts';
+import { resourceTypeOf } from '../object-kinds.ts';
+import type { ClusterCall } from '../with-client.ts';
+import type { GetOptions } from './get-options.ts';
+
+/** As kubectl asks: a Table, or the plain objects of a server that knows none. */
+export const ACCEPT_TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
+
+/** An object, or a whole list: each is asked for, and can fail, by itself. */
+export interface Target {
+  readonly type: ResourceType<KubeObject>;
+  /** Absent: all of the type. */
+  readonly name?: string | undefined;
+  /** Absent: every namespace, or none. */
+  readonly namespace?: string | undefined;
+}
+
+/** What the server has of a target, in one of two forms. */
+export interface Found<Form> {
+  readonly target: Target;
+  readonly found: Form;
+  /** Of the list, where a watch goes on from. */
+  readonly resourceVersion: string;
+}
+
+export interface Answers<Form> {
+  readonly answers: readonly Found<Form>[];
+  /** In the order of the targets. What is not there is none where `ignoreNotFound` is set. */
+  readonly failures: readonly unknown[];
+}
+
+/** What the command line names, and where. */
+export async function targetsOf(options: GetOptions, call: ClusterCall): Promise<Target[]> {
+  return Promise.all(
+    options.objects.map(async ({ kind, name }) => {
+      const type = await resourceTypeOf(kind);
+      const namespace = options.allNamespaces || !type.namespaced ? undefined : call.namespace;
+      return { type, name, namespace };
+    }),
+  );
+}
+
+/** Asks for each target in turn; one that fails does not keep the others from being shown. */
+export async function findAll<Form>(
+  targets: readonly Target[],
+  find: (target: Target) => Promise<Found<Form>>,
+  { ignoreNotFound, signal }: { readonly ignoreNotFound: boolean; readonly signal: AbortSignal },
+): Promise<Answers<Form>> {
+  const answers: Found<Form>[] = [];
+  const failures: unknown[] = [];
+  for (const target of targets) {
+    try {
+      answers.push(await find(target));
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      if (ignoreNotFound && thrown instanceof ApiStatusError && thrown.httpStatus === 404) continue;
+      failures.push(thrown);
+    }
+  }
+  return { answers, failures };
+}
+
+/** The target as a Table. */
+export async function findTable(target: Target, options: GetOptions, call: ClusterCall): Promise<Found<Table>> {
+  const isSorted = options.sortBy !== '';
+  const pages: Table[] = [];
+  const list = await eachPage<Table | List<KubeObject> | KubeObject>(target, options, call, {
+    accept: ACCEPT_TABLE,
+    includeObject: isSorted ? 'Object' : undefined,
+    read: (page) =>
+      pages.push('columnDefinitions' in page ? page : renderTable(plainLayout, objectsOf(page, target.type))),
+  });
+  const [first] = pages;
+  const found = { ...(first ?? renderTable(plainLayout, [])), rows: pages.flatMap(({ rows }) => rows) };
+  return { target, found, resourceVersion: list };
+}
+
+/** The target as its objects, each with its kind. */
+export async function findObjects(
+  target: Target,
+  options: GetOptions,
+  call: ClusterCall,
+): Promise<Found<readonly KubeObject[]>> {
+  const found: KubeObject[] = [];
+  const list = await eachPage<List<KubeObject> | KubeObject>(target, options, call, {
+    read: (page) => found.push(...objectsOf(page, target.type)),
+  });
+  return { target, found, resourceVersion: list };
+}
+
+/** @returns the resource version of the list */
+async function eachPage<Page extends { readonly metadata: object }>(
+  { type, name, namespace }: Target,
+  { labelSelector, fieldSelector, chunkSize, sortBy }: GetOptions,
+  { client, signal }: ClusterCall,
+  form: { readonly accept?: string; readonly includeObject?: string | undefined; readonly read: (page: Page) => void },
+): Promise<string> {
+  const { accept, includeObject, read } = form;
+  // What is to be sorted is asked for as a whole, as kubectl does.
+  const limit = name !== undefined || sortBy !== '' || chunkSize === 0 ? undefined : chunkSize;
+  const selection = name === undefined ? { labelSelector, fieldSelector, limit } : {};
+  for (let next: string | undefined; ; ) {
+    const page: Page = await client.call<Page>('GET', resourcePath(type, { namespace, name }), {
+      signal,
+      query: { ...selection, includeObject, continue: next },
+      ...(accept === undefined ? {} : { accept }),
+    });
+    read(page);
+    const { continue: more, resourceVersion = '' } = page.metadata as { continue?: string; resourceVersion?: string };
+    if (name !== undefined || more === undefined || more === '') return resourceVersion;
+    next = more;
+  }
+}
+
+/** The items of a typed list carry no kind. */
+function objectsOf(page: List<KubeObject> | KubeObject, type: ResourceType<KubeObject>): KubeObject[] {
+  const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+  const objects = 'items' in page ? page.items : [page];
+  return objects.map((object) => ({ apiVersion, kind: type.kind, ...object }));
+}
