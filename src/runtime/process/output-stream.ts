@@ -5,15 +5,16 @@ import { ReadStream } from 'node:tty';
 
 /** Bytes that wait here for a slow reader; the kernel holds 64 KiB more, then the process itself waits. */
 const OUTPUT_BUFFER_BYTES = 64 * 1024;
-/** One read. Twice what a pipe holds: a full pipe is emptied in one call, and the memory is untouched while idle. */
-const READ_BYTES = 128 * 1024;
-/** Reads below this are copied, so that a keystroke's echo does not pin a whole read buffer. */
-const COPY_BELOW_BYTES = 16 * 1024;
+/** One read: a full pipe is emptied in one call. */
+const READ_BYTES = 64 * 1024;
 /** What {@link OutputStream.detach} reads at most: as much as Linux lets a pipe grow for an ordinary user. */
 const DETACH_BYTES = 1024 * 1024;
 /** Without an event to wait for, the terminal of an ended process is looked at after 10 ms, then twice that, … */
 const FIRST_LOOK_MS = 10;
 const LONGEST_LOOK_MS = 160;
+
+/** All read into this one, for each takes a copy of its bytes before the next can read: an idle stream holds no memory. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
 
 type Mode = 'events' | 'looking' | 'ended';
 
@@ -33,9 +34,6 @@ export class OutputStream extends Readable {
   /** Resolves when the descriptor is given up; the last bytes may still wait here for their reader. */
   readonly finished: Promise<void>;
   #resolveFinished: () => void = () => {};
-  /** Read into by events; {@link #ownBuffer} by our own reads: an event may be due when those begin. */
-  #eventBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
-  #ownBuffer: Buffer | undefined;
   #wanted = false;
   #onQuiet: (() => void) | undefined;
   #lookMs = FIRST_LOOK_MS;
@@ -52,8 +50,8 @@ export class OutputStream extends Readable {
     // `onread` keeps no bytes inside the socket: what is not here is still in the kernel, where readSync finds it.
     // Node's constructors have always taken it; their types do not say so before Node 22.
     const onread: OnReadOpts = {
-      buffer: () => this.#eventBuffer,
-      callback: (bytes, buffer) => this.#onRead(bytes, buffer),
+      buffer: readBuffer,
+      callback: (bytes) => this.#onRead(bytes),
     };
     const options: SocketConstructorOpts & { readonly onread: OnReadOpts } = {
       readable: true,
@@ -109,11 +107,9 @@ export class OutputStream extends Readable {
   }
 
   /** @returns whether to go on reading */
-  #onRead(bytes: number, buffer: Uint8Array): boolean {
+  #onRead(bytes: number): boolean {
     if (this.#mode === 'ended') return false;
-    const view = buffer.subarray(0, bytes);
-    if (bytes >= COPY_BELOW_BYTES) this.#eventBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
-    this.#give(bytes < COPY_BELOW_BYTES ? Buffer.from(view) : view);
+    this.#give(Buffer.from(readBuffer.subarray(0, bytes)));
     return this.#wanted && this.#mode === 'events';
   }
 
@@ -144,13 +140,9 @@ export class OutputStream extends Readable {
   }
 
   #readNow(): Uint8Array | 'nothing' | 'end' {
-    this.#ownBuffer ??= Buffer.allocUnsafeSlow(READ_BYTES);
     try {
-      const view = this.#ownBuffer.subarray(0, readSync(this.#fd, this.#ownBuffer));
-      if (view.length === 0) return 'end';
-      if (view.length < COPY_BELOW_BYTES) return Buffer.from(view);
-      this.#ownBuffer = undefined;
-      return view;
+      const bytes = readSync(this.#fd, readBuffer);
+      return bytes === 0 ? 'end' : Buffer.from(readBuffer.subarray(0, bytes));
     } catch (thrown) {
       return (thrown as NodeJS.ErrnoException).code === 'EAGAIN' ? 'nothing' : 'end';
     }
