@@ -95,13 +95,15 @@ export class Confinement {
     const spec = withTerminal(wanted);
     const { directory, root, user, pipes, pod } = this.options;
     const tools = await this.options.tools();
-    const [error, env, ready, go] = ['error', 'environment', 'ready', 'go'].map((name) => join(directory, name));
-    if (error === undefined || env === undefined || ready === undefined || go === undefined) throw new TypeError();
+    const file = (name: (typeof START_FILES)[number]): string => join(directory, name);
+    const [env, ready, go, table] = [file('environment'), file('ready'), file('go'), file('mounts')];
     new RootFolder(root).folder(spec.cwd);
-    const commands = mountCommands(this.options);
+    const { place: target, skeleton } = tools;
+    const commands = mountCommands({ ...this.options, target, skeleton, table });
     const pidNamespace = await this.#pidNamespace();
-    await runTool(['mkfifo', '-m', '600', ready, go]);
-    const { argv } = passEnvironment(spec.argv, spec.env, {
+    await pipes.place(ready);
+    await pipes.place(go);
+    const { argv, evaluate } = passEnvironment(spec.argv, spec.env, {
       file: env,
       user,
       root,
@@ -116,8 +118,9 @@ export class Confinement {
       confined: true,
       user,
       wrapper: wayToStart({
-        files: [error, env, ready, go],
+        files: [join(directory, 'error'), env, ready, go],
         commands,
+        evaluate,
         pod,
         tools,
         rights: this.options,
@@ -142,7 +145,7 @@ export class Confinement {
       await this.ended();
       throw thrown;
     } finally {
-      for (const path of [env, ready, go]) rmSync(path, { force: true });
+      for (const name of START_FILES) rmSync(file(name), { force: true });
     }
   }
 
@@ -173,7 +176,8 @@ export class Confinement {
   #dropFiles(): void {
     const { directory } = this.options;
     for (const name of existsSync(directory) ? readdirSync(directory) : []) {
-      if (/^(?:environment(?:-\d+)?|ready|go)$/.test(name)) rmSync(join(directory, name), { force: true });
+      const isOfStart = (START_FILES as readonly string[]).includes(name);
+      if (isOfStart || /^environment-\d+$/.test(name)) rmSync(join(directory, name), { force: true });
     }
   }
 
@@ -194,7 +198,7 @@ export class Confinement {
     this.#execs += 1;
     const env = join(directory, `environment-${this.#execs}`);
     try {
-      const { argv } = passEnvironment(spec.argv, spec.env, {
+      const { argv, evaluate } = passEnvironment(spec.argv, spec.env, {
         file: env,
         user,
         root,
@@ -204,6 +208,7 @@ export class Confinement {
       const first = this.#first ?? 0;
       const way = {
         files: [join(directory, 'exec-errors'), env] as const,
+        evaluate,
         first,
         tools,
         memberFiles: this.options.cgroup.memberFiles,
@@ -282,9 +287,7 @@ export class Confinement {
     const waiting = `/proc/${first}/root/r`;
     requireDirectory(spec.cwd, waiting);
     lookUpCommand(spec.argv[0] ?? '', { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root: waiting, user });
-    await runTool(['nsenter', `--mount=/proc/${first}/ns/mnt`, '--', 'sh', '-c', 'cd /r && pivot_root . dev/.old']);
-    const outside = ['nsenter', `--mount=/proc/${first}/ns/mnt`, '--root=/', '--wd=/', '--'];
-    await runTool([...outside, 'umount', '-l', `/proc/${first}/root/dev/.old`]);
+    await runTool(['sh', '-c', PUT_UNDER, 'podwire', String(first)]);
     rmdirSync(`/proc/${first}/root/dev/.old`);
   }
 
@@ -294,6 +297,14 @@ export class Confinement {
     return new CommandStartError('ERR_COMMAND_START', said === '' ? `isolation ended with code ${code}` : said);
   }
 }
+
+/** In the container's directory for the time of a start. */
+const START_FILES = ['environment', 'ready', 'go', 'mounts'] as const;
+
+/** The second program is of the host, whose root it keeps. */
+const PUT_UNDER =
+  'nsenter "--mount=/proc/$1/ns/mnt" -- pivot_root /r /r/dev/.old && ' +
+  'exec nsenter "--mount=/proc/$1/ns/mnt" --root=/ --wd=/ -- umount -l "/proc/$1/root/dev/.old"';
 
 /** Tells the shell that waits to become the command. */
 function letGo(file: string): void {

@@ -19,15 +19,15 @@ export async function makeContainerRoot(image: string, directory: string): Promi
   for (const path of [root, upper, work]) mkdirSync(path, { mode: 0o755 });
   const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`;
   try {
-    await runTool(['mount', '-t', 'overlay', '-o', `nodev,${layers}`, 'podwire', root]);
+    await runTool(['mount', '--make-private', '-t', 'overlay', '-o', `nodev,${layers}`, 'podwire', root]);
   } catch {
     for (const path of [upper, work]) rmdirSync(path);
     await runTool(['cp', '-a', '--', `${image}/.`, root]);
     // A mount point of its own, as pivot_root(2) wants it.
     await runTool(['mount', '-o', 'bind', root, root]);
     await runTool(['mount', '-o', 'remount,bind,nodev', root]);
+    await runTool(['mount', '--make-private', root]);
   }
-  await runTool(['mount', '--make-private', root]);
 }
 
 /** Where the files are that the container itself has written: all of its root, where that is a copy. */

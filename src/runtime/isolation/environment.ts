@@ -7,10 +7,17 @@ const SHELL_NAME = /^(?!OPTIND$)[A-Za-z_]\w*$/;
 const LOADER_NAME =
   /^(LD_|GCONV_PATH$|GETCONF_DIR$|GLIBC_TUNABLES$|HOSTALIASES$|LOCALDOMAIN$|LOCPATH$|MALLOC_|NIS_PATH$|NLSPATH$|RESOLV_HOST_CONF$|RES_OPTIONS$|TMPDIR$|TZDIR$|TZ$|LC_|LANG$|LANGUAGE$)/;
 
+/** Up to so many bytes a shell reads by itself, one by one; above, a process more is the cheaper way. */
+const READ_BYTES = 4096;
+const READ = `e=; while IFS= read -r l; do e="$e$l\n"; done <&7; eval "$e"; `;
+const COPY = 'eval "$(cat <&7)"; ';
+
 /** An environment on its way into a container: a file of exports for sh(1), and the rest before the command. */
 export interface PassedEnvironment {
   /** The command, behind the container's own env(1) when there are variables that sh cannot pass. */
   readonly argv: readonly string[];
+  /** Commands for sh(1), which has the file as descriptor 7. */
+  readonly evaluate: string;
 }
 
 export interface PassOptions {
@@ -34,14 +41,18 @@ export function passEnvironment(
     SHELL_NAME.test(name) && !(options.beforeHostProgram && LOADER_NAME.test(name));
   const all = Object.entries(env);
   const lines = all.filter(([name]) => isPlain(name)).map(([name, value]) => `export ${name}=${quoted(value)}\n`);
-  writeFileSync(options.file, lines.join(''), { mode: 0o600 });
+  const text = lines.join('');
+  // Not every shell reads every byte.
+  const evaluate = text.length <= READ_BYTES && /^[\n -~]*$/.test(text) ? READ : COPY;
+  writeFileSync(options.file, text, { mode: 0o600 });
   chownSync(options.file, options.user.uid, options.user.gid);
   const rest = all.filter(([name]) => !isPlain(name)).map(([name, value]) => `${name}=${value}`);
-  if (rest.length === 0) return { argv };
+  if (rest.length === 0) return { argv, evaluate };
   const { root, cwd, user } = options;
   try {
     return {
       argv: [lookUpCommand('env', { path: env['PATH'] ?? '/bin:/usr/bin', root, cwd, user }), ...rest, ...argv],
+      evaluate,
     };
   } catch (cause) {
     const names = rest.map((pair) => JSON.stringify(pair.slice(0, pair.indexOf('='))));

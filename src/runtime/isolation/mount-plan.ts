@@ -1,5 +1,5 @@
-import { existsSync, lstatSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { isAbsolute, posix } from 'node:path';
+import { existsSync, lstatSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { isAbsolute, join, posix } from 'node:path';
 import { toError } from '../../common/errors.ts';
 import {
   type ContainerConfig,
@@ -26,36 +26,95 @@ export interface MountPlanOptions {
   readonly pod: Pod;
   /** The container's root, mounted, nothing in it yet. */
   readonly root: string;
+  /** Where it is to be seen with everything below it. */
+  readonly target: string;
+  /** What is in every /dev beside devices; see {@link DEV_SKELETON}. */
+  readonly skeleton: string;
+  /** A file for us alone: the table that mount(8) reads. */
+  readonly table: string;
 }
 
+/** Mount points in /dev, files for devices among them; `.old` is where the last root before the container's is put. */
+export const DEV_SKELETON = {
+  folders: ['pts', 'shm', 'mqueue', '.old'],
+  files: DEVICES,
+  links: {
+    ptmx: 'pts/ptmx',
+    fd: '/proc/self/fd',
+    stdin: '/proc/self/fd/0',
+    stdout: '/proc/self/fd/1',
+    stderr: '/proc/self/fd/2',
+  },
+} as const;
+
 /**
- * The commands that mount what a container sees below its root, for sh(1) in its mount and pid namespaces.
+ * The commands that mount what a container sees below its root, for sh(1) in its mount and pid namespaces. A mount costs a
+ * system call and a mount(8) a process: so as many as can be are in one table.
  *
  * @throws RuntimeCallError for mounts that cannot be made
  */
-export function mountCommands({ config, pod, root }: MountPlanOptions): string[] {
+export function mountCommands({ config, pod, root, target, skeleton, table }: MountPlanOptions): string[] {
   const context = config.linux?.securityContext;
   const isPrivileged = context?.privileged === true;
   const isHostPid = context?.namespaceOptions?.pid === NamespaceMode.NODE;
-  const files = podFiles(config, pod);
-  for (const [target] of files) prepareFile(root, target);
-  const given = config.mounts.toSorted((one, other) => depth(one) - depth(other));
-  const masked = isPrivileged ? [] : listOr(context?.maskedPaths, MASKED);
-  const readOnly = isPrivileged ? [] : listOr(context?.readonlyPaths, READ_ONLY);
-  return [
-    `R=${quoted(root)}`,
-    ...FUNCTIONS,
-    isHostPid
-      ? 'place d /proc && mount --rbind /proc "$at"'
-      : 'place d /proc && mount -t proc -o nosuid,nodev,noexec proc "$at"',
-    ...deviceCommands(pod),
-    `place d /sys && mount -t sysfs -o ${isPrivileged ? 'rw' : 'ro'},nosuid,nodev,noexec sysfs "$at"`,
+  for (const name of ['proc', 'dev', 'sys']) prepareFolder(join(root, name), name);
+  const files = podFiles(config, pod).map(([path, source]) => entry(source, prepareFile(root, path), 'rbind,rprivate'));
+  const given = [
     ...config.devices.map(({ hostPath, containerPath }) => bind(realPath(hostPath), containerPath, { kind: 'f' })),
-    ...files.map(([target, source]) => bind(source, target, { kind: 'f' })),
-    ...given.map((mount) => givenMount(mount, isPrivileged)),
-    ...masked.map((path) => `mask ${quoted(path)}`),
-    ...readOnly.map((path) => `protect ${quoted(path)}`),
-    ...(context?.readonlyRootfs === true ? ['mount -o remount,bind,ro,nodev "$R"'] : []),
+    ...config.mounts
+      .toSorted((one, other) => depth(one) - depth(other))
+      .map((mount) => givenMount(mount, isPrivileged)),
+  ];
+  const at = (path: string): string => join(root, path);
+  return [
+    `R=${quoted(root)} E=${quoted(escaped(root))} F=${quoted(table)}`,
+    ...FUNCTIONS,
+    lines([
+      isHostPid ? entry('/proc', at('proc'), 'rbind') : entry('proc', at('proc'), 'nosuid,nodev,noexec', 'proc'),
+      entry('dev', at('dev'), 'nosuid,nodev,noexec,mode=755,size=64k', 'tmpfs'),
+      entry('sysfs', at('sys'), `${isPrivileged ? 'rw' : 'ro'},nosuid,nodev,noexec`, 'sysfs'),
+    ]),
+    'mount_table',
+    `cp -a ${quoted(`${skeleton}/.`)} "$R/dev/"`,
+    lines([
+      ...DEVICES.map((name) => entry(`/dev/${name}`, at(`dev/${name}`), 'bind')),
+      entry('devpts', at('dev/pts'), 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5', 'devpts'),
+      entry(pod.file('shm'), at('dev/shm'), 'bind'),
+      entry('mqueue', at('dev/mqueue'), 'nosuid,nodev,noexec', 'mqueue'),
+      ...files,
+    ]),
+    ...(given.length > 0 ? ['mount_table', ...given] : []),
+    ...(isPrivileged ? [] : hidden(context?.maskedPaths, context?.readonlyPaths)),
+    ...(context?.readonlyRootfs === true ? ['mount_table', 'mount -o remount,bind,ro,nodev "$R"'] : []),
+    lines([entry(root, target, 'rbind')]),
+    'mount_table',
+  ];
+}
+
+/** One line of fstab(5). */
+function entry(source: string, target: string, options: string, type = 'none'): string {
+  return `${escaped(source)} ${escaped(target)} ${type} ${options} 0 0`;
+}
+
+function lines(entries: readonly string[]): string {
+  return `line ${quoted(entries.join('\n'))}`;
+}
+
+/** As fstab(5) wants it. */
+function escaped(path: string): string {
+  return path.replaceAll(/[ \t\n\\]/g, (char) => `\\${char.charCodeAt(0).toString(8).padStart(3, '0')}`);
+}
+
+/** What is hidden hides what is below it too. */
+function hidden(masked: readonly string[] | undefined, readOnly: readonly string[] | undefined): string[] {
+  const all = listOr(masked, MASKED);
+  const isBelow = (path: string): boolean => all.some((other) => path.startsWith(`${other}/`));
+  const command = (name: string, path: string): string => `${name} ${quoted(path)} ${quoted(escaped(path))}`;
+  return [
+    ...all.filter((path) => !isBelow(path)).map((path) => command('mask', path)),
+    ...listOr(readOnly, READ_ONLY)
+      .filter((path) => !isBelow(path) && !all.includes(path))
+      .map((path) => command('protect', path)),
   ];
 }
 
@@ -65,29 +124,19 @@ function listOr(given: readonly string[] | undefined, otherwise: string): readon
 
 /**
  * `place d|f PATH` makes a mount point below the root and sets `at`; a path that leads through a link made by somebody
- * in a volume is refused, for it may lead anywhere.
+ * in a volume is refused, for it may lead anywhere. `line`, `mask PATH ESCAPED` and `protect PATH ESCAPED` write into the
+ * table, `mount_table` mounts what is in it.
  */
 const FUNCTIONS = [
+  `: >"$F"; line() { printf '%s\\n' "$1" >>"$F"; }`,
+  'mount_table() { mount -a -T "$F"; : >"$F"; }',
   'place() { at=$R$2; [ "$(realpath -m -- "$at")" = "$at" ] || { echo "mount point $2 leads through a link" >&2; exit 1; }',
   'if [ -e "$at" ]; then return 0; elif [ "$1" = d ]; then mkdir -p -- "$at"; else mkdir -p -- "${at%/*}" && : >"$at"; fi; }',
-  'mask() { at=$R$1; if [ -d "$at" ]; then mount -t tmpfs -o ro,size=0k tmpfs "$at"; elif [ -e "$at" ]; then mount -o bind /dev/null "$at"; fi; }',
+  'mask() { if [ -d "$R$1" ]; then line "tmpfs $E$2 tmpfs ro,size=0k 0 0"; elif [ -e "$R$1" ]; then line "/dev/null $E$2 none bind 0 0"; fi; }',
+  'protect() { if [ -e "$R$1" ]; then line "$E$2 $E$2 none bind,ro 0 0"; fi; }',
   // With the options $2, each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
   'remount() { while read -r _ _ _ _ p _; do case $p in *[\\\\%]*) p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p");; esac; case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || return 1;; esac; done </proc/self/mountinfo; }',
-  'protect() { at=$R$1; if [ -e "$at" ]; then mount -o bind,ro "$at" "$at"; fi; }',
 ];
-
-function deviceCommands(pod: Pod): string[] {
-  return [
-    // dev/.old is where the last root before the container's is put, and taken away again.
-    'place d /dev && mount -t tmpfs -o nosuid,nodev,noexec,mode=755,size=64k dev "$at" && mkdir "$at/pts" "$at/shm" "$at/mqueue" "$at/.old"',
-    ...DEVICES.map((name) => `: >"$R/dev/${name}" && mount -o bind /dev/${name} "$R/dev/${name}"`),
-    'mount -t devpts -o nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$R/dev/pts"',
-    'ln -s pts/ptmx "$R/dev/ptmx"; ln -s /proc/self/fd "$R/dev/fd"',
-    'for n in 0:stdin 1:stdout 2:stderr; do ln -s "/proc/self/fd/${n%:*}" "$R/dev/${n#*:}"; done',
-    `mount -o bind ${quoted(pod.file('shm'))} "$R/dev/shm"`,
-    'mount -t mqueue -o nosuid,nodev,noexec mqueue "$R/dev/mqueue"',
-  ];
-}
 
 /** The pod's own files, except where the kubelet brings its own. */
 function podFiles(config: ContainerConfig, pod: Pod): [target: string, source: string][] {
@@ -97,13 +146,24 @@ function podFiles(config: ContainerConfig, pod: Pod): [target: string, source: s
     .map((name) => [`/etc/${name}`, pod.file(name)]);
 }
 
-/** Many images have `/etc/resolv.conf` as a link to somewhere: here it becomes a file. */
-function prepareFile(root: string, target: string): void {
+function prepareFolder(path: string, name: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) mkdirSync(path, { mode: 0o755 });
+  else if (!stats.isDirectory()) throw refusal(`mount point /${name} is no folder in the image`);
+}
+
+/**
+ * Many images have `/etc/resolv.conf` as a link to somewhere: here it becomes a file.
+ *
+ * @returns its path on the host
+ */
+function prepareFile(root: string, target: string): string {
   const path = new RootFolder(root).place(target);
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats?.isFile() === true) return;
+  if (stats?.isFile() === true) return path;
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, '', { flag: 'wx', mode: 0o644 });
+  return path;
 }
 
 /** @throws RuntimeCallError InvalidArgument for mounts that cannot be made, whatever the host has */
@@ -154,8 +214,8 @@ function bind(
 ): string {
   const plain = posix.normalize(target).replace(/\/$/, '');
   return [
-    `place ${options.kind} ${quoted(plain)} && mount --rbind ${quoted(source)} "$at"`,
-    `mount --make-${options.isSlave === true ? 'rslave' : 'rprivate'} "$at"`,
+    `place ${options.kind} ${quoted(plain)}`,
+    `mount --rbind --make-${options.isSlave === true ? 'rslave' : 'rprivate'} ${quoted(source)} "$at"`,
     ...(options.isNodev === true ? ['remount "$at" nodev'] : []),
     ...(options.readonly !== true
       ? []

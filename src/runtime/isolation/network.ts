@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { ExecPathError } from '../../common/errors.ts';
 import { type PodSandboxConfig, Protocol } from '../../cri/index.ts';
 import { writeWhole } from '../whole-file.ts';
+import { allDone } from './all-done.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
 const PLUGIN_FOLDERS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
@@ -47,9 +48,7 @@ export class PodNetwork {
   private constructor(plugins: string, stateDir: string) {
     this.#plugins = plugins;
     this.#addressDir = join(stateDir, 'cni');
-    // Of the folder's name, so that two runtimes on one machine do not share a subnet.
-    const [second = 0, third = 0] = createHash('sha256').update(stateDir).digest();
-    this.#subnet = `10.${100 + (second % 100)}.${third}.0/24`;
+    this.#subnet = `${subnetOf(stateDir)}0/24`;
   }
 
   /** @returns undefined where the plugins `ptp`, `host-local` and `loopback` are not installed */
@@ -58,6 +57,11 @@ export class PodNetwork {
       ['ptp', 'host-local', 'loopback'].every((name) => existsSync(join(folder, name))),
     );
     return plugins === undefined ? undefined : new PodNetwork(plugins, stateDir);
+  }
+
+  /** Whether ports of the host can lead to a pod. */
+  get mapsPorts(): boolean {
+    return toolPath('iptables') !== undefined && existsSync(join(this.#plugins, 'portmap'));
   }
 
   /**
@@ -73,8 +77,10 @@ export class PodNetwork {
     const kept = { containerId: sandboxId, netns, plugins, result: undefined as unknown };
     writeWhole(record, kept);
     try {
-      await this.#call('ADD', kept, { type: 'loopback' }, undefined, 'lo');
-      for (const plugin of plugins) kept.result = await this.#call('ADD', kept, plugin, kept.result);
+      const chain = async (): Promise<void> => {
+        for (const plugin of plugins) kept.result = await this.#call('ADD', kept, plugin, kept.result);
+      };
+      await allDone([this.#call('ADD', kept, { type: 'loopback' }, undefined, 'lo'), chain()]);
       writeWhole(record, kept);
       return addressesIn(addResult.parse(kept.result));
     } catch (thrown) {
@@ -123,7 +129,7 @@ export class PodNetwork {
         protocol: (Protocol[protocol] ?? 'TCP').toLowerCase(),
         ...(hostIp !== '' && { hostIP: hostIp }),
       }));
-    if (ports.length > 0 && (!hasFirewall || !existsSync(join(this.#plugins, 'portmap')))) {
+    if (ports.length > 0 && !this.mapsPorts) {
       throw new ExecPathError('ERR_ISOLATION', 'host ports need the CNI plugin portmap and iptables on this host');
     }
     return [
@@ -158,6 +164,16 @@ export class PodNetwork {
     const answer = await runTool([join(this.#plugins, plugin.type)], { env, input: JSON.stringify(input) });
     return answer.trim() === '' ? before : JSON.parse(answer);
   }
+}
+
+/**
+ * Of the folder's name, so that two runtimes on one machine do not share a subnet.
+ *
+ * @returns what the addresses of all its pods begin with: `10.x.y.`
+ */
+export function subnetOf(stateDir: string): string {
+  const [second = 0, third = 0] = createHash('sha256').update(stateDir).digest();
+  return `10.${100 + (second % 100)}.${third}.`;
 }
 
 function counterOf(device: string, name: string): bigint {

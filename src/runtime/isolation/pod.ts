@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import type { CgroupTree } from '../cgroup/index.ts';
 import { childrenOf, type MarkedProcess, ProcessHandle, SESSION_VARIABLE } from '../process/index.ts';
+import { allDone } from './all-done.ts';
 import { mountsBelow, unmountBelow } from './mounts.ts';
 import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
 import type { PodNetwork, Traffic } from './network.ts';
@@ -177,20 +178,13 @@ export class Pod {
   }
 
   async #create(): Promise<void> {
-    const { id, config, directory, network } = this.options;
+    const { config, directory } = this.options;
     mkdirSync(join(directory, 'shm'), { recursive: true, mode: 0o711 });
     const kinds = (['net', 'ipc', 'uts'] as const).filter((kind) => this.namespace(kind) !== undefined);
     for (const kind of kinds) writeFileSync(this.file(kind), '');
     const hostname = this.isHostNetwork ? '' : config.hostname || (config.metadata?.name ?? '');
-    if (kinds.length > 0) {
-      const flags = kinds.map((kind) => `--${kind}=${this.file(kind)}`);
-      const script = 'if [ -n "$1" ]; then echo "$1" >/proc/sys/kernel/hostname; fi';
-      await runTool(['unshare', ...flags, '--', 'sh', '-c', script, 'podwire', hostname]);
-    }
-    await runTool(['mount', '-t', 'tmpfs', '-o', SHM_OPTIONS, 'shm', this.file('shm')]);
-    if (!this.isHostNetwork && network !== undefined) {
-      this.addresses = await network.connect(id, this.file('net'), this.file('network.json'), config);
-    }
+    const shm = runTool(['mount', '-t', 'tmpfs', '-o', SHM_OPTIONS, 'shm', this.file('shm')]);
+    await allDone([shm, this.#makeNamespaces(kinds, hostname).then(() => this.#connect())]);
     await this.#setSysctls();
     if (hostname !== '') writeFileSync(this.file('hostname'), `${hostname}\n`);
     writeFileSync(this.file('hosts'), hostsOf(hostname, this.addresses));
@@ -198,6 +192,19 @@ export class Pod {
     writeFileSync(this.file('resolv.conf'), resolver);
     // The last of all: without it the pod is half made.
     writeFileSync(this.file(MADE), '');
+  }
+
+  async #makeNamespaces(kinds: readonly string[], hostname: string): Promise<void> {
+    if (kinds.length === 0) return;
+    const flags = kinds.map((kind) => `--${kind}=${this.file(kind)}`);
+    const script = 'if [ -n "$1" ]; then echo "$1" >/proc/sys/kernel/hostname; fi';
+    await runTool(['unshare', ...flags, '--', 'sh', '-c', script, 'podwire', hostname]);
+  }
+
+  async #connect(): Promise<void> {
+    const { id, config, network } = this.options;
+    if (this.isHostNetwork || network === undefined) return;
+    this.addresses = await network.connect(id, this.file('net'), this.file('network.json'), config);
   }
 
   async #setSysctls(): Promise<void> {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { killMarked, SESSION_VARIABLE } from '../process/index.ts';
+import { DEV_SKELETON } from './mount-plan.ts';
 import { unmountBelow } from './mounts.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
@@ -16,7 +17,7 @@ const PROGRAM_FOLDERS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'usr'
  *
  * ```
  * bin sbin lib … usr   the host's, read-only     old   where the root before is put
- * r                    where a container's is    proc  → r/proc   dev/null
+ * r                    where a container's is    proc  → r/proc   dev/null   skeleton  what a new /dev begins as
  * ```
  *
  * Its holder is a process that has it as root, and nothing above it, in a mount namespace of its own.
@@ -40,6 +41,7 @@ export class ToolsRoot {
       await runTool(['mount', '--make-private', path]);
       for (const name of PROGRAM_FOLDERS) await showFolder(name, path);
       for (const name of ['old', 'r']) mkdirSync(join(path, name));
+      makeSkeleton(join(path, 'skeleton'));
       symlinkSync('r/proc', join(path, 'proc'));
       // A shell opens it for whatever it starts in the background.
       mkdirSync(join(path, 'dev'));
@@ -66,6 +68,16 @@ export class ToolsRoot {
     return `/proc/${this.#holder.pid}/root`;
   }
 
+  /** A folder to copy into a new /dev. */
+  get skeleton(): string {
+    return join(this.path, 'skeleton');
+  }
+
+  /** Where a container's root is put with all its mounts. */
+  get place(): string {
+    return join(this.path, 'r');
+  }
+
   get mountNamespace(): string {
     return `/proc/${this.#holder.pid}/ns/mnt`;
   }
@@ -84,6 +96,13 @@ async function showFolder(name: string, path: string): Promise<void> {
   if (stats?.isDirectory() !== true) return;
   mkdirSync(join(path, name));
   await runTool(['mount', '-o', 'bind,ro', `/${name}`, join(path, name)]);
+}
+
+function makeSkeleton(path: string): void {
+  mkdirSync(path);
+  for (const name of DEV_SKELETON.folders) mkdirSync(join(path, name));
+  for (const name of DEV_SKELETON.files) writeFileSync(join(path, name), '');
+  for (const [name, target] of Object.entries(DEV_SKELETON.links)) symlinkSync(target, join(path, name));
 }
 
 const HOLD = 'cd "$1" && pivot_root . old && echo held && exec sleep infinity';

@@ -18,17 +18,16 @@ const OPEN_EXEC =
  * Has the container's rights already and a root with nothing but tools: says so, waits for the container's root to be
  * put under it, and becomes the command. The shell is in memory by then and needs no file of the host.
  */
-const WAIT =
-  'eval "$(cat <&7)"; echo >&8; read -r go <&9; exec 2>&6 6>&- 7<&- 8>&- 9>&-; cd -- "$1" && shift && exec "$@"';
+const WAIT = 'echo >&8; read -r go <&9; exec 2>&6 6>&- 7<&- 8>&- 9>&-; cd -- "$1" && shift && exec "$@"';
 /** For an exec, in whose case a program of the host makes the last step. */
-const EVALUATE = 'eval "$(cat <&7)"; exec 2>&6 6>&- 7<&-; exec "$@"';
+const BECOME = 'exec 2>&6 6>&- 7<&-; exec "$@"';
 
 /**
  * For an exec beside a root that has dropped SYS_CHROOT: the one tool that takes rights away and changes the root in one
  * process. It looks for no command, so that has its path, and begins in `/`.
  */
-const EVALUATE_ROOT =
-  'c=$1 d=$2 p=$3; shift 4; set -- "$c" --inh= "--drop=$d" --chroot=. "--shell=$p" -- "$@"; unset c d p; ' + EVALUATE;
+const PREPARE_ROOT =
+  'c=$1 d=$2 p=$3; shift 4; set -- "$c" --inh= "--drop=$d" --chroot=. "--shell=$p" -- "$@"; unset c d p; ';
 const CHANGE_FOLDER = 'cd -- "$0" && exec "$@"';
 
 /** What the processes of a container may do. */
@@ -44,6 +43,8 @@ export interface WayToStart {
   readonly files: readonly [errors: string, environment: string, ready: string, go: string];
   /** Mount everything below the root, which they call `$R`. */
   readonly commands: readonly string[];
+  /** Takes the environment from descriptor 7, for sh(1). */
+  readonly evaluate: string;
   readonly pod: Pod;
   readonly tools: ToolsRoot;
   readonly rights: Rights;
@@ -53,35 +54,40 @@ export interface WayToStart {
 }
 
 /** The words before a container's own command: from the host through namespaces and mounts to a shell that waits. */
-export function wayToStart({ files, commands, pod, tools, rights, spec, pidNamespace }: WayToStart): string[] {
-  const script = [
-    'set -e',
-    ...commands,
-    'T=$1; shift',
-    'mount --rbind "$R" "$T/r"; cd "$T"; pivot_root . old; cd /; umount -l /old',
-    'exec "$@"',
-  ];
+export function wayToStart({
+  files,
+  commands,
+  evaluate,
+  pod,
+  tools,
+  rights,
+  spec,
+  pidNamespace,
+}: WayToStart): string[] {
+  const script = ['set -e', ...commands, 'T=$1; shift', 'cd "$T"; pivot_root . old; cd /; umount -l /old', 'exec "$@"'];
   const shared = (['net', 'ipc', 'uts'] as const).flatMap((kind) => {
     const file = pod.namespace(kind);
     return file === undefined ? [] : [`--${kind}=${file}`];
   });
   return [
-    ['sh', '-c', OPEN, 'podwire', ...files],
-    ['nsenter', ...shared, ...(pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`]), '--'],
-    ['unshare', '--mount', '--propagation', 'slave'],
+    [tool('sh'), '-c', OPEN, 'podwire', ...files],
+    [tool('nsenter'), ...shared, ...(pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`]), '--'],
+    [tool('unshare'), '--mount', '--propagation', 'slave'],
     // A shell starts the first process of the namespace and waits: unshare(1) 2.38 says 1 for one that a signal ended.
-    pidNamespace === undefined ? ['--pid', '--', 'sh', '-c', '"$@"; exit $?', 'podwire'] : ['--'],
-    ['sh', '-c', script.join('\n'), 'podwire', tools.path],
+    pidNamespace === undefined ? ['--pid', '--', tool('sh'), '-c', '"$@"; exit $?', 'podwire'] : ['--'],
+    [tool('sh'), '-c', script.join('\n'), 'podwire', tools.path],
     // A terminal's session must be one of the container's own pid namespace, or there is no job control.
-    spec.tty === undefined ? [] : ['setsid', '-c'],
-    ['setpriv', `--reuid=${rights.user.uid}`, '--inh-caps=-all', ...limits(rights), '--'],
-    ['sh', '-c', WAIT, 'podwire', spec.cwd],
+    spec.tty === undefined ? [] : [tool('setsid'), '-c'],
+    [tool('setpriv'), `--reuid=${rights.user.uid}`, '--inh-caps=-all', ...limits(rights), '--'],
+    [tool('sh'), '-c', `${evaluate}${WAIT}`, 'podwire', spec.cwd],
   ].flat();
 }
 
 export interface WayToExec {
   /** Paths: where tools complain, the environment. */
   readonly files: readonly [errors: string, environment: string];
+  /** As {@link WayToStart.evaluate}. */
+  readonly evaluate: string;
   /** Of the container's cgroups: who writes 0 is in. */
   readonly memberFiles: readonly string[];
   /** That of the first process; empty when it is gone. */
@@ -102,6 +108,7 @@ export interface WayToExec {
  */
 export function wayToExec({
   files,
+  evaluate,
   memberFiles,
   outOfMemoryScore,
   first,
@@ -116,11 +123,10 @@ export function wayToExec({
   const flags = { mount: 'mnt', net: 'net', ipc: 'ipc', uts: 'uts', pid: 'pid' };
   const kinds = Object.entries(flags).map(([flag, kind]) => `--${flag}=/proc/${first}/ns/${kind}`);
   // After nsenter there is the tools root alone, and no PATH that leads to it once the environment is there.
-  const [setsid, setpriv, sh, unshare] = ['setsid', 'setpriv', 'sh', 'unshare'].map((name) => toolPath(name) ?? name);
   const inside = [
-    ['sh', '-c', OPEN_EXEC, 'podwire', ...files, outOfMemoryScore, String(memberFiles.length), ...memberFiles],
-    ['nsenter', ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
-    spec.tty === undefined ? [] : [setsid ?? '', '-c'],
+    [tool('sh'), '-c', OPEN_EXEC, 'podwire', ...files, outOfMemoryScore, String(memberFiles.length), ...memberFiles],
+    [tool('nsenter'), ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
+    spec.tty === undefined ? [] : [tool('setsid'), '-c'],
   ].flat();
   if (missing.length > 0 && user.uid === 0) {
     const capsh = toolPath('capsh');
@@ -129,20 +135,32 @@ export function wayToExec({
         'no command can be started beside one of root that has dropped SYS_CHROOT: that takes capsh(1) of libcap2-bin';
       throw new RuntimeCallError(grpcCodes.FailedPrecondition, rule);
     }
-    const before = [setpriv ?? '', ...limits(rights).filter((flag) => !flag.startsWith('--bounding-set=')), '--'];
+    const before = [tool('setpriv'), ...limits(rights).filter((flag) => !flag.startsWith('--bounding-set=')), '--'];
     const change = [capsh, capabilitiesWithout(capabilities).join(',')];
     const command = spec.cwd === '/' ? [program] : ['/bin/sh', 'sh', '-c', CHANGE_FOLDER, spec.cwd];
-    return [inside, before, [sh ?? '', '-c', EVALUATE_ROOT, 'podwire'], change, command].flat();
+    return [
+      inside,
+      before,
+      [tool('sh'), '-c', `${PREPARE_ROOT}${evaluate}${BECOME}`, 'podwire'],
+      change,
+      command,
+    ].flat();
   }
+  const inheritable = `--inh-caps=${['-all', ...missing.map((name) => `+${name}`)].join(',')}`;
   return [
     inside,
     // Inheritable ones outlast the bounding set: unshare(1) has them, and loses them when it becomes the user. No new
     // privileges, so that no setuid program gets them back.
-    [setpriv ?? '', `--inh-caps=${['-all', ...missing.map((name) => `+${name}`)].join(',')}`, '--'],
-    [setpriv ?? '', ...limits(rights), ...(missing.length > 0 ? ['--nnp'] : []), '--'],
-    [sh ?? '', '-c', EVALUATE, 'podwire', unshare ?? '', '--root=.', `--wd=${spec.cwd}`],
+    missing.length === 0 ? [] : [tool('setpriv'), inheritable, '--'],
+    [tool('setpriv'), ...limits(rights), ...(missing.length > 0 ? ['--nnp'] : [inheritable]), '--'],
+    [tool('sh'), '-c', `${evaluate}${BECOME}`, 'podwire', tool('unshare'), '--root=.', `--wd=${spec.cwd}`],
     user.uid === 0 ? ['--'] : [`--setuid=${user.uid}`, '--'],
   ].flat();
+}
+
+/** By its path: each word that is looked up in a long PATH costs as many system calls. */
+function tool(name: string): string {
+  return toolPath(name) ?? name;
 }
 
 function limits({ user, capabilities, config }: Rights): string[] {
