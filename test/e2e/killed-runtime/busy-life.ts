@@ -73,7 +73,15 @@ export class BusyLife {
   async #addPod(): Promise<void> {
     this.#names += 1;
     const metadata = { name: `pod${this.#names}`, namespace: 'n', uid: `u${this.#names}`, attempt: 0 };
-    const config = { metadata, logDirectory: join(this.#runtime.directory, 'logs') };
+    const { directory, cgroupParent, mapsPorts } = this.#runtime;
+    // A port of the host is rules in its firewall; nobody else uses that address.
+    const port = { containerPort: 80, hostPort: this.#names, hostIp: '127.77.0.1' };
+    const config = {
+      metadata,
+      logDirectory: join(directory, 'logs'),
+      linux: { cgroupParent: `${cgroupParent}/${metadata.name}` },
+      portMappings: mapsPorts ? [port] : [],
+    };
     const { podSandboxId } = await this.#runtime.client.runtime.runPodSandbox({ config });
     this.pods.add({ id: podSandboxId, isEnding: false });
   }

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ContainerState, PodSandboxState } from '../../../src/cri/index.ts';
+import { subnetOf } from '../../../src/runtime/isolation/network.ts';
+import { cgroupsBelow, networkParts } from '../../support/kernel-remains.ts';
 import { processesWith } from '../../support/process-table.ts';
 import { seededRandom } from '../../support/seed.ts';
 import { ask, openSession } from './attach-session.ts';
@@ -65,14 +67,16 @@ export class KilledRuntime {
   async finish(): Promise<string[]> {
     const { marker } = this.#runtime;
     await this.#runtime.stop();
-    const left = (): string[] => [
+    const left = async (): Promise<string[]> => [
       ...processesWith(marker).map(({ pid, command }) => `process ${pid} ${command}`),
       ...mountsBelow(this.#runtime.stateDir).map((point) => `mount ${point}`),
       ...filesIn(join(this.#runtime.stateDir, 'containers')),
       ...filesIn(join(this.#runtime.stateDir, 'kept')),
       ...filesIn(join(this.#runtime.stateDir, 'records')),
       ...filesIn(join(this.#runtime.stateDir, 'pods')),
-      ...this.#addresses(),
+      ...this.#addresses().map(({ id }) => `address of ${id}`),
+      ...cgroupsBelow(this.#runtime.cgroupParent).map((name) => `cgroup ${name}`),
+      ...(await networkParts(subnetOf(this.#runtime.stateDir))).map(({ what }) => what),
     ];
     return this.#settled(left);
   }
@@ -150,12 +154,15 @@ export class KilledRuntime {
   async #leaks(): Promise<string[]> {
     const { runtime } = this.#runtime.client;
     const { stateDir, marker, pid } = this.#runtime;
-    const pods = new Set((await runtime.listPodSandbox({})).items.map(({ id }) => id));
+    const { items } = await runtime.listPodSandbox({});
+    const pods = new Set(items.map(({ id }) => id));
+    const names = new Set(items.map(({ metadata }) => metadata?.name ?? ''));
     const all = (await runtime.listContainers({})).containers;
     const containers = new Set(all.map(({ id }) => id));
     const running = new Set(all.filter(({ state }) => state === ContainerState.CONTAINER_RUNNING).map(({ id }) => id));
     const stranger = (kind: string, ids: readonly string[], known: ReadonlySet<string>): string[] =>
       ids.filter((id) => !known.has(id)).map((id) => `${kind} ${id} belongs to nobody`);
+    const addresses = this.#addresses();
     const marked = processesWith(marker).map((row) => ({ ...row, id: ownerOf(row.pid, marker) }));
     const owners = new Set([...pods, ...running]);
     return [
@@ -182,16 +189,27 @@ export class KilledRuntime {
             .filter((point) => isOwned(point, pods, containers)),
         ),
       ),
-      ...stranger('address', this.#addresses(), pods),
+      ...stranger(
+        'address',
+        addresses.map(({ id }) => id),
+        pods,
+      ),
+      ...cgroupsBelow(this.#runtime.cgroupParent)
+        .map((path) => path.split('/'))
+        .filter(([pod = '', container]) => !names.has(pod) || (container !== undefined && !running.has(container)))
+        .map((path) => `cgroup ${path.join('/')} belongs to nobody`),
+      ...(await networkParts(subnetOf(stateDir)))
+        .filter((part) => !addresses.some(({ address, id }) => address === part.address && pods.has(id)))
+        .map(({ what }) => `${what} belongs to nobody`),
     ];
   }
 
-  /** Ids of the pods that have an address. */
-  #addresses(): string[] {
+  /** The pods that have an address. */
+  #addresses(): { readonly address: string; readonly id: string }[] {
     const folder = join(this.#runtime.stateDir, 'cni/podwire');
     return filesIn(folder)
       .filter((name) => name.startsWith('10.'))
-      .map((name) => readFileSync(join(folder, name), 'utf8').split(/\s/)[0] ?? '');
+      .map((address) => ({ address, id: readFileSync(join(folder, address), 'utf8').split(/\s/)[0] ?? '' }));
   }
 
   #readLogs(): string[] {

@@ -1,10 +1,11 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { CriClient } from '../../../src/cri/index.ts';
 import { ImageStore } from '../../../src/runtime/index.ts';
 import { isolationObstacle } from '../../../src/runtime/isolation/index.ts';
+import { PodNetwork } from '../../../src/runtime/isolation/network.ts';
 import { BackgroundChild } from '../../support/child.ts';
 import { findBusybox, imageArchive } from '../../support/image.ts';
 
@@ -26,13 +27,18 @@ export class RuntimeProcess implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'podwire-killed-'));
   readonly stateDir = join(this.directory, 'state');
   readonly archive = join(this.directory, 'image.tar');
+  /** Above the cgroups of its pods, and of nobody else's. */
+  readonly cgroupParent = `/${basename(this.directory)}`;
   /** Whether containers can have walls here. */
   readonly hasWalls: boolean;
+  /** Whether ports of the host can lead to its pods. */
+  readonly mapsPorts: boolean;
   #child: BackgroundChild | undefined;
   #client: CriClient | undefined;
 
   private constructor(hasWalls: boolean) {
     this.hasWalls = hasWalls;
+    this.mapsPorts = hasWalls && PodNetwork.find(this.stateDir)?.mapsPorts === true;
   }
 
   static async start(): Promise<RuntimeProcess> {
