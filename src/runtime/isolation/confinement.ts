@@ -323,20 +323,32 @@ function withTerminal(spec: ProcessSpec): ProcessSpec {
 
 /** An execve(2) takes a millisecond; on a machine where it takes longer than this, in ms, nobody waits for it. */
 const BECOME_MS = 2_000;
+/** Mounts take milliseconds each; one whose file system does not answer is not waited for longer than this, in ms. */
+const MAKE_MS = 120_000;
 /** How long a shell may take to open the file of an environment, in ms. */
 const ENVIRONMENT_MS = 30_000;
 
-/** Whether a byte arrives on a FIFO before its writers are gone. */
+/**
+ * Whether a byte arrives on a FIFO before its writers are gone.
+ *
+ * @throws CommandStartError ERR_COMMAND_START after {@link MAKE_MS}
+ */
 async function isSaid(fd: number, ended: Promise<unknown>): Promise<boolean> {
   const reader = new Socket({ fd, readable: true, writable: false });
+  let late: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<boolean>((resolve) => {
+    return await new Promise<boolean>((resolve, reject) => {
       reader.once('data', () => resolve(true));
       reader.once('end', () => resolve(false));
       reader.once('error', () => resolve(false));
       void ended.then(() => resolve(false));
+      late = setTimeout(() => {
+        const rule = `its mounts were not made within ${MAKE_MS / 1000} s: does a file system of a volume answer?`;
+        reject(new CommandStartError('ERR_COMMAND_START', rule));
+      }, MAKE_MS);
     });
   } finally {
+    clearTimeout(late);
     reader.destroy();
   }
 }

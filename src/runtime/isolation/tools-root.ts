@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ExecPathError } from '../../common/errors.ts';
 import { killMarked, SESSION_VARIABLE } from '../process/index.ts';
 import { DEV_SKELETON } from './mount-plan.ts';
 import { unmountBelow } from './mounts.ts';
@@ -105,6 +106,8 @@ function makeSkeleton(path: string): void {
   for (const [name, target] of Object.entries(DEV_SKELETON.links)) symlinkSync(target, join(path, name));
 }
 
+/** A pivot_root(2) takes a millisecond; a machine where it takes longer than this, in ms, is stuck. */
+const HOLD_MS = 30_000;
 const HOLD = 'cd "$1" && pivot_root . old && echo held && exec sleep infinity';
 
 async function startHolder(path: string, marker: string): Promise<ChildProcess> {
@@ -114,8 +117,16 @@ async function startHolder(path: string, marker: string): Promise<ChildProcess> 
     env: { PATH: TOOL_PATH, [SESSION_VARIABLE]: `${marker}/tools` },
     detached: true,
   });
-  await Promise.race([once(holder.stdout, 'data'), once(holder, 'exit')]);
-  holder.stdout.destroy();
+  const signal = AbortSignal.timeout(HOLD_MS);
+  try {
+    await Promise.race([once(holder.stdout, 'data', { signal }), once(holder, 'exit', { signal })]);
+  } catch (cause) {
+    holder.kill('SIGKILL');
+    const rule = `the tools root was not held within ${HOLD_MS / 1000} s`;
+    throw new ExecPathError('ERR_ISOLATION', rule, { cause, hop: 'runtime' });
+  } finally {
+    holder.stdout.destroy();
+  }
   holder.unref();
   const outside = ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, '--root=/', '--wd=/', '--'];
   await runTool([...outside, 'umount', '-l', `/proc/${holder.pid}/root/old`]);
