@@ -5,10 +5,20 @@ export type TarEntry =
   | { readonly kind: 'file'; readonly name: string; readonly mode: number; readonly body: Uint8Array }
   | { readonly kind: 'directory'; readonly name: string; readonly mode: number }
   | { readonly kind: 'symlink'; readonly name: string; readonly target: string }
-  | { readonly kind: 'hardlink'; readonly name: string; readonly target: string };
+  | { readonly kind: 'hardlink'; readonly name: string; readonly target: string }
+  /** A device is that of number 1, 5, which is /dev/zero for a character device. */
+  | { readonly kind: 'character-device' | 'block-device' | 'fifo'; readonly name: string };
 
 const BLOCK_BYTES = 512;
-const typeFlags = { file: '0', hardlink: '1', symlink: '2', directory: '5' } as const;
+const typeFlags = {
+  file: '0',
+  hardlink: '1',
+  symlink: '2',
+  'character-device': '3',
+  'block-device': '4',
+  directory: '5',
+  fifo: '6',
+} as const;
 
 /**
  * Writes a POSIX ustar archive.
@@ -37,6 +47,10 @@ function header(entry: TarEntry): Buffer {
   put(block, typeFlags[entry.kind], 156, 1);
   if ('target' in entry) put(block, entry.target, 157, 100);
   put(block, 'ustar\u000000', 257, 8);
+  if (entry.kind.endsWith('-device')) {
+    put(block, octal(1, 7), 329, 8);
+    put(block, octal(5, 7), 337, 8);
+  }
   const sum = block.reduce((total, byte) => total + byte, 0);
   put(block, `${octal(sum, 6)}\0 `, 148, 8);
   return block;

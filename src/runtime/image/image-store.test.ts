@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mustRun } from '../../../test/support/child.ts';
 import { type TarEntry, tarOf } from '../../../test/support/tar.ts';
 import { ImageStore } from './image-store.ts';
 
@@ -254,6 +255,35 @@ describe('layers', () => {
     await expect(store.import(archive([[outside]]))).rejects.toMatchObject({ code: 'ERR_IMAGE_LAYER' });
     const throughLink = [symlink('l', directory), hardlink('x', 'l/outside')];
     await expect(store.import(archive([throughLink]))).rejects.toMatchObject({ code: 'ERR_IMAGE_LAYER' });
+  });
+
+  it('make no device nodes and no FIFOs, and take none away', async () => {
+    const rootfs = await imported([
+      [folder('dev/'), file('dev/null', 'a file')],
+      [
+        { kind: 'character-device', name: 'dev/zero' },
+        { kind: 'block-device', name: 'dev/disk' },
+        { kind: 'fifo', name: 'dev/pipe' },
+        { kind: 'character-device', name: 'dev/null' },
+      ],
+    ]);
+    expect(readdirSync(join(rootfs, 'dev'))).toEqual(['null']);
+    expect(read(rootfs, 'dev/null')).toBe('a file');
+  });
+
+  it.skipIf(process.getuid?.() !== 0)('that unpack to more than the disk holds leave nothing on it', async () => {
+    const small = join(directory, 'small');
+    mkdirSync(small);
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'podwire-small', small]);
+    try {
+      const bomb = archive([[file('zeros', '\0'.repeat(64 * 1024 * 1024))]], { pack: (layer) => gzipSync(layer) });
+      expect(statSync(bomb).size).toBeLessThan(1024 * 1024);
+      const there = new ImageStore(join(small, 'state'));
+      await expect(there.import(bomb)).rejects.toMatchObject({ code: 'ERR_IMAGE_SPACE' });
+      expect(readdirSync(there.path)).toEqual([]);
+    } finally {
+      await mustRun('umount', ['-l', small]);
+    }
   });
 
   it('hide nothing outside, however a whiteout is named', async () => {
