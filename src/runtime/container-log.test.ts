@@ -1,4 +1,7 @@
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { constants, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -48,6 +51,29 @@ describe('a container log', () => {
       ['stdout F', 7232],
     ]);
   });
+
+  it.skipIf(process.platform !== 'linux')(
+    'holds nobody while its disk takes nothing, and then has everything',
+    async () => {
+      // A pipe that nobody reads stands for a disk that hangs.
+      const pipe = join(directory, 'hangs');
+      execFileSync('mkfifo', [pipe]);
+      const reader = openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK);
+      const log = await ContainerLog.open(pipe);
+      const lines: string[] = [];
+      do lines.push(`line ${lines.length} ${'x'.repeat(1000)}`);
+      while (log.write('stdout', Buffer.from(`${lines.at(-1)}\n`)));
+      let text = '';
+      const source = new Socket({ fd: reader, readable: true, writable: false });
+      source.on('data', (chunk: Buffer) => {
+        text += chunk.toString();
+      });
+      await log.close();
+      while (text.split('\n').length <= lines.length) await once(source, 'data');
+      source.destroy();
+      expect(text.split('\n').map((line) => line.slice(40))).toEqual([...lines, '']);
+    },
+  );
 
   it('goes on in a new file after reopening, with nothing lost and nothing twice', async () => {
     const log = await ContainerLog.open(path);

@@ -1,15 +1,15 @@
 import diagnostics from 'node:diagnostics_channel';
-import { writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LogRest } from './log-rest.ts';
 
 /** A longer line is split; each part but the last is tagged `P`. Bytes, without the newline. */
 const MAX_LINE_BYTES = 16_384;
-/** Entries that wait for the disk; beyond it {@link ContainerLog.write} asks for a pause. */
+/**
+ * Entries that wait for the disk; beyond it {@link ContainerLog.write} asks for a pause. No write is done while others
+ * wait, however short: a disk that does not answer must not hold every container. Being killed loses what waits.
+ */
 const QUEUE_BYTES = 256 * 1024;
-/** Up to here entries are written at once, while the queue is empty: being killed in between loses them. Bytes. */
-const AT_ONCE_BYTES = 16 * 1024;
 /** No entry is longer than this: its line, a time, a stream and a tag. */
 const MAX_ENTRY_BYTES = MAX_LINE_BYTES + 64;
 const NEWLINE = 0x0a;
@@ -47,8 +47,6 @@ export class ContainerLog {
   #bytes: number;
   #isSuspended = false;
   #isClosed = false;
-  /** That wait for their turn or are under way. */
-  #steps = 0;
 
   private constructor(path: string, file: FileHandle, bytes: number, rest: LogRest | undefined) {
     this.#path = path;
@@ -167,7 +165,6 @@ export class ContainerLog {
     let bytes = 0;
     for (const part of entries) bytes += part.length;
     this.#bytes += bytes;
-    if (bytes <= AT_ONCE_BYTES && this.#isIdle) return this.#writeNow(Buffer.concat(entries));
     this.#queuedBytes += bytes;
     this.#queue.push(...entries);
     if (this.#isWriting) return;
@@ -175,29 +172,11 @@ export class ContainerLog {
     void this.#then(() => this.#flush());
   }
 
-  get #isIdle(): boolean {
-    return this.#steps === 0 && this.#queue.length === 0 && !this.#isClosed;
-  }
-
-  #writeNow(bytes: Buffer): void {
-    try {
-      for (let written = 0; written < bytes.length; ) written += writeSync(this.#file.fd, bytes, written);
-    } catch (error) {
-      logLost.publish({ path: this.#path, error });
-    }
-  }
-
   /** Steps run one after the other; one that fails does not keep the next from running. */
   #then(step: () => Promise<void>): Promise<void> {
-    this.#steps += 1;
-    this.#work = this.#work
-      .then(step)
-      .catch((error: unknown) => {
-        logLost.publish({ path: this.#path, error });
-      })
-      .finally(() => {
-        this.#steps -= 1;
-      });
+    this.#work = this.#work.then(step).catch((error: unknown) => {
+      logLost.publish({ path: this.#path, error });
+    });
     return this.#work;
   }
 
