@@ -1,7 +1,8 @@
 import { ExecPathError } from '../common/errors.ts';
 import type { ContainerEventType } from '../cri/index.ts';
-import { type Container, nowNs } from './container.ts';
+import type { Container } from './container.ts';
 import { containerStatus } from './container-status.ts';
+import { nowNs } from './ending.ts';
 import type { Sandbox } from './sandbox.ts';
 import { sandboxStatus } from './sandbox-status.ts';
 

@@ -1,38 +1,26 @@
-import { chownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { getuid } from 'node:process';
 import { toError } from '../common/errors.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
 import { type ContainerConfig, grpcCodes, type LinuxContainerResources, RuntimeCallError } from '../cri/index.ts';
+import { ContainerKeeping } from './container-keeping.ts';
 import { ContainerLog } from './container-log.ts';
 import { endsWithin } from './deadline.ts';
+import { type Ending, endingOf, nowNs, outOfMemory, UNKNOWN_CODE } from './ending.ts';
 import type { Confinement } from './isolation/index.ts';
 import type { Stored } from './object-store.ts';
 import { type Attachment, OutputHub } from './output-hub.ts';
 import {
-  adoptKept,
   type FifoPool,
-  hangUpMarked,
-  type Keeping,
-  type KeptSpec,
-  keeperObstacle,
-  killMarked,
   type MarkedProcess,
   type ProcessExit,
   type ProcessSpec,
   type ProcessUser,
   type RunningProcess,
-  readExit,
-  startKept,
   startProcess,
 } from './process/index.ts';
 import type { ContainerRecord, RecordedPhase } from './record.ts';
 import type { RecordFolder } from './record-folder.ts';
-
-/** How long a command whose client was lost with an earlier runtime has between hang-up and kill, in ms. */
-const HANG_UP_MS = 5_000;
-/** Of a container whose end nobody saw. */
-const UNKNOWN_CODE = 255;
 
 /** How long attached readers have to take the last output of a container that has ended, in ms. */
 const DRAIN_MS = 2_000;
@@ -70,15 +58,6 @@ export interface ContainerOptions extends Stored {
   readonly confinement: Confinement | undefined;
   /** What stops it. */
   readonly stopSignal: NodeJS.Signals | number;
-}
-
-/** How a container ended, or never began: exit code 128, reason `StartError`. Times in ns since the epoch, 0 for never. */
-export interface Ending {
-  readonly startedAt: bigint;
-  readonly finishedAt: bigint;
-  readonly exitCode: number;
-  readonly reason: 'Completed' | 'Error' | 'OOMKilled' | 'StartError' | 'Unknown';
-  readonly message: string;
 }
 
 interface Running {
@@ -121,6 +100,7 @@ export class Container {
   readonly name: string;
   readonly options: ContainerOptions;
   readonly createdAt: bigint;
+  readonly #keeping: ContainerKeeping;
   #resources: LinuxContainerResources | undefined;
   #phase: Phase = { name: 'created' };
   #execs = 0;
@@ -129,6 +109,7 @@ export class Container {
     this.id = options.id;
     this.name = options.name;
     this.options = options;
+    this.#keeping = new ContainerKeeping(options);
     this.#resources = options.resources ?? options.config.linux?.resources;
     this.createdAt = options.createdAt ?? nowNs();
   }
@@ -223,7 +204,7 @@ export class Container {
     const { env, cwd, marker, pipes, run, confinement } = this.options;
     const name = `${run}-${this.#execs}`;
     const spec = this.#spec({ env, cwd, ...request, marker: `${marker}/${name}` });
-    const note = this.#noteExec(running, name);
+    const note = this.#keeping.noteExec(running.process, name);
     let started: RunningProcess;
     try {
       started = await (confinement === undefined ? startProcess(spec, { pipes }) : confinement.exec(spec));
@@ -313,30 +294,29 @@ export class Container {
    * @returns what had to be mended, or undefined
    */
   async restore(recorded: RecordedPhase, marked: readonly MarkedProcess[]): Promise<string | undefined> {
-    const { keptDir, keeperMarker, confinement } = this.options;
+    const { confinement } = this.options;
     if (recorded.name === 'exited') {
       this.#phase = recorded;
-      return this.#clear(marked);
+      return this.#keeping.clear(marked);
     }
     // With walls nothing of the command has run before its record says so.
     const mayRun = recorded.name === 'running' || (recorded.name === 'starting' && confinement === undefined);
     if (mayRun) {
-      const keepers = marked.filter(({ session }) => session.startsWith(keeperMarker));
-      const process = await adoptKept(this.#keptSpec(), this.#keeping(), keepers);
+      const process = await this.#keeping.adopt(marked);
       const { startedAt } = recorded;
       if (process !== undefined) {
         confinement?.adopt(process.pid);
         const running = await this.#run(process, startedAt, { isRestored: true });
         this.#phase = running;
         // Nobody is to see it running that has ended long ago.
-        if (readExit(keptDir) !== undefined) await running.ended;
+        if (this.#keeping.exit !== undefined) await running.ended;
         if (recorded.name === 'starting' && running === this.#phase) this.options.records.attempt(() => this.save());
-        if (running === this.#phase) this.#hangUpExecs();
+        if (running === this.#phase) this.#keeping.hangUpExecs();
         return undefined;
       }
-      const exit = readExit(keptDir);
+      const exit = this.#keeping.exit;
       if (exit !== undefined || recorded.name === 'running') {
-        await this.#clear(marked);
+        await this.#keeping.clear(marked);
         confinement?.options.cgroup.adopt();
         const wasOutOfMemory = await confinement?.ended();
         const ending = { startedAt, ...endingOf(exit ?? { code: UNKNOWN_CODE, isLost: true }) };
@@ -344,7 +324,7 @@ export class Container {
         return exit === undefined ? 'it is gone, and so is who kept it: exit code unknown' : undefined;
       }
     }
-    const was = await this.#clear(marked);
+    const was = await this.#keeping.clear(marked);
     await confinement?.takeBack();
     if (recorded.name === 'created') return was;
     this.options.records.attempt(() => this.save());
@@ -389,15 +369,13 @@ export class Container {
   }
 
   async #launch(): Promise<Running> {
-    const { config, directory, argv, env, cwd, user, pipes, confinement } = this.options;
+    const { directory, argv, env, cwd, user, confinement } = this.options;
     const startedAt = nowNs();
     this.save({ name: 'starting', startedAt });
     mkdirSync(directory, { recursive: true, mode: 0o755 });
     if (confinement === undefined && user !== undefined && getuid?.() === 0) chownSync(directory, user.uid, user.gid);
-    const spec = this.#spec({ argv, env, cwd, ...this.#keptSpec() });
-    const isKept = keeperObstacle(config.tty) === undefined;
-    const launch = (wanted: ProcessSpec): Promise<RunningProcess> =>
-      isKept ? startKept(wanted, this.#keeping()) : startProcess(wanted, { pipes });
+    const spec = this.#spec({ argv, env, cwd, ...this.#keeping.spec });
+    const launch = (wanted: ProcessSpec): Promise<RunningProcess> => this.#keeping.start(wanted);
     const onReady = (): void => this.save({ name: 'running', startedAt });
     const process = await (confinement === undefined ? launch(spec) : confinement.start(spec, { launch, onReady }));
     try {
@@ -414,52 +392,13 @@ export class Container {
     startedAt: bigint,
     { isRestored = false }: { readonly isRestored?: boolean } = {},
   ): Promise<Running> {
-    const { config, logPath, keptDir } = this.options;
-    const rest = process.kept === undefined ? {} : { restFile: join(keptDir, 'log-rest') };
+    const { config, logPath } = this.options;
+    const rest = process.kept === undefined ? {} : { restFile: this.#keeping.restFile };
     const log = logPath === undefined ? undefined : await ContainerLog.open(logPath, { ...rest, isRestored });
     // Who leaves a terminal leaves it open for the next, as containerd does.
     const hub = new OutputHub(process, log, config.stdinOnce && !config.tty);
     const ended = this.#whenEnded(process, hub, startedAt);
     return { name: 'running', startedAt, process, hub, log, ended };
-  }
-
-  #keptSpec(): KeptSpec {
-    const { marker, config, confinement } = this.options;
-    const { stdin, tty } = config;
-    const confined = confinement !== undefined;
-    return { stdin, stdout: true, stderr: !tty, marker, ...(tty && { tty }), ...(confined && { confined }) };
-  }
-
-  #keeping(): Keeping {
-    const { keptDir, keeperMarker, pipes, config } = this.options;
-    const isInputOnce = config.stdin && config.stdinOnce && !config.tty;
-    return { directory: keptDir, marker: keeperMarker, pipes, isInputOnce };
-  }
-
-  /** While a command runs beside a kept container a file says so: its client goes with us. */
-  #noteExec({ process }: Running, name: string): { remove(): void } {
-    const file = join(this.options.keptDir, `exec-${name}`);
-    if (process.kept !== undefined) writeFileSync(file, '');
-    return { remove: () => rmSync(file, { force: true }) };
-  }
-
-  /** Commands whose client was lost with the runtime before; nobody waits for their end. */
-  #hangUpExecs(): void {
-    const { keptDir, marker } = this.options;
-    for (const file of readdirSync(keptDir)) {
-      const name = /^exec-(.+)$/.exec(file)?.[1];
-      if (name === undefined) continue;
-      void hangUpMarked(`${marker}/${name}`, HANG_UP_MS).then(() => rmSync(join(keptDir, file), { force: true }));
-    }
-  }
-
-  /** Ends every process of a container that does not run, and removes what was kept of it. */
-  async #clear(marked: readonly MarkedProcess[]): Promise<string | undefined> {
-    const { keptDir, marker, keeperMarker } = this.options;
-    const haveRun = marked.some(({ session }) => !session.startsWith(keeperMarker));
-    if (marked.length > 0) await Promise.all([killMarked(marker), killMarked(keeperMarker)]);
-    rmSync(keptDir, { recursive: true, force: true });
-    return haveRun ? 'processes of it were left and are ended' : undefined;
   }
 
   /** On disk first: who keeps it is let go only afterwards. */
@@ -502,23 +441,4 @@ export class Container {
     this.#end(wasOutOfMemory === true ? outOfMemory(ending) : ending);
     await process.kept?.release();
   }
-}
-
-/** The kernel killed in it because the memory was all used. */
-function outOfMemory(ending: Ending): Ending {
-  return ending.reason === 'Error' ? { ...ending, reason: 'OOMKilled' } : ending;
-}
-
-function endingOf({ code, at, isLost }: ProcessExit): Omit<Ending, 'startedAt'> {
-  const finishedAt = at ?? nowNs();
-  if (isLost === true) {
-    const message = 'its end was not seen: who kept it was killed';
-    return { finishedAt, exitCode: code, reason: 'Unknown', message };
-  }
-  return { finishedAt, exitCode: code, reason: code === 0 ? 'Completed' : 'Error', message: '' };
-}
-
-/** Now, in ns since the epoch. */
-export function nowNs(): bigint {
-  return BigInt(Date.now()) * 1_000_000n;
 }

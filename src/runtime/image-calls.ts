@@ -1,6 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { grpcCodes, type ImageServiceHandlers, RuntimeCallError } from '../cri/index.ts';
-import { nowNs } from './container.ts';
+import { nowNs } from './ending.ts';
 import { HOST_IMAGE, type HostImage } from './host-image.ts';
 import type { ImageStore, StoredImage } from './image/index.ts';
 

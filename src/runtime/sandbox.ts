@@ -1,5 +1,5 @@
 import type { PodSandboxConfig } from '../cri/index.ts';
-import { nowNs } from './container.ts';
+import { nowNs } from './ending.ts';
 import type { Pod } from './isolation/index.ts';
 import type { Stored } from './object-store.ts';
 import type { RecordFolder } from './record-folder.ts';

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { RuntimeServiceHandlers } from '../cri/index.ts';
 import type { CgroupUsage } from './cgroup/index.ts';
-import { type Container, nowNs } from './container.ts';
+import type { Container } from './container.ts';
+import { nowNs } from './ending.ts';
 import { matchesLabels } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
 import type { Sandbox } from './sandbox.ts';
