@@ -7,6 +7,9 @@ import { mustRun } from '../support/child.ts';
 import { findBusybox, TEST_IMAGE } from '../support/image.ts';
 import { WalledRuntime } from '../support/walled-runtime.ts';
 
+/** Of one log: then its container is told to end. */
+const ROTATIONS = 50;
+
 // Whoever does not read, and a disk that takes nothing more, stop nobody else.
 
 const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
@@ -70,11 +73,14 @@ describe.skipIf(obstacle !== undefined).each([
 
   it('loses no line of its log and writes none twice, however often it is rotated', async () => {
     const logDirectory = join(walls.directory, `rotated-${image.length}`);
-    const command = ['sh', '-c', 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo line $i; done; printf "no newline"'];
+    // It goes on until it has been rotated often enough.
+    const enough = image === HOST_IMAGE ? join(walls.directory, 'enough') : '/tmp/enough';
+    const step = 'i=$((i+1)); echo line $i; [ $((i % 50)) != 0 ] || sleep 0.01';
+    const command = ['sh', '-c', `i=0; until [ -e ${enough} ]; do ${step}; done; printf "no newline"`];
     const { containerId } = await walls.run(command, { image: { image }, logPath: '0.log' }, { logDirectory });
     const log = join(logDirectory, '0.log');
-    let rotations = 0;
-    for (; ; rotations += 1) {
+    for (let rotations = 0; ; rotations += 1) {
+      if (rotations === ROTATIONS) await walls.cri.runtime.execSync({ containerId, cmd: ['touch', enough] });
       renameSync(log, `${log}.${String(rotations).padStart(6, '0')}`);
       const isRunning = await walls.cri.runtime.reopenContainerLog({ containerId }).then(
         () => true,
@@ -93,7 +99,7 @@ describe.skipIf(obstacle !== undefined).each([
       .trimEnd()
       .split('\n')
       .map((line) => line.replace(/^\S+ stdout /, ''));
-    expect(lines).toEqual([...Array.from({ length: 20_000 }, (_, at) => `F line ${at + 1}`), 'P no newline']);
-    expect(rotations).toBeGreaterThan(0);
+    expect(lines.length).toBeGreaterThan(1);
+    expect(lines).toEqual([...lines.slice(1).map((_, at) => `F line ${at + 1}`), 'P no newline']);
   });
 });
