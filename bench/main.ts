@@ -2,6 +2,7 @@ import { type Bench, BenchFlags } from './bench.ts';
 import { echoBench } from './echo.ts';
 import { latencyBench } from './latency.ts';
 import { memoryBench } from './memory.ts';
+import { objectsBench } from './objects.ts';
 import { rateBench } from './rate.ts';
 import { relayBench } from './relay.ts';
 import { runtimeBench } from './runtime.ts';
@@ -14,6 +15,7 @@ const benches: readonly Bench[] = [
   latencyBench,
   echoBench,
   memoryBench,
+  objectsBench,
   rateBench,
   runtimeBench,
 ];

@@ -27,7 +27,7 @@ describeWithPeer('haproxy', 'the benches', () => {
       deadlineMs: 110_000,
     });
     expect(exitCode).toBe(2);
-    for (const name of ['relay', 'throughput', 'latency', 'echo', 'memory', 'rate', 'runtime']) {
+    for (const name of ['relay', 'throughput', 'latency', 'echo', 'memory', 'objects', 'rate', 'runtime']) {
       expect(stderr.toString()).toMatch(new RegExp(`^ {2}${name}: .*--`, 'm'));
     }
   }, 120_000);

@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CertificateAuthority, writePair } from '../src/pki/index.ts';
+import { Etcd } from '../test/support/etcd.ts';
+import type { ObjectApiserverConfig } from './processes/object-apiserver.ts';
+import { Worker } from './worker.ts';
+
+/** Of a user of system:masters. */
+export const TOKEN = 'bench';
+
+/** An apiserver that is filled with objects and asked for them: over TLS, by a bearer token. */
+export interface ObjectServer extends AsyncDisposable {
+  readonly name: string;
+  readonly url: string;
+  /** PEM of its authority. */
+  readonly ca: string;
+  readonly pid: number;
+}
+
+/** Ours. Owns: the process, etcd, a folder. */
+export async function startOwnServer(backend: 'embedded' | 'etcd'): Promise<ObjectServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'podwire-bench-'));
+  const etcd = backend === 'etcd' ? await Etcd.start() : undefined;
+  let worker: Worker | undefined;
+  const dispose = async (): Promise<void> => {
+    await worker?.[Symbol.asyncDispose]();
+    await etcd?.[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const authority = await CertificateAuthority.create('bench-ca');
+    const request = { commonName: 'apiserver', hosts: ['127.0.0.1'], usages: ['server'] as const };
+    const serving = await writePair(folder, 'apiserver', await authority.issue(request));
+    const tokenAuthFile = join(folder, 'tokens.csv');
+    writeFileSync(tokenAuthFile, `${TOKEN},bench,1,system:masters\n`);
+    worker = await Worker.start('object-apiserver', {
+      store:
+        etcd === undefined
+          ? { storageBackend: 'embedded', dataDir: join(folder, 'data') }
+          : { storageBackend: 'etcd', servers: etcd.servers },
+      serving,
+      tokenAuthFile,
+    } satisfies ObjectApiserverConfig);
+    const url = await worker.ask<string>('url');
+    const { pid } = worker;
+    return { name: `podwire, ${backend}`, url, ca: authority.certificate, pid, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
