@@ -69,6 +69,11 @@ export const serviceResource: Resource = {
   singular: 'service',
   shortNames: ['svc'],
   verbs: ['get', 'list', 'watch'],
+  // The kubelet leaves out those without an address.
+  selectableFields: (object) => ({
+    'spec.clusterIP': textAt(object, ['spec', 'clusterIP']),
+    'spec.type': textAt(object, ['spec', 'type']),
+  }),
 };
 
 /** A real kubelet writes the one of its node, and ends when it may not. */
