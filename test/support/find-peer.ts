@@ -6,6 +6,9 @@ import { findBusybox } from './image.ts';
 /** Where `.ci/install-peers.sh` puts what no package manager gave. */
 export const peersDirectory: string = process.env['PODWIRE_PEERS'] ?? join(homedir(), '.cache', 'podwire-peers');
 
+/** Kubernetes' minor version that `.ci/build-cluster-peers.sh` builds. */
+const CLUSTER_VERSION = '1.32';
+
 /** How each peer is found: a path, or undefined when it is missing. */
 const finders = {
   kubectl: () => findKubectl(),
@@ -15,6 +18,8 @@ const finders = {
   crictl: () => existing(join(peersDirectory, 'crictl')) ?? findProgram('crictl'),
   critest: () => existing(join(peersDirectory, 'critest')) ?? findProgram('critest'),
   etcd: () => findProgram('etcd'),
+  'kube-apiserver': () => existing(join(peersDirectory, `kube-apiserver-${CLUSTER_VERSION}`)),
+  kubelet: () => existing(join(peersDirectory, `kubelet-${CLUSTER_VERSION}`)),
   haproxy: () => findProgram('haproxy'),
   tmux: () => findProgram('tmux'),
   'network-namespaces': () => (isRoot() ? findProgram('ip') : undefined),
@@ -31,8 +36,10 @@ export function findPeer(name: PeerName): string | undefined {
 /** @throws Error that says how to get the peer */
 export function requirePeer(name: PeerName): string {
   const path = findPeer(name);
-  if (path === undefined) throw new Error(`peer ${name} is missing: run .ci/install-peers.sh as root`);
-  return path;
+  if (path !== undefined) return path;
+  const isBuilt = name === 'kube-apiserver' || name === 'kubelet';
+  const remedy = isBuilt ? 'run .ci/build-cluster-peers.sh' : 'run .ci/install-peers.sh as root';
+  throw new Error(`peer ${name} is missing: ${remedy}`);
 }
 
 const CLOUD_SDK = '/usr/lib/google-cloud-sdk/bin';
