@@ -114,7 +114,7 @@ export class PodReporter {
       await this.#mirror(pod, owner);
     }
     await ignoringNotFound(
-      this.#client.patch(pods, name, { status: pod.status }, { ...address, subresource: 'status' }),
+      this.#client.patch(pods, name, { status: statusPatch(pod.status) }, { ...address, subresource: 'status' }),
     );
     this.#reported.set(uid, { status: pod.status, mirror, namespace, name });
   }
@@ -191,4 +191,19 @@ async function ignoringNotFound(answer: Promise<unknown>): Promise<void> {
   } catch (thrown) {
     if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 404)) throw thrown;
   }
+}
+
+/** A merge keeps what it is not told of: what a status may have had before and has no more is told to go. */
+function statusPatch(status: Pod['status'] = {}): object {
+  const gone = { reason: null, message: null, podIP: null, podIPs: null };
+  const conditions = status.conditions?.map((condition) => ({ reason: null, message: null, ...condition }));
+  const replaced = { $patch: 'replace' };
+  const { podIPs, hostIPs } = status;
+  return {
+    ...gone,
+    ...status,
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(podIPs === undefined ? {} : { podIPs: [replaced, ...podIPs] }),
+    ...(hostIPs === undefined ? {} : { hostIPs: [replaced, ...hostIPs] }),
+  };
 }

@@ -15,7 +15,7 @@ import type { Happening } from './pod-events.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
 import { removeSuperseded } from './pod-remains.ts';
 import { prepareVolumes } from './pod-volumes.ts';
-import { RestartBackoff } from './restart-backoff.ts';
+import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
 
 /** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
@@ -201,25 +201,24 @@ export class PodWorker {
     }
     if (isInit(pod, container) ? !restartsInit(pod, observed, container) : !restarts(pod, status.exitCode))
       return undefined;
-    const message = this.#restartWait(pod, container, status);
-    if (message !== undefined) {
+    const { remainingMs, waitMs, isNew } = this.#restartWait(pod, container, status);
+    if (remainingMs > 0) {
       const { name, namespace = 'default', uid = '' } = pod.metadata;
-      const text = `Back-off restarting failed container ${container.name} in pod ${name}_${namespace}(${uid})`;
-      this.#onEvent(pod, { type: 'Warning', reason: 'BackOff', message: text, container: container.name });
+      const shown = `${name}_${namespace}(${uid})`;
+      const text = `Back-off restarting failed container ${container.name} in pod ${shown}`;
+      // Told once for each attempt: a container that never stays up must not fill the store with events.
+      if (isNew) this.#onEvent(pod, { type: 'Warning', reason: 'BackOff', message: text, container: container.name });
+      const message = `back-off ${goDuration(waitMs)} restarting failed container=${container.name} pod=${shown}`;
       return { reason: 'CrashLoopBackOff', message };
     }
     return this.#startContainer(step, container, attempt);
   }
 
-  /** Undefined when a container that has ended may start again. */
-  #restartWait(pod: Pod, { name }: Container, status: CriContainerStatus): string | undefined {
+  #restartWait(pod: Pod, { name }: Container, status: CriContainerStatus): RestartWait {
     const endedAt = Number(status.finishedAt / 1_000_000n);
     const ranMs = endedAt - Number(status.startedAt / 1_000_000n);
     const key = `${pod.metadata.uid}/${name}`;
-    const attempt = status.metadata?.attempt ?? 0;
-    const remaining = this.#restarts.remainingMs(key, attempt, { endedAt, ranMs }, Date.now());
-    if (remaining <= 0) return undefined;
-    return `back-off ${Math.ceil(remaining / 1000)}s restarting failed container=${name} pod=${pod.metadata.name}`;
+    return this.#restarts.waitOf(key, status.metadata?.attempt ?? 0, { endedAt, ranMs }, Date.now());
   }
 
   /** @param replaced id of an attempt that is in the way */
@@ -329,4 +328,10 @@ function isOver(pod: Pod, observed: ObservedPod | undefined): boolean {
     const status = observed?.statuses.get(name);
     return status !== undefined && hasExited(status) && !restarts(pod, status.exitCode);
   });
+}
+
+/** Whole seconds as Go writes them: `40s`, `1m20s`, `5m0s`. */
+function goDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds}s` : `${Math.trunc(seconds / 60)}m${seconds % 60}s`;
 }

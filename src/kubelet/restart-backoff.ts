@@ -6,6 +6,16 @@ const MAX_BACKOFF_MS = 300_000;
 /** A container that ran so long starts from the first wait again, in ms. */
 const FORGIVEN_AFTER_MS = 600_000;
 
+/** What a container that ended has to wait before it is started again. */
+export interface RestartWait {
+  /** What is left of the wait, in ms; 0 when it may start. */
+  readonly remainingMs: number;
+  /** The whole wait, in ms. */
+  readonly waitMs: number;
+  /** Nobody asked for this attempt before. */
+  readonly isNew: boolean;
+}
+
 /** How long each container waits before it is started again, as upstream's CrashLoopBackOff. */
 export class RestartBackoff {
   readonly #entries = new Map<string, { waitMs: number; readyAt: number }>();
@@ -15,16 +25,16 @@ export class RestartBackoff {
    *
    * @param key names the container over all its attempts
    * @param attempt the attempt that ended; each counts once
-   * @returns how long it still has to wait, in ms; 0 when it may start
    */
-  remainingMs(
+  waitOf(
     key: string,
     attempt: number,
     end: { readonly endedAt: number; readonly ranMs: number },
     now: number,
-  ): number {
+  ): RestartWait {
     const entryKey = `${key}/${attempt}`;
     let entry = this.#entries.get(entryKey);
+    const isNew = entry === undefined;
     if (entry === undefined) {
       const before = this.#entries.get(`${key}/${attempt - 1}`);
       this.#entries.delete(`${key}/${attempt - 1}`);
@@ -33,7 +43,7 @@ export class RestartBackoff {
       entry = { waitMs, readyAt: end.endedAt + waitMs };
       this.#entries.set(entryKey, entry);
     }
-    return Math.max(0, entry.readyAt - now);
+    return { remainingMs: Math.max(0, entry.readyAt - now), waitMs: entry.waitMs, isNew };
   }
 
   /** The pod is gone: so are its waits. */

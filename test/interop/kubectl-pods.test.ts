@@ -64,6 +64,8 @@ for (const peer of ['kubectl', 'kubectl-1.20'] as const) {
         'pod/web condition met\nexit 0',
       );
       expect(await fieldOf('web', '.spec.nodeName')).toBe('podwire');
+      // What it was not ready for is forgotten when it is.
+      expect(await fieldOf('web', '.status.conditions[?(@.type=="Ready")].message')).toBe('');
       expect(await kubectl.must('get', 'pods', '-l', 'suite=pods', '--no-headers')).toMatch(
         /^web +1\/1 +Running +0 +\d+s\n$/,
       );
@@ -101,6 +103,9 @@ for (const peer of ['kubectl', 'kubectl-1.20'] as const) {
       await expect
         .poll(() => fieldOf('crash', '.status.containerStatuses[0].state.waiting.reason'), { timeout: 30_000 })
         .toBe('CrashLoopBackOff');
+      expect(await fieldOf('crash', '.status.containerStatuses[0].state.waiting.message')).toMatch(
+        /^back-off [12]0s restarting failed container=c pod=crash_default\([\w-]+\)$/,
+      );
       expect(await fieldOf('crash', '.status.containerStatuses[0].lastState.terminated.exitCode')).toBe('3');
       expect(await outcomeOf(['logs', '-p', 'crash'])).toBe('boom\nexit 0');
       await expect
