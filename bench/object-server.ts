@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CertificateAuthority, writePair } from '../src/pki/index.ts';
 import { Etcd } from '../test/support/etcd.ts';
+import { findPeer } from '../test/support/find-peer.ts';
+import { KubeApiserver } from '../test/support/kube-apiserver.ts';
+import { processesWith } from '../test/support/process-table.ts';
 import type { ObjectApiserverConfig } from './processes/object-apiserver.ts';
 import { Worker } from './worker.ts';
 
@@ -49,4 +52,18 @@ export async function startOwnServer(backend: 'embedded' | 'etcd'): Promise<Obje
     await dispose();
     throw error;
   }
+}
+
+/** The real one, or undefined where it has not been built: `.ci/build-cluster-peers.sh`. */
+export async function startKubeApiserver(): Promise<ObjectServer | undefined> {
+  if (findPeer('kube-apiserver') === undefined) return undefined;
+  const apiserver = await KubeApiserver.start({
+    tokens: [{ token: TOKEN, name: 'bench', groups: ['system:masters'] }],
+    // No controller makes accounts for pods here.
+    flags: ['--disable-admission-plugins=ServiceAccount'],
+  });
+  const pid = processesWith(apiserver.folder)[0]?.pid ?? -1;
+  const dispose = (): Promise<void> => apiserver[Symbol.asyncDispose]();
+  const { server: url, authority } = apiserver;
+  return { name: 'kube-apiserver, etcd', url, ca: authority.certificate, pid, [Symbol.asyncDispose]: dispose };
 }
