@@ -14,7 +14,7 @@ export interface Write {
 }
 
 /** An annotation that every mirror of a static pod bears. */
-const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /**
  * Checks what a kubelet writes, where the path alone does not say it: its own node and lease, mirrors of static pods on

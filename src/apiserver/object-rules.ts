@@ -85,7 +85,10 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
       ...(finalizers === undefined ? {} : { finalizers }),
     },
   };
-  throwInvalid(resource, next, scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []);
+  throwInvalid(resource, next, [
+    ...(resource.validateAnyUpdate?.(next, current) ?? []),
+    ...(scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []),
+  ]);
   return next;
 }
 

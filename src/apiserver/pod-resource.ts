@@ -1,7 +1,7 @@
 import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
-import { podErrors, podUpdateErrors } from './pod-validation.ts';
+import { mirrorUpdateErrors, podErrors, podUpdateErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
 
 /** The longest grace, in seconds: 68 years. */
@@ -39,6 +39,7 @@ export const podResource: Resource = {
   prepareCreate: (pod) => ({ ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } }),
   validate: podErrors,
   validateUpdate: podUpdateErrors,
+  validateAnyUpdate: mirrorUpdateErrors,
   deletionGraceSeconds: graceOf,
 };
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiObject } from './api-object.ts';
 import { withPodDefaults } from './pod-defaults.ts';
-import { podErrors, podUpdateErrors, taintErrors } from './pod-validation.ts';
+import { mirrorUpdateErrors, podErrors, podUpdateErrors, taintErrors } from './pod-validation.ts';
 
 const container = { name: 'c', image: 'i' };
 
@@ -121,6 +121,26 @@ describe('the rules of a pod', () => {
     ]);
     expect(faults({ hostPID: true })).toEqual([
       expect.stringMatching(/^spec: Forbidden: pod updates may not change fields other than `spec.containers/),
+    ]);
+  });
+
+  it('let a mirror be one, and no other pod become one', () => {
+    const mark = 'kubernetes.io/config.mirror';
+    const bearing = (annotations: Record<string, string>): ApiObject => {
+      const pod = podOf({});
+      return { ...pod, metadata: { ...pod.metadata, annotations } };
+    };
+    const faults = (next: ApiObject, before: ApiObject): string[] =>
+      mirrorUpdateErrors(next, before).map(({ field, message }) => `${field}: ${message}`);
+    const mirror = bearing({ [mark]: 'a' });
+    expect(faults(bearing({ [mark]: 'a', more: 'b' }), mirror)).toEqual([]);
+    for (const next of [bearing({ [mark]: 'b' }), bearing({})]) {
+      expect(faults(next, mirror)).toEqual([
+        `metadata.annotations[${mark}]: Forbidden: may not remove or update mirror pod annotation`,
+      ]);
+    }
+    expect(faults(mirror, bearing({}))).toEqual([
+      `metadata.annotations[${mark}]: Forbidden: may not add mirror pod annotation`,
     ]);
   });
 

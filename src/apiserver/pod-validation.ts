@@ -9,6 +9,7 @@ import {
   unsupportedField,
 } from './api-error.ts';
 import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { MIRROR_ANNOTATION } from './node-admission.ts';
 import {
   dnsLabelFaults,
   dnsSubdomainFaults,
@@ -86,6 +87,14 @@ export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError
     errors.push(forbiddenField('spec', `${UPDATE_RULE}\n changed: ${fields}`));
   }
   return errors;
+}
+
+/** A mirror stays one, and no other pod becomes one. @see ValidatePodSpecificAnnotationUpdates */
+export function mirrorUpdateErrors(next: ApiObject, current: ApiObject): FieldError[] {
+  const [now, before] = [next, current].map(({ metadata }) => metadata.annotations?.[MIRROR_ANNOTATION]);
+  if (now === before) return [];
+  const verb = before === undefined ? 'add' : 'remove or update';
+  return [forbiddenField(`metadata.annotations[${MIRROR_ANNOTATION}]`, `may not ${verb} mirror pod annotation`)];
 }
 
 const UPDATE_RULE =

@@ -43,6 +43,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
   readonly validate?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
+  /** What holds for writes of a subresource too. */
+  readonly validateAnyUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
   /** Somebody has yet to let go of it, beside its finalizers: a deletion waits. */
   readonly isHeld?: (object: ApiObject) => boolean;
   /** What a deletion that waits changes at once. */

@@ -23,9 +23,9 @@ export class ApiPods {
     return this.#synced ? [...this.#pods.values()].filter((pod) => !isMirror(pod)) : undefined;
   }
 
-  /** The apiserver's pod of this name, mirrors included. Undefined until the first list has arrived. */
-  find(namespace: string, name: string): Pod | 'absent' | undefined {
-    return this.#synced ? (this.#pods.get(`${namespace}/${name}`) ?? 'absent') : undefined;
+  /** All that the apiserver holds for this node, mirrors included. Undefined until the first list has arrived. */
+  held(): readonly Pod[] | undefined {
+    return this.#synced ? [...this.#pods.values()] : undefined;
   }
 
   /** @param onChange called after each change */

@@ -3,13 +3,12 @@ import { createServer } from 'node:http';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { CriClient } from '../cri/index.ts';
 import type { HopLimits, Listener, TlsSource } from '../httpstream/index.ts';
-import type { KubeClient, Node } from '../kubeapi/index.ts';
+import type { KubeClient, Node, Pod } from '../kubeapi/index.ts';
 import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
-import type { PodReporterOptions } from './pod-reporter.ts';
 import { PodWorker } from './pod-worker.ts';
 import { Registration } from './registration.ts';
 import { RuntimeView } from './runtime-view.ts';
@@ -139,10 +138,10 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     );
   };
   if (options.apiserver !== undefined) {
-    const find: PodReporterOptions['find'] = (namespace, name) => apiPods?.find(namespace, name);
+    const held = (): readonly Pod[] | undefined => apiPods?.held();
     const { apiserver: client, heartbeatMs } = options;
     const onReturn = (): void => apiPods?.lookAgain();
-    registration = new Registration({ client, onError, find, describeNode, heartbeatMs, onReturn });
+    registration = new Registration({ client, onError, held, describeNode, heartbeatMs, onReturn });
   }
   const firstHealth = runtimeHealth(cri).then((health) => {
     runtime = health.runtime;

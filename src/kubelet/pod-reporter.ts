@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { toError } from '../common/errors.ts';
-import { ApiStatusError, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
+import {
+  ApiStatusError,
+  type KubeClient,
+  type ObjectOptions,
+  type OwnerReference,
+  type Pod,
+  pods,
+} from '../kubeapi/index.ts';
 import { CONFIG_HASH, CONFIG_MIRROR, isMirror } from './adopted-pod.ts';
 import type { NodePod } from './sync-loop.ts';
 
@@ -15,22 +22,24 @@ export interface PodReporterOptions {
   readonly nodeOwner: () => OwnerReference | undefined;
   readonly client: KubeClient;
   readonly onError: (message: string) => void;
-  /** The apiserver's pod of this name as last seen; undefined when that is not known. */
-  readonly find: (namespace: string, name: string) => Pod | 'absent' | undefined;
+  /** The pods that the apiserver holds for this node, mirrors included; undefined when that is not known. */
+  readonly held: () => readonly Pod[] | undefined;
 }
 
 /** What the apiserver last said of a pod. */
 interface Reported {
   readonly status: Pod['status'];
-  readonly mirror: boolean;
   readonly namespace: string;
   readonly name: string;
+  /** Of a mirror: its spec as the apiserver made it. */
+  readonly mirror: Pod['spec'] | undefined;
 }
 
 /**
  * Writes the status of the node's pods to the apiserver, and mirrors those that it does not know: static pods and
  * pods that the kubelet found running. Only differences are written; what failed is tried again at the next report. A
- * mirror that somebody deleted, or that an apiserver forgot when it restarted, is made again.
+ * mirror that somebody deleted or changed, or that an apiserver forgot when it restarted, is made again; one of a pod
+ * that is no longer there goes, also when an earlier kubelet made it.
  */
 export class PodReporter {
   readonly #client: KubeClient;
@@ -94,8 +103,8 @@ export class PodReporter {
   async #write({ pod, source, gone }: NodePod): Promise<void> {
     if (source === 'unknown') return;
     const { name, namespace = 'default', uid = '' } = pod.metadata;
-    const mirror = source !== 'api';
-    if (mirror && (await this.#isMirrorGone(namespace, name))) this.#reported.delete(uid);
+    const mirrors = source !== 'api';
+    if (mirrors && !this.#isMirrored(pod)) this.#reported.delete(uid);
     const known = this.#reported.get(uid);
     const address = { namespace, ...this.#callOptions };
     if (gone) {
@@ -106,79 +115,104 @@ export class PodReporter {
       this.#reported.delete(uid);
       return;
     }
-    if (known !== undefined && isDeepStrictEqual(known.status, pod.status)) return;
-    if (mirror && known === undefined) {
+    if (known !== undefined && isDeepStrictEqual(known.status, pod.status) && !this.#isOverruled(pod)) return;
+    let mirror = known?.mirror;
+    if (mirrors && mirror === undefined) {
       const owner = this.#options.nodeOwner();
       // Written when the node is: the next look is soon.
       if (owner === undefined) return;
-      await this.#mirror(pod, owner);
+      mirror = (await this.#mirror(pod, owner)).spec;
     }
     await ignoringNotFound(
       this.#client.patch(pods, name, { status: statusPatch(pod.status) }, { ...address, subresource: 'status' }),
     );
-    this.#reported.set(uid, { status: pod.status, mirror, namespace, name });
+    this.#reported.set(uid, { status: pod.status, namespace, name, mirror });
   }
 
-  /**
-   * Is there none any more? One that somebody deleted waits for its node to let go of it, for nothing of the pod ends:
-   * that is done here.
-   */
-  async #isMirrorGone(namespace: string, name: string): Promise<boolean> {
-    const seen = this.#options.find(namespace, name);
-    if (seen === undefined || seen === 'absent') return seen === 'absent';
-    const { deletionTimestamp, uid = '' } = seen.metadata;
-    if (!isMirror(seen) || !deletionTimestamp) return false;
-    const options = { namespace, gracePeriodSeconds: 0, preconditions: { uid }, signal: this.#signal };
-    try {
-      await this.#client.delete(pods, name, options);
-    } catch (thrown) {
-      // 409: what was seen is old, and the name has another mirror already.
-      if (!(thrown instanceof ApiStatusError && [404, 409].includes(thrown.httpStatus))) throw thrown;
-    }
-    return true;
+  /** An apiserver that did not hear of the node says itself that its pods are not ready. */
+  #isOverruled(pod: Pod): boolean {
+    const there = this.#find(pod);
+    return there !== undefined && readinessOf(there) !== readinessOf(pod);
   }
 
-  async #mirror(pod: Pod, owner: OwnerReference): Promise<void> {
-    const { annotations = {}, name, namespace = 'default' } = pod.metadata;
-    const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? pod.metadata.uid ?? '';
-    const metadata = {
-      ...pod.metadata,
-      annotations: { ...annotations, [CONFIG_MIRROR]: mark },
-      ownerReferences: [owner],
-    };
-    const mirror = { ...pod, metadata };
+  #find({ metadata: { name, namespace = 'default' } }: Pod): Pod | undefined {
+    return this.#options.held()?.find(({ metadata }) => metadata.name === name && metadata.namespace === namespace);
+  }
+
+  /** Does the apiserver hold the mirror of `pod` as it was made? True as long as that is not known. */
+  #isMirrored(pod: Pod): boolean {
+    if (this.#options.held() === undefined) return true;
+    const there = this.#find(pod);
+    const made = this.#reported.get(pod.metadata.uid ?? '')?.mirror;
+    if (there === undefined || made === undefined) return false;
+    return isIntact(there, mirrorOf(pod)) && isDeepStrictEqual(there.spec, made);
+  }
+
+  /** @returns the mirror as the apiserver has it */
+  async #mirror(pod: Pod, owner: OwnerReference): Promise<Pod> {
+    const { name, namespace = 'default' } = pod.metadata;
+    const shown = mirrorOf(pod);
+    const mirror = { ...shown, metadata: { ...shown.metadata, ownerReferences: [owner] } };
+    const address = { namespace, ...this.#callOptions };
     try {
-      await this.#client.create(pods, mirror, { namespace, ...this.#callOptions });
+      return await this.#client.create(pods, mirror, address);
     } catch (thrown) {
       if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 409)) throw thrown;
-      const there = await this.#client.get(pods, name, { namespace, ...this.#callOptions });
-      if (there.metadata.annotations?.[CONFIG_MIRROR] === mark) return;
+      const there = await this.#client.get(pods, name, address);
+      if (isIntact(there, mirror) && covers(there.spec, mirror.spec)) return there;
       if (there.metadata.annotations?.[CONFIG_MIRROR] === undefined) {
         throw new Error(`pod ${namespace}/${name} of the apiserver has the name of one that runs on this node`, {
           cause: thrown,
         });
       }
-      await ignoringNotFound(
-        this.#client.delete(pods, name, { namespace, gracePeriodSeconds: 0, ...this.#callOptions }),
-      );
-      await this.#client.create(pods, mirror, { namespace, ...this.#callOptions });
+      await deleteMirror(this.#client, there, address);
+      return await this.#client.create(pods, mirror, address);
     }
   }
 
-  /** Mirrors of pods that are no longer there. */
+  /** Forgets pods that are no longer there, and takes their mirrors away. */
   #vanished(seen: readonly NodePod[]): (readonly [uid: string, step: () => Promise<void>])[] {
     const there = new Set(seen.map(uidOf));
-    return [...this.#reported]
-      .filter(([uid]) => !there.has(uid))
-      .map(([uid, { mirror, namespace, name }]) => {
-        const forget = async (): Promise<void> => {
-          const options = { namespace, gracePeriodSeconds: 0, ...this.#callOptions };
-          if (mirror) await ignoringNotFound(this.#client.delete(pods, name, options));
-          this.#reported.delete(uid);
-        };
-        return [uid, forget];
-      });
+    const names = new Set(seen.map(({ pod: { metadata } }) => `${metadata.namespace}/${metadata.name}`));
+    for (const uid of this.#reported.keys()) if (!there.has(uid)) this.#reported.delete(uid);
+    const orphans = (this.#options.held() ?? []).filter(
+      (pod) => isMirror(pod) && !names.has(`${pod.metadata.namespace}/${pod.metadata.name}`),
+    );
+    return orphans.map((pod) => {
+      const { namespace = 'default', uid = '' } = pod.metadata;
+      return [uid, () => deleteMirror(this.#client, pod, { namespace, ...this.#callOptions })];
+    });
   }
+}
+
+/** The API object that shows a pod of this node. */
+function mirrorOf(pod: Pod): Pod {
+  const { annotations = {}, uid = '' } = pod.metadata;
+  const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? uid;
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [CONFIG_MIRROR]: mark } } };
+}
+
+/** Is `there` a mirror that nobody deletes, with the labels and annotations that it was given? */
+function isIntact(there: Pod, { metadata }: Pod): boolean {
+  const { labels, annotations, deletionTimestamp } = there.metadata;
+  return (
+    !deletionTimestamp &&
+    covers({ labels, annotations }, { labels: metadata.labels, annotations: metadata.annotations })
+  );
+}
+
+/** Does `whole` have all of `part`? The apiserver adds what a pod leaves open, and nothing to a list. */
+function covers(whole: unknown, part: unknown): boolean {
+  if (Array.isArray(part)) {
+    return Array.isArray(whole) && whole.length === part.length && part.every((one, at) => covers(whole[at], one));
+  }
+  if (typeof part !== 'object' || part === null) return part === undefined || whole === part;
+  const fields = (typeof whole === 'object' && whole !== null ? whole : {}) as Readonly<Record<string, unknown>>;
+  return Object.entries(part).every(([name, value]) => covers(fields[name], value));
+}
+
+function readinessOf({ status }: Pod): string | undefined {
+  return status?.conditions?.find(({ type }) => type === 'Ready')?.status;
 }
 
 function uidOf({ pod }: NodePod): string {
@@ -206,4 +240,15 @@ function statusPatch(status: Pod['status'] = {}): object {
     ...(podIPs === undefined ? {} : { podIPs: [replaced, ...podIPs] }),
     ...(hostIPs === undefined ? {} : { hostIPs: [replaced, ...hostIPs] }),
   };
+}
+
+/** Deletes at once the very object that was seen. That it is gone, or another one has its name now, is as good. */
+async function deleteMirror(client: KubeClient, { metadata }: Pod, options: ObjectOptions): Promise<void> {
+  const { name, uid } = metadata;
+  const preconditions = uid === undefined ? {} : { uid };
+  try {
+    await client.delete(pods, name, { ...options, gracePeriodSeconds: 0, preconditions });
+  } catch (thrown) {
+    if (!(thrown instanceof ApiStatusError && [404, 409].includes(thrown.httpStatus))) throw thrown;
+  }
 }

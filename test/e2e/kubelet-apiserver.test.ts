@@ -125,6 +125,46 @@ describe('a kubelet whose apiserver restarts and has forgotten everything', () =
   });
 });
 
+describe('a mirror', () => {
+  const find = async (): Promise<Pod | undefined> =>
+    client.get(pods, 'static-n1', { namespace: 'default' }).catch(() => undefined);
+  const containers = async (): Promise<string[]> => {
+    await using cri = new CriClient(runtime.endpoints[0] ?? '');
+    return (await cri.runtime.listContainers({})).containers.map(({ id }) => id);
+  };
+
+  it('that somebody deletes with the usual grace, or changes, is made again, and its pod does not notice', async () => {
+    writeFileSync(join(folder, 'manifests', 'static.yaml'), JSON.stringify(manifest('static')));
+    await start();
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    const [first, running] = [await find(), await containers()];
+    await client.delete(pods, 'static-n1', { namespace: 'default', gracePeriodSeconds: 30 });
+    await expect
+      .poll(async () => (await find())?.metadata.uid ?? first?.metadata.uid, patience)
+      .not.toBe(first?.metadata.uid);
+    const image = { spec: { containers: [{ name: 'main', image: 'example.com/other:1' }] } };
+    await client.patch(pods, 'static-n1', image, { namespace: 'default' });
+    await expect.poll(async () => (await find())?.spec.containers[0]?.image, patience).toBe(HOST_IMAGE);
+    const annotations = { 'kubernetes.io/config.mirror': null };
+    await expect(
+      client.patch(pods, 'static-n1', { metadata: { annotations } }, { namespace: 'default' }),
+    ).rejects.toThrow('may not remove or update mirror pod annotation');
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    expect(await containers()).toEqual(running);
+  });
+
+  it('whose pod went while no kubelet ran is taken away by the next one', async () => {
+    writeFileSync(join(folder, 'manifests', 'static.yaml'), JSON.stringify(manifest('static')));
+    await start();
+    await expect.poll(() => phaseOf('static-n1'), patience).toBe('Running');
+    await kubelet.close();
+    rmSync(join(folder, 'manifests', 'static.yaml'));
+    await start();
+    await expect.poll(find, patience).toBe(undefined);
+    await expect.poll(containers, patience).toEqual([]);
+  });
+});
+
 describe('a kubelet that is cut off from its apiserver', () => {
   it('comes back by itself although its connections never hear of it, and learns what it missed', async () => {
     await using cable = await TcpProxy.start({ host: '127.0.0.1', port });
