@@ -1,8 +1,6 @@
 import type { Pod } from '../kubeapi/index.ts';
 import { HOST_IMAGE } from '../runtime/index.ts';
-
-/** The pod that `up` runs, so that there is something to exec into. */
-export const DEMO_POD = { namespace: 'default', name: 'demo', container: 'demo' } as const;
+import { DEMO_POD } from './names.ts';
 
 /**
  * @param image what the runtime has; undefined for the host image of our own, whose commands are the host's

@@ -10,12 +10,10 @@ import { ReloadingTls, renewRegularly } from '../pki/index.ts';
 import { HOST_IMAGE, ImageStore, startRuntime } from '../runtime/index.ts';
 import { openStore, type StoreOptions } from '../store/index.ts';
 import { type ClusterCertificates, clusterCertificates } from './certificates.ts';
-import { DEMO_POD, demoPod } from './demo-pod.ts';
+import { demoPod } from './demo-pod.ts';
+import { DEMO_POD, NODE_NAME } from './names.ts';
 import { nodeAccess } from './node-access.ts';
 import { lockState } from './state-lock.ts';
-
-/** The node's name when none is given. */
-export const NODE_NAME = 'podwire';
 
 /** How long `up` waits for its demo pod, in ms: a pull into a real runtime may be part of it. */
 export const READY_TIMEOUT_MS = 120_000;
