@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { KubeClient } from '../kubeapi/index.ts';
@@ -56,6 +57,13 @@ too it prints the path of a kubeconfig for podwire exec --kubelet. Prints "ready
     }
     if (values['authorization-mode'] === 'Webhook' && values.kubeconfig === undefined) {
       throw new UsageError('--authorization-mode Webhook needs --kubeconfig: the apiserver is asked');
+    }
+    for (const name of ['address', 'node-ip'] as const) {
+      const address = values[name];
+      // In a unit '' is what a variable comes to that nobody has set, and would listen everywhere.
+      if (address !== undefined && isIP(address) === 0) {
+        throw new UsageError(`--${name} ${JSON.stringify(address)} is no IP address`);
+      }
     }
     const wrong = values['node-labels'].find((label) => !/^[^=]+=[^=]*$/.test(label));
     if (wrong !== undefined) throw new UsageError(`--node-labels has ${JSON.stringify(wrong)}, which is not KEY=VALUE`);

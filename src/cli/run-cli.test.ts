@@ -75,6 +75,7 @@ describe('podwire', () => {
     [['up', '--container-runtime-endpoint', 'unix:///x'], 1, '--container-runtime-endpoint needs --demo-image'],
     [['apiserver', '--tls-cert-file', 'x'], 1, '--tls-cert-file and --tls-private-key-file go together'],
     [['kubelet', '--authorization-mode', 'Webhook'], 1, '--authorization-mode Webhook needs --kubeconfig'],
+    [['kubelet', '--node-ip='], 1, 'error: --node-ip "" is no IP address\n'],
     [['kubelet', '--node-labels', 'a'], 1, '--node-labels has "a", which is not KEY=VALUE'],
     [['runtime', '--listen', 'http://x'], 1, '--listen takes one unix:///PATH and one tcp://HOST:PORT'],
     [['certs'], 1, 'error: you must say what to do with certificates: apiserver, node, user, ls, renew\n'],
