@@ -34,6 +34,8 @@ install_packages() {
   have runc || wanted="$wanted runc"
   [ -e /usr/lib/cni/ptp ] || wanted="$wanted containernetworking-plugins"
   static_busybox || wanted="$wanted busybox-static"
+  have sshd || wanted="$wanted openssh-server"
+  [ -e /lib/systemd/systemd ] || wanted="$wanted systemd"
   have ip || wanted="$wanted iproute2"
   have tmux || wanted="$wanted tmux"
   have haproxy || wanted="$wanted haproxy"
@@ -151,7 +153,7 @@ build_cri_tools
 warm_up_reflector
 
 missing=
-for program in containerd runc ip tmux haproxy capsh etcd htop top less vi; do
+for program in containerd runc ip sshd systemctl tmux haproxy capsh etcd htop top less vi; do
   have "$program" || missing="$missing $program"
 done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"

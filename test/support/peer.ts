@@ -4,7 +4,16 @@ import { findPeer, type PeerName, requirePeer } from './find-peer.ts';
 export { findPeer, findProgram, requirePeer } from './find-peer.ts';
 
 /** In CI these must be there; the others are skipped by name everywhere. */
-const requiredInCi = ['kubectl', 'containerd', 'crictl', 'critest', 'etcd', 'network-namespaces'] as const;
+const requiredInCi = [
+  'kubectl',
+  'containerd',
+  'crictl',
+  'critest',
+  'etcd',
+  'network-namespaces',
+  'sshd',
+  'systemd',
+] as const;
 
 /**
  * A suite that needs real peers. When one is missing the suite is skipped with the peer's name in its title; with
