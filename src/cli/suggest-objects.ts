@@ -10,17 +10,16 @@ const SUGGEST_TIMEOUT_MS = 3000;
 
 /** Names of pods for completion. */
 export async function suggestPods(request: ArgumentRequest): Promise<readonly string[]> {
-  const values = request.line.values as unknown as ClientFlagValues;
-  return namesOf(pods, values, true);
+  return namesOf(pods, clientValues(request), true);
 }
 
-export async function suggestNamespaces({ line }: ArgumentRequest): Promise<readonly string[]> {
-  return namesOf(namespaces, line.values as unknown as ClientFlagValues, false);
+export async function suggestNamespaces(request: ArgumentRequest): Promise<readonly string[]> {
+  return namesOf(namespaces, clientValues(request), false);
 }
 
 /** Types; behind a type its names, and behind `TYPE/` both in one word. */
-export async function suggestTypesAndNames({ line, word }: ArgumentRequest): Promise<readonly string[]> {
-  const values = line.values as unknown as ClientFlagValues;
+export async function suggestTypesAndNames(request: ArgumentRequest): Promise<readonly string[]> {
+  const { line, word } = request;
   const [, typed] = /^([^/]+)\//.exec(word) ?? [];
   const [first] = line.args;
   const isSlashed = first?.includes('/') ?? false;
@@ -28,27 +27,33 @@ export async function suggestTypesAndNames({ line, word }: ArgumentRequest): Pro
   const kind = kindOf(typed ?? first ?? '');
   if (kind === undefined) return [];
   const type = await resourceTypeOf(kind);
-  const names = await namesOf(type, values, type.namespaced);
+  const names = await namesOf(type, clientValues(request), type.namespaced);
   const before = typed === undefined ? '' : `${typed}/`;
   return names.map((name) => before + name).filter((name) => !line.args.includes(name));
 }
 
 /** Names of the contexts in the kubeconfig. */
-export async function suggestContexts({ line, io }: ArgumentRequest): Promise<readonly string[]> {
-  const { kubeconfig } = line.values as unknown as ClientFlagValues;
+export async function suggestContexts(request: ArgumentRequest): Promise<readonly string[]> {
+  const { io } = request;
+  const { kubeconfig } = clientValues(request);
   const { contexts } = await loadKubeconfig({ env: io.env, home: io.home, kubeconfig });
   return [...contexts.keys()];
 }
 
 /** Names of the containers of the pod that is on the line already. */
-export async function suggestContainers({ line }: ArgumentRequest): Promise<readonly string[]> {
-  const [pod] = line.args;
+export async function suggestContainers(request: ArgumentRequest): Promise<readonly string[]> {
+  const [pod] = request.line.args;
   if (pod === undefined) return [];
-  const values = line.values as unknown as ClientFlagValues;
+  const values = clientValues(request);
   const api = await openServer(serverOptions(values));
   const namespace = values.namespace ?? api.namespace;
   const { spec } = await findPod(api, { namespace, pod: podNameOf(pod) }, { timeoutMs: SUGGEST_TIMEOUT_MS });
   return [...spec.containers, ...(spec.ephemeralContainers ?? [])].map(({ name }) => name);
+}
+
+/** Every command that these complete has the flags of a client; a line of any command cannot say so. */
+function clientValues({ line }: ArgumentRequest): ClientFlagValues {
+  return line.values as unknown as ClientFlagValues;
 }
 
 async function namesOf(
