@@ -76,8 +76,8 @@ function openInput(): Readable {
 
 function attaching(behaviour: Behaviour, image: string): void {
   behaviour('attach carries input and output until the container ends', async (target) => {
-    // What a container of containerd 1.6 says right before it ends does not reach those attached in 16 of 90 runs, asked
-    // at its own streaming server: no DATA comes before the Status. Our runtime has to bring it whenever it ends.
+    // What a container of containerd 1.6 says right before it ends does not always reach those attached, also when its own
+    // streaming server is asked: no DATA comes before the Status. Our runtime has to bring it whenever it ends.
     const pause = image === HOST_IMAGE ? '' : 'sleep 0.5; ';
     const command = ['sh', '-c', `while read l; do echo "<$l>"; [ "$l" = end ] && { ${pause}exit 3; }; done`];
     await withPod(target, 'attach-end', { container: { image, command, stdin: true } }, async (kubectl) => {
