@@ -1,17 +1,18 @@
 import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { boolFlag, durationFlag, type FlagValues, intFlag, listFlag, stringFlag } from './flag.ts';
+import { boolFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
 import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 import { type ClusterCall, withClient } from './with-client.ts';
 
 const own = {
-  filename: listFlag({ short: 'f', value: 'FILE', source: 'file', help: 'the objects of this manifest; - is stdin' }),
-  selector: stringFlag({ short: 'l', value: 'SELECTOR', help: 'those with these labels, such as app=web' }),
+  filename: selectionFlags.filename,
+  selector: selectionFlags.selector,
   all: boolFlag({ help: 'all of the kind in the namespace' }),
   'grace-period': intFlag({
     value: 'SECONDS',
@@ -153,19 +154,10 @@ async function deleteOne(
 /** Another object of the name that somebody makes meanwhile is not waited for. */
 async function isGoneInTime(
   client: KubeClient,
-  one: Doomed & { readonly uid: string },
+  { type, name, namespace, uid }: Doomed & { readonly uid: string },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { listWatch } = await import('../kubeapi/index.ts');
-  const selection = {
-    ...(one.namespace === undefined ? {} : { namespace: one.namespace }),
-    fieldSelector: `metadata.name=${one.name}`,
-    signal,
-  };
-  for await (const event of listWatch(client, one.type, selection)) {
-    if (event.type === 'SYNC') {
-      if (!event.items.some(({ metadata }) => metadata.uid === one.uid)) return true;
-    } else if (event.type === 'DELETED' || event.object.metadata.uid !== one.uid) return true;
-  }
-  return false;
+  const { followUntil } = await import('./follow-objects.ts');
+  const followed = { type, namespace, fieldSelector: `metadata.name=${name}` };
+  return followUntil(client, followed, (object) => object?.metadata.uid !== uid, signal);
 }

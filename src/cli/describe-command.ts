@@ -1,20 +1,16 @@
 import { type ClientFlagValues, clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { boolFlag, intFlag, listFlag, stringFlag } from './flag.ts';
+import { boolFlag, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
+import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 
 const own = {
-  selector: stringFlag({ short: 'l', value: 'SELECTOR', help: 'only those with these labels, such as app=web' }),
-  'all-namespaces': boolFlag({ short: 'A', help: 'of every namespace' }),
-  filename: listFlag({
-    short: 'f',
-    value: 'FILE',
-    source: 'file',
-    help: 'the objects that this manifest names; - is stdin',
-  }),
+  selector: selectionFlags.selector,
+  'all-namespaces': selectionFlags['all-namespaces'],
+  filename: selectionFlags.filename,
   'show-events': boolFlag({ help: 'also what happened to each', initial: true }),
   'chunk-size': intFlag({
     value: 'N',

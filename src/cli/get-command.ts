@@ -6,6 +6,7 @@ import { formatWords, outputFormat, reworded } from './get/output-format.ts';
 import type { Io } from './io.ts';
 import { relaxedPath } from './jsonpath/relaxed-path.ts';
 import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
+import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -20,15 +21,7 @@ const own = {
   watch: boolFlag({ short: 'w', help: 'go on with what changes, until ctrl-C' }),
   'watch-only': boolFlag({ help: 'only what changes from now on' }),
   'output-watch-events': boolFlag({ help: 'with --watch: also say what happened to each object' }),
-  selector: stringFlag({ short: 'l', value: 'SELECTOR', help: 'only those with these labels, such as app=web' }),
-  'field-selector': stringFlag({ value: 'SELECTOR', help: 'only those with these fields, such as spec.nodeName=n1' }),
-  'all-namespaces': boolFlag({ short: 'A', help: 'of every namespace' }),
-  filename: listFlag({
-    short: 'f',
-    value: 'FILE',
-    source: 'file',
-    help: 'the objects that this manifest names; - is stdin',
-  }),
+  ...selectionFlags,
   'sort-by': stringFlag({ value: 'PATH', help: 'in the order of this field, such as .metadata.creationTimestamp' }),
   'show-labels': boolFlag({ help: 'a last column with all labels' }),
   'label-columns': listFlag({ short: 'L', value: 'LABEL,…', split: true, help: 'a column for each of these labels' }),

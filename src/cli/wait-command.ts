@@ -1,108 +1,75 @@
-import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { durationFlag, type FlagValues, stringFlag } from './flag.ts';
+import { boolFlag, durationFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
-import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { objectsNamedBy } from './object-kinds.ts';
+import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
 import { UsageError } from './usage-error.ts';
-import { withClient } from './with-client.ts';
+import { parseGoal } from './wait/goal.ts';
+import type { WaitOptions } from './wait/wait-for-objects.ts';
 
 const own = {
-  for: stringFlag({ value: 'create|delete|condition=NAME[=VALUE]', help: 'what to wait for' }),
-  timeout: durationFlag({ help: 'how long at most', shownDefault: '30s' }),
+  for: stringFlag({ value: 'GOAL', help: 'create, delete, condition=NAME[=VALUE] or jsonpath=PATH[=VALUE]' }),
+  timeout: durationFlag({ help: 'how long at most, for all together; 0 looks once', shownDefault: '30s' }),
+  all: boolFlag({ help: 'all of the kind in the namespace' }),
+  ...selectionFlags,
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
 
 const DEFAULT_TIMEOUT_MS = 30_000;
 
-/** What an object must be; it is gone where `object` is undefined. */
-type Goal = (object: KubeObject | undefined) => boolean;
-
-interface WaitOptions {
+interface Options extends WaitOptions {
   readonly args: readonly string[];
-  readonly goal: Goal | undefined;
-  readonly values: FlagValues<typeof flags>;
+  readonly all: boolean;
 }
 
 export const waitCommand = defineCommand({
   name: 'wait',
-  summary: 'Wait until objects are there, are gone, or have a condition',
-  usage: '(TYPE NAME… | TYPE/NAME…) --for=GOAL [flags]',
+  summary: 'Wait until objects are there, are gone, or have a condition or a value',
+  usage: '(TYPE NAME… | TYPE/NAME… | TYPE -l SELECTOR | TYPE --all | -f FILE) --for=GOAL [flags]',
   description: 'Returns when all of the objects are as --for says, or fails when the time is over.',
   examples: [
     { about: 'until a pod can be exec’d into', line: 'podwire wait --for=condition=Ready pod/web' },
     { about: 'until it is gone', line: 'podwire wait --for=delete pod/web --timeout=1m' },
+    { about: 'until it has ended well', line: "podwire wait --for=jsonpath='{.status.phase}'=Succeeded pod/once" },
+    { about: 'until all pods with a label are ready', line: 'podwire wait --for=condition=Ready pods -l app=web' },
   ],
   groups: [
     { title: 'Options', flags: own },
     { title: 'Cluster', flags: clientFlags },
   ],
   flags,
-  complete: ({ args, values }): WaitOptions => ({ args, values, goal: goalOf(values.for ?? '') }),
-  validate: ({ args, goal, values }) => {
-    if (objectsNamedBy(args, 'wait').some(({ name }) => name === undefined)) {
-      throw new UsageError('wait needs the names of the objects');
+  complete: ({ args, values }): Options => ({
+    args,
+    objects: args.length === 0 && values.filename.length > 0 ? [] : objectsNamedBy(args, 'wait'),
+    files: values.filename,
+    goal: parseGoal(values.for ?? ''),
+    timeoutMs: values.timeout ?? DEFAULT_TIMEOUT_MS,
+    all: values.all,
+    labelSelector: values.selector,
+    fieldSelector: values['field-selector'],
+    allNamespaces: values['all-namespaces'],
+    values,
+  }),
+  validate: ({ args, all, files, objects, labelSelector, fieldSelector, allNamespaces }) => {
+    if (files.length > 0) {
+      if (args.length > 0) throw new UsageError('a manifest and names exclude each other');
+      return;
     }
-    if (goal === undefined) {
-      throw new UsageError(
-        `--for ${JSON.stringify(values.for ?? '')} must be create, delete or condition=NAME[=VALUE]`,
-      );
+    const isBroad = all || labelSelector !== undefined || fieldSelector !== undefined;
+    if (!objects.some(({ name }) => name !== undefined)) {
+      if (!isBroad)
+        throw new UsageError('names, -l SELECTOR, --field-selector, --all or -f FILE must say which objects');
+      return;
     }
+    if (isBroad) throw new UsageError('names exclude --all, -l and --field-selector');
+    if (allNamespaces) throw new UsageError('a resource cannot be retrieved by name across all namespaces');
   },
-  run: runWait,
+  run: async (options, io: Io) => {
+    const { waitForObjects } = await import('./wait/wait-for-objects.ts');
+    return waitForObjects(options, io);
+  },
   suggest: suggestObjects,
 });
-
-function goalOf(text: string): Goal | undefined {
-  if (text === 'delete') return (object) => object === undefined;
-  if (text === 'create') return (object) => object !== undefined;
-  const [, name = '', value = 'true'] = /^condition=([^=]+)(?:=(.*))?$/i.exec(text) ?? [];
-  if (name === '') return undefined;
-  return (object) => {
-    const { status } = { ...object } as {
-      readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
-    };
-    const found = status?.conditions?.find(({ type }) => type.toLowerCase() === name.toLowerCase());
-    return found?.status.toLowerCase() === value.toLowerCase();
-  };
-}
-
-async function runWait({ args, goal, values }: WaitOptions, io: Io): Promise<number> {
-  return withClient(values, io, async (call) => {
-    const limit = AbortSignal.timeout(values.timeout ?? DEFAULT_TIMEOUT_MS);
-    const signal = AbortSignal.any([call.signal, limit]);
-    for (const { kind, name = '' } of objectsNamedBy(args, 'wait')) {
-      const type = await resourceTypeOf(kind);
-      const namespace = type.namespaced ? { namespace: call.namespace } : {};
-      const isMet = await isMetInTime(call.client, { type, name, ...namespace, goal: goal ?? (() => true), signal });
-      call.signal.throwIfAborted();
-      const what = `${singularOf(type)}/${name}`;
-      if (!isMet) {
-        io.err.write(`error: timed out waiting for the condition on ${type.plural}/${name}\n`);
-        return 1;
-      }
-      io.out.write(`${what} condition met\n`);
-    }
-    return 0;
-  });
-}
-
-interface Waiting {
-  readonly type: ResourceType<KubeObject>;
-  readonly name: string;
-  readonly namespace?: string;
-  readonly goal: Goal;
-  readonly signal: AbortSignal;
-}
-
-async function isMetInTime(client: KubeClient, { type, name, namespace, goal, signal }: Waiting): Promise<boolean> {
-  const { listWatch } = await import('../kubeapi/index.ts');
-  const place = namespace === undefined ? {} : { namespace };
-  for await (const event of listWatch(client, type, { ...place, fieldSelector: `metadata.name=${name}`, signal })) {
-    const object = event.type === 'SYNC' ? event.items[0] : event.type === 'DELETED' ? undefined : event.object;
-    if (goal(object)) return true;
-  }
-  return false;
-}

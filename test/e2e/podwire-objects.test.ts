@@ -56,7 +56,7 @@ it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, asy
   await expect.poll(() => podwire(['logs', 'web'])).toBe('hello\nexit 0');
   expect(await podwire(['logs', 'pod/web', '-c', 'c', '--limit-bytes=3'])).toBe('helexit 0');
   expect(await podwire(['delete', 'pod', 'web'])).toBe('pod "web" deleted\nexit 0');
-  expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('pod/web condition met\nexit 0');
+  expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('exit 0');
   expect(await podwire(['delete', 'pod', 'web', '--ignore-not-found'])).toBe('exit 0');
 });
 
@@ -68,6 +68,27 @@ it('runs an image', { timeout: 60_000 }, async () => {
   expect(await podwire(['delete', 'pods', '-l', 'run=once', '--now'])).toBe('pod "once" deleted\nexit 0');
 });
 
+it('waits for objects that are still to come, to change and to go', { timeout: 60_000 }, async () => {
+  const wait = (goal: string, ...rest: readonly string[]): Promise<string> =>
+    podwire(['wait', `--for=${goal}`, ...rest]);
+  const coming = [
+    wait('create', 'pods', '-l', 'late=1'),
+    wait('create', 'pod/web'),
+    wait('create', 'pod/nope', '--timeout=2s'),
+  ];
+  await podwire(['apply', '-f', '-'], manifest({ late: '1' }));
+  expect(await Promise.all(coming)).toEqual([
+    'pod/web condition met\nexit 0',
+    'pod/web condition met\nexit 0',
+    'error: timed out waiting for the condition\nexit 1',
+  ]);
+  expect(await wait('jsonpath={.status.phase}=Running', 'pods', '-l', 'late')).toBe('pod/web condition met\nexit 0');
+  const going = wait('delete', 'pods', '-l', 'late');
+  expect(await podwire(['delete', 'pod', 'web', '--wait=false'])).toBe('pod "web" deleted\nexit 0');
+  // On a busy machine the pod can be gone before the wait has seen it.
+  expect(await going).toMatch(/^(?:pod\/web condition met\n)?exit 0$/);
+});
+
 it('says what is wrong, and what to do', async () => {
   expect(await podwire(['apply', '-f', '-'], manifest({ a: 1 }))).toContain(
     'cannot unmarshal number into Go struct field',
@@ -75,7 +96,10 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['delete', 'pods'])).toContain('names, -l SELECTOR, --all or -f FILE must say which objects');
   expect(await podwire(['get', 'pds'])).toContain('did you mean pods?');
   expect(await podwire(['logs', 'demo', 'nope'])).toContain('container nope is not valid for pod demo');
-  expect(await podwire(['wait', '--for=sunshine', 'pod/demo'])).toContain('must be create, delete or condition=');
+  expect(await podwire(['wait', '--for=sunshine', 'pod/demo'])).toContain(
+    'unrecognized condition: "sunshine"; --for takes create, delete, condition=NAME[=VALUE] and jsonpath=PATH[=VALUE]',
+  );
+  expect(await podwire(['wait', '--for=delete', 'pods'])).toContain('--all or -f FILE must say which objects');
   expect(await podwire(['wait', '--for=condition=Sunny', 'pod/demo', '--timeout=100ms'])).toBe(
     'error: timed out waiting for the condition on pods/demo\nexit 1',
   );

@@ -38,8 +38,14 @@ export interface Answers<Form> {
   readonly failures: readonly unknown[];
 }
 
+/** Which objects of a list, how many at once, and in which order. */
+type Selection = Pick<GetOptions, 'labelSelector' | 'fieldSelector' | 'chunkSize' | 'sortBy'>;
+
 /** What the command line names, and where. */
-export async function targetsOf(options: GetOptions, call: ClusterCall): Promise<Target[]> {
+export async function targetsOf(
+  options: Pick<GetOptions, 'objects' | 'allNamespaces'>,
+  call: ClusterCall,
+): Promise<Target[]> {
   return Promise.all(
     options.objects.map(async ({ kind, name }) => {
       const type = await resourceTypeOf(kind);
@@ -70,7 +76,7 @@ export async function findAll<Form>(
 }
 
 /** The target as a Table. */
-export async function findTable(target: Target, options: GetOptions, call: ClusterCall): Promise<Found<Table>> {
+export async function findTable(target: Target, options: Selection, call: ClusterCall): Promise<Found<Table>> {
   const isSorted = options.sortBy !== '';
   const pages: Table[] = [];
   const list = await eachPage<Table | List<KubeObject> | KubeObject>(target, options, call, {
@@ -87,7 +93,7 @@ export async function findTable(target: Target, options: GetOptions, call: Clust
 /** The target as its objects, each with its kind. */
 export async function findObjects(
   target: Target,
-  options: GetOptions,
+  options: Selection,
   call: ClusterCall,
 ): Promise<Found<readonly KubeObject[]>> {
   const found: KubeObject[] = [];
@@ -100,7 +106,7 @@ export async function findObjects(
 /** @returns the resource version of the list */
 async function eachPage<Page extends { readonly metadata: object }>(
   { type, name, namespace }: Target,
-  { labelSelector, fieldSelector, chunkSize, sortBy }: GetOptions,
+  { labelSelector, fieldSelector, chunkSize, sortBy }: Selection,
   { client, signal }: ClusterCall,
   form: { readonly accept?: string; readonly includeObject?: string | undefined; readonly read: (page: Page) => void },
 ): Promise<string> {

@@ -295,7 +295,42 @@ const described = [
   'describe pods -A --chunk-size=1',
 ];
 
-describeWithPeer('kubectl', 'podwire get and describe beside a real kubectl', () => {
+const waits = [
+  'wait pod/web --for=condition=PodScheduled',
+  'wait pod/web --for=condition=podscheduled=true --timeout=1s',
+  'wait pod/web --for=condition=Ready --timeout=1s',
+  'wait pod/web --for=condition=Ready --timeout=0',
+  'wait pod/web --for=condition=Ready=False --timeout=0',
+  'wait pod/web --for=jsonpath={.status.phase}=Running',
+  "wait pod/web --for=jsonpath={.status.phase}='Running'",
+  'wait pod/web --for=jsonpath=.status.phase=Running',
+  'wait pod/web --for=jsonpath=status.phase=running --timeout=0',
+  'wait pod/web --for=jsonpath={.status.podIP}',
+  'wait pod/web --for=jsonpath={.metadata.labels}',
+  'wait pod/web --for=jsonpath={.status.containerStatuses[0].restartCount}=2',
+  'wait pod/web --for=jsonpath={.status.containerStatuses[1].ready}=false',
+  'wait pod/web --for=jsonpath={.status.conditions[?(@.type=="Ready")].status}=False',
+  'wait pod/web --for=jsonpath=.status.conditions[?(@.type=="Ready")].status=False',
+  'wait pod/web --for=jsonpath={.status.conditions[*].type}=Ready --timeout=1s',
+  'wait pod/web --for=jsonpath={.metadata.labels}=x --timeout=1s',
+  'wait pod/web --for=jsonpath={.status.phase}=',
+  'wait pod/web --for=jsonpath={.status.phase',
+  'wait pod/web --for=jsonpath=',
+  'wait pod/web pod/nope node/n1 --for=jsonpath={.metadata.name} --timeout=1s',
+  'wait pod/nope --for=condition=Ready',
+  'wait pod/nope --for=delete',
+  'wait pod/nope --for=create --timeout=1s',
+  'wait pod/web --for=create',
+  'wait pod/web --for=delete --timeout=0',
+  'wait pod/web --for=Delete --timeout=1s',
+  'wait pods --all --for=jsonpath={.metadata.namespace}=default',
+  'wait pods --all -A --for=jsonpath={.metadata.name} --timeout=1s',
+  'wait pods --field-selector metadata.name=api --for=create --timeout=1s',
+  'wait pods -l app=nope --for=condition=Ready --timeout=1s',
+  'wait pods -l app=nope --for=delete --timeout=1s',
+];
+
+describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubectl', () => {
   let world: ApiWorld;
   let kubectl: Kubectl;
   let kubeconfig: string;
@@ -378,6 +413,7 @@ describeWithPeer('kubectl', 'podwire get and describe beside a real kubectl', ()
   it('get pods -o jsonpath-as-json', () =>
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
+  it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
 
   it('tells a stranger what kubectl tells him', async () => {
     const bob = world.kubeconfig('bob', { token: testTokens.bob });

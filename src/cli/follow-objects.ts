@@ -1,0 +1,32 @@
+import { type KubeClient, type KubeObject, listWatch, type ResourceType } from '../kubeapi/index.ts';
+
+/** The objects that are followed: those of a type, in a namespace, with these labels and fields. */
+export interface Followed {
+  readonly type: ResourceType<KubeObject>;
+  /** Absent: every namespace, or none. */
+  readonly namespace?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
+/**
+ * Follows objects until one of them, or that there is none, is what is waited for.
+ *
+ * @param isDone asked of each object that is there and each that changes; undefined for one that is gone, and when
+ *   there is none at first
+ * @returns false when the signal ended the wait
+ */
+export async function followUntil(
+  client: KubeClient,
+  { type, ...selection }: Followed,
+  isDone: (object: KubeObject | undefined) => boolean,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const place = { ...selection, ...(selection.namespace === undefined ? {} : { namespace: selection.namespace }) };
+  for await (const event of listWatch(client, type, { ...place, signal })) {
+    if (event.type === 'SYNC') {
+      if (event.items.length === 0 ? isDone(undefined) : event.items.some(isDone)) return true;
+    } else if (isDone(event.type === 'DELETED' ? undefined : event.object)) return true;
+  }
+  return false;
+}

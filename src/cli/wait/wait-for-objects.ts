@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { ApiStatusError, type KubeObject } from '../../kubeapi/index.ts';
+import type { ClientFlagValues } from '../client-flags.ts';
+import { failureText } from '../failure-text.ts';
+import { followUntil } from '../follow-objects.ts';
+import { findAll, findObjects, type Target, targetsOf } from '../get/found-objects.ts';
+import type { Io } from '../io.ts';
+import { readManifests } from '../manifest-files.ts';
+import { type NamedObjects, singularOf } from '../object-kinds.ts';
+import { type ClusterCall, withClient } from '../with-client.ts';
+import type { Goal } from './goal.ts';
+import { isMet } from './is-met.ts';
+
+/** What `podwire wait` was asked for. */
+export interface WaitOptions {
+  readonly objects: readonly NamedObjects[];
+  /** Manifests that name the objects, in place of `objects`. */
+  readonly files: readonly string[];
+  readonly goal: Goal;
+  /** For all objects together, in ms; 0 looks once. */
+  readonly timeoutMs: number;
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector: string | undefined;
+  readonly allNamespaces: boolean;
+  readonly values: ClientFlagValues;
+}
+
+/** An object that is waited for. */
+interface Awaited {
+  readonly target: Target;
+  readonly object: KubeObject;
+}
+
+/** The longest that a timer of Node can be, in ms; about 25 days. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const TIMED_OUT = 'error: timed out waiting for the condition\n';
+
+/** `podwire wait`. @returns the exit code */
+export async function waitForObjects(options: WaitOptions, io: Io): Promise<number> {
+  const manifests = await readManifests(options.files, io);
+  return withClient(options.values, io, async (call) => {
+    const timer = AbortSignal.timeout(Math.min(options.timeoutMs, MAX_TIMER_MS));
+    // A limit of zero is over at once, and not only when timers have had their turn.
+    if (options.timeoutMs === 0) await delay(1);
+    const limit = { ...call, signal: AbortSignal.any([call.signal, timer]) };
+    const targets = await targetsOf(options, call);
+    for (const { type, object } of manifests) {
+      const namespace = type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined;
+      targets.push({ type, name: object.metadata.name, namespace });
+    }
+    if (options.goal.kind === 'create') await Promise.all(targets.map((one) => exists(one, options, limit)));
+    call.signal.throwIfAborted();
+    const { awaited, failures } = await look(targets, options, call);
+    for (const one of awaited) {
+      const failure = await failureOf(one, options, limit);
+      call.signal.throwIfAborted();
+      if (failure !== undefined) failures.push(failure);
+      else io.out.write(`${singularOf(one.target.type)}/${one.object.metadata.name} condition met\n`);
+    }
+    const isDone = options.goal.kind === 'delete' || awaited.length > 0;
+    if (!isDone && failures.length === 0) {
+      failures.push(options.goal.kind === 'create' ? TIMED_OUT : 'error: no matching resources found\n');
+    }
+    for (const failure of failures) io.err.write(failure);
+    return failures.length === 0 ? 0 : 1;
+  });
+}
+
+/** @returns what is there to wait for, and the words of what failed */
+async function look(
+  targets: readonly Target[],
+  options: WaitOptions,
+  call: ClusterCall,
+): Promise<{ readonly awaited: readonly Awaited[]; readonly failures: string[] }> {
+  const selection = { ...options, chunkSize: 500, sortBy: '' };
+  // What is gone already need not be waited for.
+  const scope = { ignoreNotFound: options.goal.kind === 'delete', signal: call.signal };
+  const { answers, failures } = await findAll(targets, (one) => findObjects(one, selection, call), scope);
+  const isLate = (failure: unknown): boolean => options.goal.kind === 'create' && isNotFound(failure);
+  return {
+    awaited: answers.flatMap(({ target, found }) => found.map((object) => ({ target, object }))),
+    failures: failures.map((failure) => (isLate(failure) ? TIMED_OUT : failureText(failure))),
+  };
+}
+
+/** Waits until there is anything of the target, or the time is over. */
+async function exists({ type, name, namespace }: Target, options: WaitOptions, limit: ClusterCall): Promise<void> {
+  const { labelSelector, fieldSelector } = options;
+  const which = name === undefined ? { labelSelector, fieldSelector } : { fieldSelector: nameSelector(name) };
+  await followUntil(limit.client, { type, namespace, ...which }, (object) => object !== undefined, limit.signal);
+}
+
+/** @returns the words of what failed, such as that the time was over first */
+async function failureOf(
+  { target, object }: Awaited,
+  { goal, timeoutMs }: WaitOptions,
+  limit: ClusterCall,
+): Promise<string | undefined> {
+  const { type } = target;
+  const { name, namespace, uid } = object.metadata;
+  // Another object of the name that somebody makes meanwhile is not the one that is to be gone.
+  const isDone = (now: KubeObject | undefined): boolean =>
+    goal.kind === 'delete' ? now?.metadata.uid !== uid : now !== undefined && isMet(goal, now);
+  const followed = { type, namespace, fieldSelector: nameSelector(name) };
+  try {
+    if (isDone(object) || (await followUntil(limit.client, followed, isDone, limit.signal))) return undefined;
+  } catch (thrown) {
+    return failureText(thrown);
+  }
+  const what = `${type.plural}/${name}`;
+  return timeoutMs === 0
+    ? `error: condition not met for ${what}\n`
+    : `error: timed out waiting for the condition on ${what}\n`;
+}
+
+function nameSelector(name: string): string {
+  return `metadata.name=${name}`;
+}
+
+function isNotFound(thrown: unknown): boolean {
+  return thrown instanceof ApiStatusError && thrown.httpStatus === 404;
+}
