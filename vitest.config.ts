@@ -11,6 +11,6 @@ export default defineConfig({
     retry: process.env['CI'] ? 1 : 0,
     pool: 'forks',
     maxWorkers: 2,
-    reporters: process.env['CI'] ? ['default'] : ['default'],
+    reporters: ['default'],
   },
 });

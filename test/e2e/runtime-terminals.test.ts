@@ -69,9 +69,12 @@ class Typist {
   }
 }
 
-/** A job that says `NAME-2` when it runs, and `front-2` when it goes on after a stop: only then has it the terminal back. */
+/**
+ * A job that says `NAME-2` when it runs, and `front-2` when it goes on after a stop: only then has it the terminal back.
+ * It starts nothing: a child of dash that ctrl-Z stops between vfork(2) and execve(2) holds its parent for ever.
+ */
 const job = (name: string): string =>
-  `sh -c "trap 'echo front-\\$((1+1))' CONT; echo ${name}-\\$((1+1)); while :; do sleep 0.1; done"`;
+  `sh -c "trap 'echo front-\\$((1+1))' CONT; echo ${name}-\\$((1+1)); while :; do read -r line; done"`;
 
 describe.skipIf(obstacle !== undefined).each([
   ['the host image', HOST_IMAGE],
