@@ -12,6 +12,9 @@ import type { Table } from './table.ts';
 const COMMAND = ['true'];
 const MIB = 1024 * 1024;
 const concurrencies = [1, 8, 32] as const;
+/** What the command hands to the kernel at once: with 1 MiB its own cost is the copy, with 4 KiB it is most of the work. */
+const writeSizes = ['1M', '4K'] as const;
+const writeBytes: Readonly<Record<(typeof writeSizes)[number], number>> = { '1M': MIB, '4K': 4096 };
 /** All rows are compared with this one. */
 const PEER = 'containerd, its streaming server';
 
@@ -90,24 +93,37 @@ async function ratesOfExec(ways: Ways, flags: BenchFlags, say: (text: string) =>
 }
 
 async function outputRates(runtimes: readonly BenchRuntime[], flags: BenchFlags): Promise<Table> {
-  const bytes = flags.get('mib') * MIB;
-  const contestants = runtimes.map((runtime) => ({ name: runtime.name, run: () => outputRate(runtime, bytes) }));
+  const contestants = runtimes.flatMap((runtime) =>
+    writeSizes.map((size) => ({
+      name: `${runtime.name} ${size}`,
+      run: () => outputRate(runtime, { mib: flags.get('mib'), size }),
+    })),
+  );
   const samples = await interleave(contestants, flags.get('rounds'));
-  const of = (name: string): number[] => samples.get(name) ?? [];
+  const of = (name: string, size: string): number[] => samples.get(`${name} ${size}`) ?? [];
   return {
     title: 'stdout through the streaming server, the same client',
-    columns: ['', 'MiB/s', 'of containerd'],
-    rows: [...samples.keys()].map((name) => [
+    columns: ['', ...writeSizes.flatMap((size) => [`MiB/s, written ${size}iB at once`, 'of containerd'])],
+    rows: runtimes.map(({ name }) => [
       name,
-      median(of(name)).toFixed(0),
-      times(pairedRatio(of(name), of('containerd'))),
+      ...writeSizes.flatMap((size) => [
+        median(of(name, size)).toFixed(0),
+        times(pairedRatio(of(name, size), of('containerd', size))),
+      ]),
     ]),
   };
 }
 
-async function outputRate(runtime: BenchRuntime, bytes: number): Promise<number> {
+/** A command that writes `mib` MiB, `size` of dd's at once. */
+async function outputRate(
+  runtime: BenchRuntime,
+  { mib, size }: { readonly mib: number; readonly size: (typeof writeSizes)[number] },
+): Promise<number> {
+  const count = mib * (MIB / writeBytes[size]);
   const start = performance.now();
-  const session = await throughRelay(runtime)({ command: ['head', '-c', String(bytes), '/dev/zero'] });
+  const session = await throughRelay(runtime)({
+    command: ['dd', 'if=/dev/zero', `bs=${size}`, `count=${count}`, 'status=none'],
+  });
   let got = 0;
   session.stdout?.on('data', (chunk: Uint8Array) => {
     got += chunk.length;
@@ -116,8 +132,8 @@ async function outputRate(runtime: BenchRuntime, bytes: number): Promise<number>
   await session.completed;
   const seconds = (performance.now() - start) / 1000;
   await session.closed;
-  if (got !== bytes) throw new Error(`${got} bytes came of ${bytes}`);
-  return bytes / MIB / seconds;
+  if (got !== mib * MIB) throw new Error(`${got} bytes came of ${mib} MiB`);
+  return mib / seconds;
 }
 
 /** RunPodSandbox, CreateContainer and StartContainer, in the host's network: a network is CNI's work, not the runtime's. */
