@@ -1,4 +1,3 @@
-import { pipeline } from 'node:stream/promises';
 import type { Pod } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
@@ -7,6 +6,7 @@ import type { Io } from './io.ts';
 import { podNameOf } from './pod-argument.ts';
 import { UsageError } from './usage-error.ts';
 import { withClient } from './with-client.ts';
+import { writeAnswer } from './write-answer.ts';
 
 const own = {
   container: stringFlag({
@@ -87,7 +87,7 @@ async function runLogs({ pod: name, container: named, values }: LogsOptions, io:
         limitBytes: values['limit-bytes'],
       },
     });
-    await pipeline(answer, io.out, { end: false });
+    await writeAnswer(answer, io);
     return 0;
   });
 }

@@ -50,7 +50,8 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_DIAL_TIMEOUT: () => 'check the network between the hops; a proxy or a firewall may hold the connection',
   ERR_NO_COMMON_PROTOCOL: () => 'try the other transport: --transport spdy or --transport websocket',
   ERR_UPGRADE_REFUSED: () => 'a proxy on the way may not know upgrades; try --transport spdy',
-  ERR_CONNECTION_LOST: () => 'the command may have gone on or not: look at what it did before you run it again',
+  ERR_CONNECTION_LOST: ({ pod }) =>
+    pod === undefined ? undefined : 'the command may have gone on or not: look at what it did before you run it again',
   ERR_NO_STATUS: () => 'the command may have gone on or not: look at what it did before you run it again',
   ERR_KEEPALIVE_TIMEOUT: () => 'the network or a hop stalled; the command may have gone on',
   ERR_IDLE_TIMEOUT: () =>

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { ExecPathError, type Hop, toError } from '../common/errors.ts';
+import { ExecPathError, type Hop } from '../common/errors.ts';
 import { ApiStatusError } from './api-error.ts';
+import { explainDialError } from './dial-error.ts';
 import type { WatchBookmark, WatchChange, WatchEvent } from './watch-event.ts';
 
 /** The longest line of a watch, in bytes. Upstream stores no object above 1.5 MiB. */
@@ -42,7 +43,7 @@ export async function* readWatch<T>(
   } catch (cause) {
     if (cause instanceof ExecPathError) throw cause;
     const code = options.signal?.aborted === true ? 'ERR_ABORTED' : 'ERR_CONNECTION_LOST';
-    throw new ExecPathError(code, `the watch of ${path} broke: ${toError(cause).message}`, { cause, hop });
+    throw new ExecPathError(code, `the watch of ${path} broke: ${explainDialError(cause)}`, { cause, hop });
   } finally {
     clearTimeout(silence);
     answer.destroy();

@@ -1,4 +1,3 @@
-import { pipeline } from 'node:stream/promises';
 import { type KubeObject, type Table, TableText } from '../../kubeapi/index.ts';
 import type { ClientFlagValues } from '../client-flags.ts';
 import { failureText } from '../failure-text.ts';
@@ -6,6 +5,7 @@ import type { Io } from '../io.ts';
 import { readManifests } from '../manifest-files.ts';
 import { singularOf } from '../object-kinds.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
+import { writeAnswer } from '../write-answer.ts';
 import { type Answers, type Found, findAll, findObjects, findTable, type Target, targetsOf } from './found-objects.ts';
 import type { GetOptions } from './get-options.ts';
 import { loadFormat } from './load-format.ts';
@@ -43,7 +43,7 @@ export async function getRaw(path: string, values: ClientFlagValues, io: Io): Pr
     const { pathname, searchParams } = new URL(path, 'http://server');
     const names = [...new Set(searchParams.keys())];
     const query = Object.fromEntries(names.map((name) => [name, searchParams.getAll(name)]));
-    await pipeline(await client.stream('GET', pathname, { query, signal }), io.out, { end: false });
+    await writeAnswer(await client.stream('GET', pathname, { query, signal }), io);
     return 0;
   });
 }
