@@ -1,4 +1,5 @@
 import type { ErrorCode, ExecPathError } from '../common/errors.ts';
+import { kindOf } from './object-kinds.ts';
 
 /** What a failure was about, so that a remedy can be a line to type. */
 export interface FailureContext {
@@ -26,6 +27,30 @@ const nodeRemedy: Remedy = (context, message) => {
     : "check that the kubelet of the pod's node runs and that the apiserver reaches its address: podwire get nodes -o wide";
 };
 
+/** An apiserver says what it looked for, others say it of a pod. */
+const missingRemedy: Remedy = (context, message) => {
+  const [, type] = /^(\S+) ".*" not found$/.exec(message) ?? [];
+  const kind = kindOf(type ?? '');
+  if (kind === undefined) {
+    const isOfPods = context.pod !== undefined || context.namespace !== undefined;
+    return isOfPods && type === undefined ? `look what there is: podwire get pods${inNamespace(context)}` : undefined;
+  }
+  const where = kind === 'nodes' || kind === 'namespaces' ? '' : inNamespace(context);
+  return `look what there is: podwire get ${kind.toLowerCase()}${where}`;
+};
+
+const REFUSED_RIGHT = /cannot (\S+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]+)")?/;
+
+/** An apiserver says which right is missing, others only that the session is refused. */
+const rightsRemedy: Remedy = (context, message) => {
+  const [, verb, resource, group, namespace] = REFUSED_RIGHT.exec(message) ?? [];
+  if (verb !== undefined) return askFor(verb, `${resource}${group === '' ? '' : `.${group}`}`, namespace);
+  return context.pod === undefined ? undefined : askFor('create', 'pods/exec', context.namespace);
+};
+
+const askFor = (verb: string, what: string, namespace: string | undefined): string =>
+  `ask for the verb ${verb} on ${what}; to see what is allowed: kubectl auth can-i ${verb} ${what}${inNamespace({ namespace })}`;
+
 const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_KUBECONFIG: () => 'name the file with --kubeconfig; `podwire up` writes one and prints its path',
   ERR_CREDENTIALS: () => 'log in anew, or pass --token or --client-certificate with --client-key',
@@ -37,9 +62,8 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     'renew what is there with `podwire certs renew`, or say --overwrite to issue it anew by the same authority',
   ERR_UNAUTHORIZED: () =>
     'log in: the server does not know who calls; choose other credentials with --context or --user',
-  ERR_FORBIDDEN: (context) =>
-    `ask for the verb create on pods/exec; to see what is allowed: kubectl auth can-i create pods/exec${inNamespace(context)}`,
-  ERR_NOT_FOUND: (context) => `look what there is: podwire get pods${inNamespace(context)}`,
+  ERR_FORBIDDEN: rightsRemedy,
+  ERR_NOT_FOUND: missingRemedy,
   ERR_POD_UNKNOWN: () => 'the pod may have moved to another node: try again in a moment',
   ERR_DIAL: (_context, message) =>
     TLS_WORDS.test(message)
