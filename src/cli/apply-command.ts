@@ -1,6 +1,7 @@
 import type { KubeObject } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
+import { eachObject } from './each-object.ts';
 import { choiceFlag, type FlagValues, listFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { type ManifestObject, readManifests } from './manifest-files.ts';
@@ -48,8 +49,11 @@ the last manifest in the same annotation, so either can go on with the other's o
   run: async ({ values }, io: Io) => {
     const objects = await readManifests(values.filename, io);
     return withClient(values, io, async (call) => {
-      for (const one of objects) io.out.write(`${await apply(one, values, call)}\n`);
-      return 0;
+      if (objects.length === 0) io.err.write('error: no objects passed to apply\n');
+      const code = await eachObject(objects, io, async (one) => {
+        io.out.write(`${await apply(one, values, call)}\n`);
+      });
+      return objects.length === 0 ? 1 : code;
     });
   },
 });

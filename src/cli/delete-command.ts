@@ -1,6 +1,7 @@
 import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
+import { eachObject } from './each-object.ts';
 import { boolFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
@@ -80,21 +81,21 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
       name: object.metadata.name,
       namespace: type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined,
     }));
-    if (manifests.length === 0) doomed.push(...(await namedObjects(args, values, call)));
+    if (values.filename.length === 0) doomed.push(...(await namedObjects(args, values, call)));
     if (doomed.length === 0) io.err.write('No resources found\n');
     if (values.force && doomed.length > 0) {
       io.err.write('Warning: nobody confirms that what is deleted has ended: its containers may run on\n');
     }
     const gone: (Doomed & { readonly uid: string })[] = [];
-    for (const one of doomed) {
+    const code = await eachObject(doomed, io, async (one) => {
       const uid = await deleteOne(one, values, call);
-      if (uid === undefined) continue;
+      if (uid === undefined) return;
       io.out.write(
         `${singularOf(one.type)} ${JSON.stringify(one.name)} ${values.force ? 'force deleted' : 'deleted'}\n`,
       );
       gone.push({ ...one, uid });
-    }
-    if (!values.wait || values.force) return 0;
+    });
+    if (!values.wait || values.force) return code;
     const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
     for (const one of gone) {
@@ -103,7 +104,7 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
       io.err.write(`error: timed out waiting for ${singularOf(one.type)}/${one.name} to be gone\n`);
       return 1;
     }
-    return 0;
+    return code;
   });
 }
 

@@ -89,7 +89,24 @@ it('waits for objects that are still to come, to change and to go', { timeout: 6
   expect(await going).toMatch(/^(?:pod\/web condition met\n)?exit 0$/);
 });
 
+it('goes on with the other objects when one is refused, and fails in the end', { timeout: 60_000 }, async () => {
+  const two = `${manifest({ a: '1' }).replace('"web"', '"Web"')}\n---\n${manifest({ a: '1' })}`;
+  expect(await podwire(['apply', '-f', '-'], two)).toMatch(
+    /^pod\/web created\nError from server \(Invalid\): Pod "Web" is invalid: .*\n(.*\n)+exit 1$/,
+  );
+  expect(await podwire(['delete', '-f', '-', '--now'], two)).toMatch(
+    /^pod "web" deleted\nError from server \(NotFound\): pods "Web" not found\n(.*\n)+exit 1$/,
+  );
+  await podwire(['apply', '-f', '-'], manifest({ a: '1' }));
+  expect(await podwire(['delete', 'pod', 'nope', 'web', '--now'])).toMatch(
+    /^pod "web" deleted\nError from server \(NotFound\): pods "nope" not found\n(.*\n)+exit 1$/,
+  );
+  expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('exit 0');
+});
+
 it('says what is wrong, and what to do', async () => {
+  expect(await podwire(['apply', '-f', '-'], '# nothing yet\n')).toBe('error: no objects passed to apply\nexit 1');
+  expect(await podwire(['delete', '-f', '-'], '# nothing yet\n')).toBe('No resources found\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: 1 }))).toContain(
     'cannot unmarshal number into Go struct field',
   );
