@@ -91,6 +91,7 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     'remove the pods that run it first, or say --force: their containers go on without a name for it',
   ERR_ISOLATION: (_context, message) =>
     message.startsWith('containers cannot be isolated here') ? 'run it as root, or with --isolation off' : undefined,
+  ERR_STATE_FOLDER: () => 'choose a folder of yours with --state-dir',
   ERR_STATE_IN_USE: (_context, message) =>
     message.includes('data folder')
       ? 'stop the process that has it, or choose another folder with --data-dir'

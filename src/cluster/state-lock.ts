@@ -8,10 +8,12 @@ import { ExecPathError, toError } from '../common/errors.ts';
  * its process id by now: the claim (`PID START`) says when the process started, where the system tells.
  *
  * @returns gives it back
- * @throws ExecPathError ERR_STATE_IN_USE naming the process that has it
+ * @throws ExecPathError ERR_STATE_IN_USE naming the process that has it; ERR_STATE_FOLDER
  */
 export async function lockState(folder: string): Promise<() => Promise<void>> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((thrown: unknown) => {
+    throw unusable(folder, toError(thrown));
+  });
   const path = join(folder, 'up.pid');
   for (let attempt = 0; attempt < 3; attempt += 1) {
     try {
@@ -21,11 +23,7 @@ export async function lockState(folder: string): Promise<() => Promise<void>> {
       return () => rm(path, { force: true });
     } catch (thrown) {
       const cause = toError(thrown) as NodeJS.ErrnoException;
-      if (cause.code !== 'EEXIST') {
-        throw new ExecPathError('ERR_STATE_IN_USE', `the state folder ${folder} cannot be used: ${cause.message}`, {
-          cause,
-        });
-      }
+      if (cause.code !== 'EEXIST') throw unusable(folder, cause);
       const [pid = '', start = ''] = (await readFile(path, 'utf8').catch(() => '')).trim().split(' ');
       const holder = Number(pid);
       if (holder > 0 && isAlive(holder) && (start === '' || start === startOf(holder))) {
@@ -38,6 +36,11 @@ export async function lockState(folder: string): Promise<() => Promise<void>> {
     }
   }
   throw new ExecPathError('ERR_STATE_IN_USE', `another process claims the state folder ${folder} again and again`);
+}
+
+function unusable(folder: string, cause: Error): ExecPathError {
+  const message = `the state folder ${JSON.stringify(folder)} cannot be used: ${cause.message}`;
+  return new ExecPathError('ERR_STATE_FOLDER', message, { cause });
 }
 
 function isAlive(pid: number): boolean {

@@ -107,6 +107,7 @@ export const errorTable = {
     http: 500,
     help: 'the system did not start the process: exit code 126',
   },
+  ERR_STATE_FOLDER: { reason: 'InternalError', http: 500, help: 'the state folder must be one that can be written' },
   ERR_STATE_IN_USE: { reason: 'Conflict', http: 409, help: 'another process has this state directory' },
 
   // Images of the runtime.

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ExecPathError } from '../common/errors.ts';
+import { ExecPathError, toError } from '../common/errors.ts';
 import { bootId, killMarked, processStart, toolMarker } from './process/index.ts';
 import { RecordFolder, tellMended } from './record-folder.ts';
 import { writeWhole } from './whole-file.ts';
@@ -41,10 +41,10 @@ export interface StateDir {
 /**
  * Takes `path` for this process. What an earlier runtime there left is still there, but for the tools that it had running.
  *
- * @throws ExecPathError ERR_STATE_IN_USE when another live process has it
+ * @throws ExecPathError ERR_STATE_IN_USE when another live process has it; ERR_STATE_FOLDER
  */
 export async function claimStateDir(path: string): Promise<StateDir> {
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  makeWritable(path);
   const file = join(path, FILE);
   const before = readClaim(file);
   if (before !== undefined && before.pid !== process.pid && processStart(before.pid) === before.startTicks) {
@@ -82,6 +82,17 @@ export async function claimStateDir(path: string): Promise<StateDir> {
       for (const name of [FILE, MARKER]) rmSync(join(path, name), { force: true });
     },
   };
+}
+
+function makeWritable(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(path, constants.W_OK);
+  } catch (thrown) {
+    const cause = toError(thrown);
+    const message = `the state folder ${JSON.stringify(path)} cannot be used: ${cause.message}`;
+    throw new ExecPathError('ERR_STATE_FOLDER', message, { hop: 'runtime', cause });
+  }
 }
 
 /** The mark as it was first written: a claim that somebody broke does not make strangers of our processes. */
