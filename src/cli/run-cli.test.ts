@@ -200,6 +200,20 @@ describe('podwire exec', () => {
     expect(io.out.listenerCount('error')).toBe(1);
   });
 
+  it('fails when stdout takes no more, such as a file on a full disk', async () => {
+    for (const argv of [['completion', 'bash'], ['--help'], ['help', 'get']]) {
+      const io = new MemoryIo();
+      io.out._write = (_chunk, _encoding, done: (error?: Error) => void): void =>
+        done(Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }));
+      io.out.on('error', () => {});
+      expect(await cli(argv, io)).toEqual({
+        code: 1,
+        out: '',
+        err: 'error: stdout cannot be written: ENOSPC: no space left on device, write\n',
+      });
+    }
+  });
+
   it('reads on without a reader of its stderr', async () => {
     const flags = await start({
       run: async ({ stdout, stderr }) => {

@@ -1,3 +1,4 @@
+import { constants } from 'node:os';
 import { clientFlags } from './client-flags.ts';
 import { paintFor } from './colours.ts';
 import type { Command } from './command.ts';
@@ -8,7 +9,11 @@ import type { Flags } from './flag.ts';
 import { commandHelp, overviewHelp } from './help-text.ts';
 import type { Io } from './io.ts';
 import { nearest } from './nearest.ts';
+import { OutputFailure } from './output-failure.ts';
 import { UsageError } from './usage-error.ts';
+
+/** Of a command that was told of a broken stdout as of a reader that left. */
+const GONE_READER_CODE = 128 + constants.signals.SIGPIPE;
 
 /** Flags that kubectl allows before the command's name too. */
 const earlyFlags: Flags = { ...clientFlags, ...commonFlags };
@@ -20,6 +25,19 @@ const earlyFlags: Flags = { ...clientFlags, ...commonFlags };
  * @returns the exit code; never rejects
  */
 export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  using output = new OutputFailure(io.out);
+  const code = await runLine(argv, io);
+  const failure = await output.text();
+  if (failure === undefined || (code !== 0 && code !== GONE_READER_CODE)) return code;
+  io.err.write(`error: stdout cannot be written: ${failure}\n`);
+  return (await commandOf(argv)?.load())?.failureCode ?? 1;
+}
+
+function commandOf(argv: readonly string[]): CommandEntry | undefined {
+  return findCommand(argv[commandIndex(argv)] ?? '');
+}
+
+async function runLine(argv: readonly string[], io: Io): Promise<number> {
   const at = commandIndex(argv);
   const name = argv[at];
   const rest = argv.filter((_word, index) => index !== at);
