@@ -19,6 +19,17 @@ it('tells where to look for objects of the kind that was not found', () => {
   expect(missing('the server could not find the requested resource')).toBeUndefined();
 });
 
+it('sends nobody elsewhere for a container that does not run, or for a file that is not there', () => {
+  const refused = new ExecPathError('ERR_UPGRADE_REFUSED', 'unable to upgrade connection: container not found ("c")');
+  expect(remedyFor(refused, { namespace: 'shop', pod: 'web' })).toBe(
+    'see why the container does not run: podwire describe pod web -n shop',
+  );
+  expect(remedyFor(new ExecPathError('ERR_UPGRADE_REFUSED', 'bad gateway'), { pod: 'web' })).toContain('proxy');
+  const unread = 'nofile.tar cannot be read: ENOENT: no such file or directory';
+  expect(remedyFor(new ExecPathError('ERR_IMAGE_ARCHIVE', unread), {})).toBeUndefined();
+  expect(remedyFor(new ExecPathError('ERR_IMAGE_ARCHIVE', 'an archive ends too early'), {})).toContain('anew');
+});
+
 it('names the right that a caller lacks', () => {
   const why = (verb: string, resource: string, group = ''): string =>
     `it is forbidden: User "joe" cannot ${verb} resource "${resource}" in API group "${group}"`;

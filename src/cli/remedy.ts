@@ -73,7 +73,10 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_REVIEW: reviewRemedy,
   ERR_DIAL_TIMEOUT: () => 'check the network between the hops; a proxy or a firewall may hold the connection',
   ERR_NO_COMMON_PROTOCOL: () => 'try the other transport: --transport spdy or --transport websocket',
-  ERR_UPGRADE_REFUSED: () => 'a proxy on the way may not know upgrades; try --transport spdy',
+  ERR_UPGRADE_REFUSED: (context, message) =>
+    message.includes('container not found')
+      ? `see why the container does not run: podwire describe pod ${context.pod ?? 'POD'}${inNamespace(context)}`
+      : 'a proxy on the way may not know upgrades; try --transport spdy',
   ERR_CONNECTION_LOST: ({ pod }) =>
     pod === undefined ? undefined : 'the command may have gone on or not: look at what it did before you run it again',
   ERR_NO_STATUS: () => 'the command may have gone on or not: look at what it did before you run it again',
@@ -82,8 +85,10 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     'the session was idle for too long: type or print something now and then, or raise the limit of the hop',
   ERR_API_STATUS: nodeRemedy,
   ERR_REMOTE: nodeRemedy,
-  ERR_IMAGE_ARCHIVE: () =>
-    'make the archive anew, whole: docker save, skopeo copy docker://… oci-archive:…, ctr images export',
+  ERR_IMAGE_ARCHIVE: (_context, message) =>
+    message.includes('cannot be read')
+      ? undefined
+      : 'make the archive anew, whole: docker save, skopeo copy docker://… oci-archive:…, ctr images export',
   ERR_IMAGE_DIGEST: () => 'the archive was changed or damaged on its way: get it again',
   ERR_IMAGE_SPACE: () => 'make room, or choose a folder on another disk with --state-dir',
   ERR_IMAGE_UNKNOWN: () => 'look what there is: podwire image ls',
