@@ -58,6 +58,8 @@ export class ShellPrompt {
     const name = this.#query.pod ?? `${this.#query.selector ?? ''} (${count})`;
     reader.setPrompt(terminal ? `${name}> ` : '');
     reader.on('SIGINT', () => this.#interrupt(reader));
+    // After ctrl-Z and `fg` readline has paused, and waits to be asked for more.
+    reader.on('SIGCONT', () => reader.resume());
     interruption.signal.addEventListener('abort', () => {
       this.#running?.abort();
       reader.close();

@@ -115,7 +115,7 @@ describeWithPeer('tmux', 'podwire at a terminal', () => {
 });
 
 describeWithPeer('tmux', 'podwire shell at a terminal', () => {
-  async function shell(): Promise<Terminal> {
+  async function shellArgv(): Promise<string[]> {
     server = await ExecServer.start({
       pod: podOf(['main']),
       run: async ({ stdout, signal }) => {
@@ -126,7 +126,11 @@ describeWithPeer('tmux', 'podwire shell at a terminal', () => {
       },
     });
     const flags = ['--kubeconfig', '/dev/null', '-s', server.url, '--history-file', join(folder, 'history')];
-    const terminal = await Terminal.start(podwireArgv('shell', 'web', ...flags));
+    return podwireArgv('shell', 'web', ...flags);
+  }
+
+  async function shell(): Promise<Terminal> {
+    const terminal = await Terminal.start(await shellArgv());
     await terminal.waitFor('web>');
     return terminal;
   }
@@ -150,6 +154,27 @@ describeWithPeer('tmux', 'podwire shell at a terminal', () => {
     await next.waitFor('ran first\nweb>');
     await next.type('exit\n');
     expect(await next.exitCode()).toBe(0);
+  });
+
+  it('is stopped by ctrl-Z, and goes on in the foreground', async () => {
+    await using terminal = await Terminal.start(['sh'], { env: { ...process.env, PS1: 'local> ' } });
+    await terminal.waitFor('local>');
+    await terminal.type(`clear; ${(await shellArgv()).join(' ')}\n`);
+    for (const line of ['', 'wait\n']) {
+      await terminal.waitFor(/web>$/m);
+      await terminal.type(line);
+      if (line !== '') await terminal.waitFor('ran wait');
+      await terminal.press('C-z');
+      await terminal.waitFor(/local>$/m);
+      await terminal.type('clear; fg\n');
+      await terminal.waitFor(/shell web .*\n/);
+    }
+    await terminal.press('C-c');
+    await terminal.waitFor(/web>$/m);
+    await terminal.type('first\n');
+    await terminal.waitFor('ran first\nweb>');
+    await terminal.type('exit\n');
+    await terminal.waitFor(/local>$/m);
   });
 
   it('ends what runs by ctrl-C, and at the prompt throws the line away', async () => {
