@@ -17,4 +17,5 @@ it.each([
 
 it('has nothing to say about a word that is like no other', () => {
   expect(nearest('frobnicate', commands)).toEqual([]);
+  expect(nearest('svc', ['ev', 'sa', 'ns'])).toEqual([]);
 });

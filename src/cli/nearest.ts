@@ -15,11 +15,14 @@ function distance(left: string, right: string): number {
   return rows[left.length]?.[right.length] ?? Number.POSITIVE_INFINITY;
 }
 
-/** Those of `choices` that somebody who typed `word` may have meant, nearest first. As cobra: two edits, or a beginning. */
+/**
+ * Those of `choices` that somebody who typed `word` may have meant, nearest first. As cobra: two edits, or a beginning;
+ * but of a short word less than half, for `svc` is no `ev`.
+ */
 export function nearest(word: string, choices: readonly string[]): string[] {
   return choices
     .map((choice) => ({ choice, edits: choice.startsWith(word) ? 0 : distance(word.toLowerCase(), choice) }))
-    .filter(({ edits }) => edits <= 2)
+    .filter(({ edits }) => edits <= 2 && (edits === 0 || edits * 2 < word.length))
     .sort((left, right) => left.edits - right.edits)
     .map(({ choice }) => choice);
 }
