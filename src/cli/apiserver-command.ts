@@ -37,9 +37,10 @@ export const apiserverCommand = defineCommand({
   summary: 'Hop 2: the part of the Kubernetes API that exec needs',
   usage: '[flags]',
   description: `
-Serves namespaces, pods, nodes, leases, events and reviews, and relays pods/exec to kubelets. Objects
-outlive the process: --storage-backend says where they are kept. Without --tls-cert-file it makes an
-authority of its own and prints the path of a kubeconfig. Prints "ready" with its address when it listens.
+Serves namespaces, pods, nodes, leases, events, service accounts and reviews, and relays exec, attach and
+port-forward to kubelets. Objects outlive the process: --storage-backend says where they are kept. Without
+--tls-cert-file it makes an authority of its own and prints the path of a kubeconfig. Prints "ready" with its
+address when it listens.
 
 With --upstream-kubeconfig it stands before the apiserver of a cluster: that one keeps the objects and says
 who may do what, and every request is passed on with its caller's identity.`,

@@ -21,7 +21,7 @@ export const clientFlags = {
     short: 'n',
     value: 'NS',
     source: 'namespace',
-    help: 'namespace of the pod',
+    help: 'the namespace',
     shownDefault: "the context's, else default",
   }),
   server: stringFlag({ short: 's', value: 'URL', help: 'address of the apiserver' }),

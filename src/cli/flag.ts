@@ -127,7 +127,7 @@ export function choiceFlag<const T extends string>(choices: readonly [T, ...T[]]
   return {
     source: choices,
     ...words,
-    value: words.value ?? choices.join('|'),
+    value: words.value ?? choices.filter((choice) => choice !== '').join('|'),
     initial,
     shownDefault: words.shownDefault ?? initial,
     read: (text) => {
