@@ -64,7 +64,7 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       {
         name: 'wait',
-        summary: 'Wait until objects are there, are gone, or have a condition',
+        summary: 'Wait until objects are there, are gone, or have a condition or a value',
         load: async () => (await import('./wait-command.ts')).waitCommand,
       },
     ],

@@ -14,7 +14,7 @@ export function commandHelp(command: CommandWords, common: Flags, paint: Paint):
   const examples = command.examples.map(({ about, line }) => `  ${paint('dim', `# ${about}`)}\n  ${line}\n`);
   return [
     `${command.summary}.\n`,
-    `${title('Usage:')} podwire ${command.name} ${command.usage}\n`,
+    `${title('Usage:')} ${`podwire ${command.name} ${command.usage}`.trimEnd()}\n`,
     `${command.description.trim()}\n`,
     `${title('Examples:')}\n${examples.join('\n')}`,
     ...groups.map((group) => `${title(`${group.title}:`)}\n${flagLines(group.flags)}`),

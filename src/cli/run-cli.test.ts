@@ -6,6 +6,7 @@ import { readAll } from '../../test/support/read-all.ts';
 import { deferred } from '../common/deferred.ts';
 import { ExecPathError } from '../common/errors.ts';
 import { exited, failed } from '../common/outcome.ts';
+import { commandEntries } from './commands.ts';
 import { runCli } from './index.ts';
 
 interface Run {
@@ -30,16 +31,17 @@ describe('podwire', () => {
     }
   });
 
-  it.each(['exec', 'shell', 'get', 'up', 'demo', 'apiserver', 'kubelet', 'runtime', 'certs', 'version', 'completion'])(
+  it.each(commandEntries.map(({ name, summary }) => [name, summary]))(
     'shows usage, examples and every flag of %s',
-    async (name) => {
+    async (name, summary) => {
       const { code, out, err } = await cli([name, '--help']);
       expect([code, err]).toEqual([0, '']);
-      expect(out).toContain(`Usage: podwire ${name} `);
+      expect(out).toMatch(new RegExp(`^${summary}\\.$`, 'm'));
+      expect(out).toMatch(new RegExp(`^Usage: podwire ${name}\\b`, 'm'));
       expect(out).toContain('Examples:');
       expect(out).not.toMatch(/^ .*--\S+ \|/m);
       expect(out).toContain('--help');
-      expect(out.split('\n').filter((line) => line.length > 160)).toEqual([]);
+      expect(out.split('\n').filter((line) => line.length > 160 || line.endsWith(' '))).toEqual([]);
       expect((await cli(['help', name])).out).toBe(out);
     },
   );
