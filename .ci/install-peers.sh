@@ -40,6 +40,7 @@ install_packages() {
   have tmux || wanted="$wanted tmux"
   have haproxy || wanted="$wanted haproxy"
   have capsh || wanted="$wanted libcap2-bin"
+  have newuidmap || wanted="$wanted uidmap"
   have etcd || wanted="$wanted etcd-server"
   # Programs that draw on a terminal.
   have htop || wanted="$wanted htop"

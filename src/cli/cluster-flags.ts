@@ -1,5 +1,6 @@
 import { type FlagValues, intFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
+import type { NamespaceWish } from './in-user-namespace.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
 import { storageFlags } from './storage-flags.ts';
 
@@ -47,4 +48,14 @@ export function clusterOptions(values: ClusterFlagValues): {
     nodeName: values['hostname-override'],
   };
   return { ...withoutUndefined(options), isolation: isolationOf(values.isolation) };
+}
+
+/** @param stateDir of the runtime, when it outlives the command */
+export function namespaceWish(values: ClusterFlagValues, stateDir: string | undefined): NamespaceWish {
+  const hasOwnRuntime = values['container-runtime-endpoint'] === undefined;
+  return {
+    isolation: hasOwnRuntime && isolationOf(values.isolation),
+    stateDir,
+    hasImage: values['demo-image'] !== undefined,
+  };
 }

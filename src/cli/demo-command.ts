@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { closeInherited } from './close-inherited.ts';
-import { type ClusterFlagValues, clusterFlags, clusterOptions } from './cluster-flags.ts';
+import { type ClusterFlagValues, clusterFlags, clusterOptions, namespaceWish } from './cluster-flags.ts';
 import { defineCommand } from './command.ts';
 import { PATH_FAILURE_CODE } from './exit-code.ts';
 import { intFlag } from './flag.ts';
+import { runInUserNamespace } from './in-user-namespace.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
 import { storageFlags, storeOptions, validateStorage } from './storage-flags.ts';
@@ -54,6 +55,10 @@ lives in a temporary folder that goes with it, unless --state-dir names one.`,
 });
 
 async function runDemo({ values, command }: DemoOptions, io: Io): Promise<number> {
+  const stateFolder = values['state-dir'];
+  const wish = namespaceWish(values, stateFolder === undefined ? undefined : join(stateFolder, 'runtime'));
+  const inside = await runInUserNamespace(io, wish);
+  if (inside !== undefined) return inside;
   closeInherited([values['demo-image'] ?? '']);
   using interruption = new Interruption(io);
   const temporary = values['state-dir'] === undefined ? await mkdtemp(join(tmpdir(), 'podwire-demo-')) : undefined;

@@ -3,6 +3,7 @@ import type { ImageStore, ImportProgress, StoredImage } from '../runtime/index.t
 import { type ArgumentRequest, defineCommand, type Suggestions } from './command.ts';
 import { boolFlag, listFlag, stringFlag } from './flag.ts';
 import { humanBytes } from './human-bytes.ts';
+import { runAmongManyUsers } from './in-user-namespace.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
 import { nearest } from './nearest.ts';
@@ -86,6 +87,8 @@ runs sees each change at once; none has to run. Nothing is pulled from a registr
     if (force && verb !== 'rm') throw new UsageError('--force is for image rm');
   },
   run: async (options, io) => {
+    const inside = options.verb === 'ls' ? undefined : await runAmongManyUsers(io, options.stateDir);
+    if (inside !== undefined) return inside;
     const { ImageStore } = await import('../runtime/index.ts');
     const store = new ImageStore(options.stateDir);
     if (options.verb === 'import') return importFiles(store, options, io);

@@ -7,7 +7,9 @@ function loadedWith(file: string, seen = new Set<string>()): Set<string> {
   if (seen.has(file)) return seen;
   seen.add(file);
   const text = readFileSync(file, 'utf8');
-  for (const [, clause = '', target = ''] of text.matchAll(/^(?:import|export)\s+([^'";]*?)(?:from\s+)?'([^']+)';/gm)) {
+  for (const [, clause = '', target = ''] of text.matchAll(
+    /^(?:import|export)\s+([^'";:]*?)(?:from\s+)?'([^']+)';/gm,
+  )) {
     const onlyTypes = /^type\b/.test(clause) || /^\{(?:\s*type\s[^,}]+,?)+\s*\}/.test(clause);
     if (onlyTypes) continue;
     if (target.startsWith('.')) loadedWith(join(dirname(file), target), seen);

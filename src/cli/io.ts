@@ -27,6 +27,8 @@ export interface Io {
   readonly env: NodeJS.ProcessEnv;
   /** The user's home directory. */
   readonly home: string;
+  /** The words by which this process can be started again; none where there is no process of its own. */
+  readonly command: readonly string[];
   /** podwire's version. */
   readonly version: string;
   /** Takes the place of the signals' default action. @returns gives it back */

@@ -2,7 +2,7 @@ import { choiceFlag } from './flag.ts';
 
 /** Whether containers get walls; the same for every command that starts a runtime. */
 export const isolationFlag = choiceFlag(['auto', 'on', 'off'], {
-  help: 'whether containers of imported images get walls: auto where they can be had (root on Linux), on or not at all, off',
+  help: 'whether containers of imported images get walls: auto where they can be had (as root, or for images in a user namespace), on or not at all, off',
 });
 
 /** As the runtime takes it. */

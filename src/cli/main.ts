@@ -16,6 +16,7 @@ const io: Io = {
   err: process.stderr,
   env: process.env,
   home: homedir(),
+  command: [process.execPath, ...process.execArgv, ...process.argv.slice(1)],
   version: versionOfPackage(),
   onSignal: (names, listener) => {
     for (const name of names) process.on(name, listener);

@@ -95,7 +95,9 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
   ERR_IMAGE_IN_USE: () =>
     'remove the pods that run it first, or say --force: their containers go on without a name for it',
   ERR_ISOLATION: (_context, message) =>
-    message.startsWith('containers cannot be isolated here') ? 'run it as root, or with --isolation off' : undefined,
+    /^(?:containers cannot be isolated here|no user namespace can be made)/.test(message)
+      ? 'run it as root, or with --isolation off'
+      : undefined,
   ERR_STATE_FOLDER: () => 'choose a folder of yours with --state-dir',
   ERR_STATE_IN_USE: (_context, message) =>
     message.includes('data folder')

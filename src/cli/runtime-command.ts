@@ -4,6 +4,8 @@ import { closeInherited } from './close-inherited.ts';
 import { defineCommand } from './command.ts';
 import { boolFlag, durationFlag, intFlag, listFlag, stringFlag } from './flag.ts';
 import { withoutUndefined } from './given-options.ts';
+import { runInUserNamespace } from './in-user-namespace.ts';
+import type { Io } from './io.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
 import { serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
@@ -52,7 +54,8 @@ export const runtimeCommand = defineCommand({
   description: `
 Serves CRI v1 on a unix socket, and exec, attach and port-forward on a streaming server. Prints "ready" with
 the socket's address. Containers of images that \`podwire image import\` took in have walls: a root file system,
-processes, mounts, users and rights of their own; that takes root on Linux. Containers of the built-in image
+processes, mounts, users and rights of their own; that takes root on Linux, or a user namespace, in which this
+command then runs by itself. Containers of the built-in image
 podwire.local/host run commands of this machine, in a folder of their own: nothing isolates them.`,
   examples: [
     { about: 'in the state folder', line: 'podwire runtime' },
@@ -88,14 +91,21 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
   validate: ({ args }) => {
     if (args.length > 0) throw new UsageError(`runtime takes no argument, got ${JSON.stringify(args[0])}`);
   },
-  run: ({ options, leaveContainers }, io) =>
-    serveUntilStopped(io, async () => {
-      closeInherited([]);
-      const { startRuntime } = await import('../runtime/index.ts');
-      const runtime = await startRuntime(options);
-      return {
-        lines: runtime.endpoints.map((endpoint) => `ready ${endpoint}`),
-        close: () => runtime.close({ leaveContainers }),
-      };
-    }),
+  run: async ({ options, leaveContainers }, io) => {
+    const { isolation = false, stateDir } = options;
+    const inside = await runInUserNamespace(io, { isolation, stateDir, hasImage: false });
+    return inside ?? serveRuntime(options, leaveContainers, io);
+  },
 });
+
+function serveRuntime(options: StartRuntimeOptions, leaveContainers: boolean, io: Io): Promise<number> {
+  return serveUntilStopped(io, async () => {
+    closeInherited([]);
+    const { startRuntime } = await import('../runtime/index.ts');
+    const runtime = await startRuntime(options);
+    return {
+      lines: runtime.endpoints.map((endpoint) => `ready ${endpoint}`),
+      close: () => runtime.close({ leaveContainers }),
+    };
+  });
+}

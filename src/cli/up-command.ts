@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { closeInherited } from './close-inherited.ts';
-import { type ClusterFlagValues, clusterFlags, clusterOptions } from './cluster-flags.ts';
+import { type ClusterFlagValues, clusterFlags, clusterOptions, namespaceWish } from './cluster-flags.ts';
 import { paintFor } from './colours.ts';
 import { defineCommand } from './command.ts';
+import { runInUserNamespace } from './in-user-namespace.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
 import { stateFolder } from './state-folder.ts';
@@ -51,6 +52,8 @@ Objects are kept in the state folder: pods of yours run again when it is started
 });
 
 async function runUp({ values, stateDir }: UpOptions, io: Io): Promise<number> {
+  const inside = await runInUserNamespace(io, namespaceWish(values, join(stateDir, 'runtime')));
+  if (inside !== undefined) return inside;
   closeInherited([values['demo-image'] ?? '']);
   using interruption = new Interruption(io);
   const { startCluster } = await import('../cluster/index.ts');

@@ -20,3 +20,4 @@ export {
 export type { StreamRequests } from './streaming-calls.ts';
 export { type StreamingReport, type StreamingServerOptions, serveStreams } from './streaming-server.ts';
 export { type StreamingTokenOptions, StreamingTokens } from './streaming-tokens.ts';
+export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './user-namespace.ts';

@@ -187,14 +187,9 @@ describe.skipIf(process.getuid?.() !== 0 || findBusybox() === undefined)('withou
     chownSync(stateDir, NOBODY, NOBODY);
   });
 
-  it('images can be taken in and removed, the host image runs, and walls are refused with the reason', async () => {
+  it('images can be taken in and removed, and the host image runs as who started it', async () => {
     expect((await asNobody('image', 'import', '--state-dir', stateDir, archive)).stdout.toString()).toContain(
       'imported',
-    );
-    const walls = await asNobody('runtime', '--state-dir', stateDir, '--isolation', 'on');
-    expect(walls.exitCode).toBe(1);
-    expect(walls.stderr.toString()).toMatch(
-      /cannot be isolated here: .*\n(.*\n)* {2}remedy: {2}run it as root, or with --isolation off/,
     );
     const demo = await asNobody('demo', '--state-dir', join(stateDir, 'demo'), '--', 'id', '-u');
     expect([demo.stdout.toString(), demo.exitCode]).toEqual([`${NOBODY}\n`, 0]);

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isolationObstacle } from '../../src/runtime/isolation/index.ts';
 import { findBusybox } from '../support/image.ts';
 import { runSeed, seededRandom } from '../support/seed.ts';
-import { type ExecEnd, WalledRuntime } from '../support/walled-runtime.ts';
+import type { ExecEnd } from '../support/walled-pods.ts';
+import { WalledRuntime } from '../support/walled-runtime.ts';
 
 const RUNS = Number(process.env['PODWIRE_SOAK_RUNS'] ?? 3000);
 const AT_ONCE = 30;

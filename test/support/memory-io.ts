@@ -18,6 +18,7 @@ export class MemoryIo implements Io {
   readonly err = new MemoryOutput();
   readonly env: NodeJS.ProcessEnv;
   readonly home = '/nonexistent';
+  readonly command = [];
   readonly version = '1.2.3';
   readonly undos = new Set<() => void>();
   /** Codes that were asked for by `forceExit`. */

@@ -1,8 +1,15 @@
 import { Buffer } from 'node:buffer';
 
-/** One member of a tar archive. Owner is root, time is the epoch: the same input gives the same bytes. */
+/** One member of a tar archive. Time is the epoch: the same input gives the same bytes. */
 export type TarEntry =
-  | { readonly kind: 'file'; readonly name: string; readonly mode: number; readonly body: Uint8Array }
+  | {
+      readonly kind: 'file';
+      readonly name: string;
+      readonly mode: number;
+      readonly body: Uint8Array;
+      /** User and group. Default: root. */
+      readonly owner?: number;
+    }
   | { readonly kind: 'directory'; readonly name: string; readonly mode: number }
   | { readonly kind: 'symlink'; readonly name: string; readonly target: string }
   | { readonly kind: 'hardlink'; readonly name: string; readonly target: string }
@@ -39,8 +46,9 @@ function header(entry: TarEntry): Buffer {
   const block = Buffer.alloc(BLOCK_BYTES);
   put(block, entry.name, 0, 100);
   put(block, octal('mode' in entry ? entry.mode : 0o755, 7), 100, 8);
-  put(block, octal(0, 7), 108, 8);
-  put(block, octal(0, 7), 116, 8);
+  const owner = entry.kind === 'file' ? (entry.owner ?? 0) : 0;
+  put(block, octal(owner, 7), 108, 8);
+  put(block, octal(owner, 7), 116, 8);
   put(block, octal(entry.kind === 'file' ? entry.body.length : 0, 11), 124, 12);
   put(block, octal(0, 11), 136, 12);
   block.fill(' ', 148, 156);

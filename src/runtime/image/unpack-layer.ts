@@ -3,6 +3,7 @@ import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import { ExecPathError } from '../../common/errors.ts';
+import { IdMap } from '../process/index.ts';
 import { failureAt } from './import-meter.ts';
 import { type RootFolder, statOf } from './root-folder.ts';
 import { readTar, type TarMember } from './tar-reader.ts';
@@ -47,6 +48,7 @@ class Layer {
   /** Set at the end: each file put into a folder changes its time. */
   readonly #folderTimes: (readonly [path: string, mtime: number])[] = [];
   readonly #isRoot = getuid?.() === 0;
+  readonly #ids = IdMap.own();
 
   constructor(root: RootFolder) {
     this.#root = root;
@@ -113,7 +115,7 @@ class Layer {
   #symlink(path: string, member: TarMember): void {
     this.#clear(path);
     symlinkSync(member.target, path);
-    if (this.#isRoot) lchownSync(path, member.uid, member.gid);
+    this.#giveTo(path, member);
     lutimesSync(path, member.mtime, member.mtime);
     this.#note(path);
   }
@@ -133,8 +135,13 @@ class Layer {
 
   #attributes(path: string, member: TarMember): void {
     // chown(2) takes the setuid bit away: the mode comes last.
-    if (this.#isRoot) lchownSync(path, member.uid, member.gid);
+    this.#giveTo(path, member);
     chmodSync(path, member.mode);
+  }
+
+  /** Whom our user namespace does not have stays root. */
+  #giveTo(path: string, { uid, gid }: TarMember): void {
+    if (this.#isRoot) lchownSync(path, this.#ids.hasUser(uid) ? uid : 0, this.#ids.hasGroup(gid) ? gid : 0);
   }
 
   #clear(path: string): void {

@@ -19,7 +19,9 @@ import {
   CommandStartError,
   childrenOf,
   type FifoPool,
+  IdMap,
   lookUpCommand,
+  nativePty,
   type ProcessSpec,
   type RunningProcess,
   resolveInside,
@@ -187,7 +189,8 @@ export class Confinement {
    * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
    */
   async exec(wanted: ProcessSpec): Promise<RunningProcess> {
-    const spec = withTerminal(wanted);
+    const takesTerminal = wanted.tty !== undefined && (IdMap.own().isWhole || nativePty() !== undefined);
+    const spec = { ...withTerminal(wanted), takesTerminal };
     const { directory, user, pipes } = this.options;
     const tools = await this.options.tools();
     const root = `/proc/${this.#first}/root`;

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { IdMap } from '../process/index.ts';
 import { unmountBelow } from './mounts.ts';
 import { runTool } from './tool.ts';
 
@@ -17,7 +18,9 @@ export function rootIn(directory: string): string {
 export async function makeContainerRoot(image: string, directory: string): Promise<void> {
   const [root, upper, work] = [rootIn(directory), join(directory, 'upper'), join(directory, 'work')];
   for (const path of [root, upper, work]) mkdirSync(path, { mode: 0o755 });
-  const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}`;
+  // Root of a user namespace may not set the attributes by which the machine's root marks what is hidden.
+  const marks = IdMap.own().isWhole ? '' : ',userxattr';
+  const layers = `lowerdir=${image},upperdir=${upper},workdir=${work}${marks}`;
   try {
     await runTool(['mount', '--make-private', '-t', 'overlay', '-o', `nodev,${layers}`, 'podwire', root]);
   } catch {

@@ -5,7 +5,7 @@ import {
   RuntimeCallError,
   SupplementalGroupsPolicy,
 } from '../../cri/index.ts';
-import { type ProcessUser, resolveInside } from '../process/index.ts';
+import { IdMap, type ProcessUser, resolveInside } from '../process/index.ts';
 
 export interface ImageUser extends Required<ProcessUser> {
   readonly home: string;
@@ -44,8 +44,21 @@ export function imageUserOf(
     context?.supplementalGroupsPolicy === SupplementalGroupsPolicy.Strict
       ? []
       : groups.filter((fields) => isMember(fields, name));
-  const more = own.map((fields) => Number(fields[2]));
-  return { uid, gid, groups: [...new Set([...more, ...supplementalGroups.map(Number)])], home: entry?.[5] || '/' };
+  const asked = supplementalGroups.map(Number);
+  const ids = IdMap.own();
+  assertMapped(ids, uid, [gid, ...asked]);
+  const more = own.map((fields) => Number(fields[2])).filter((group) => ids.canSetGroups && ids.hasGroup(group));
+  return { uid, gid, groups: [...new Set([...more, ...asked])], home: entry?.[5] || '/' };
+}
+
+/** @throws RuntimeCallError InvalidArgument for a user or group that our user namespace does not have */
+function assertMapped(ids: IdMap, uid: number, groups: readonly number[]): void {
+  const group = groups.find((gid) => !ids.hasGroup(gid) || (gid !== groups[0] && !ids.canSetGroups));
+  const what = ids.hasUser(uid) ? (group === undefined ? undefined : `group ${group}`) : `user ${uid}`;
+  if (what === undefined) return;
+  const remedy = 'run it as root, or install uidmap and give yourself a range of ids in /etc/subuid and /etc/subgid';
+  const rule = `there is no ${what} for a container: this runtime runs without root, in a user namespace`;
+  throw new RuntimeCallError(grpcCodes.InvalidArgument, `${rule}; ${remedy}`);
 }
 
 function isMember(fields: readonly string[], name: string | undefined): boolean {

@@ -33,6 +33,7 @@ const TOOLS = [
   'setsid',
   'mount',
   'umount',
+  'mountpoint',
   'pivot_root',
   'mkfifo',
   'realpath',
@@ -73,7 +74,7 @@ export interface FoundContainer extends Pick<ConfineOptions, 'config' | 'pod' | 
 /** Why containers cannot have walls here, or undefined. Starts a process to see whether namespaces are allowed. */
 export async function isolationObstacle(): Promise<string | undefined> {
   if (process.platform !== 'linux') return `this is ${process.platform}, not Linux`;
-  if (process.getuid?.() !== 0) return 'it takes root';
+  if (process.getuid?.() !== 0) return 'it takes root, or a user namespace of your own';
   const missing = TOOLS.find((name) => toolPath(name) === undefined);
   if (missing !== undefined) return `${missing}(1) is not installed`;
   try {

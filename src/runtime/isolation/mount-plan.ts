@@ -10,11 +10,13 @@ import {
   RuntimeCallError,
 } from '../../cri/index.ts';
 import { RootFolder } from '../image/index.ts';
-import { quoted } from '../process/index.ts';
+import { IdMap, quoted } from '../process/index.ts';
 import type { Pod } from './pod.ts';
 
 /** The device nodes that every container has. */
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty'];
+/** The group of terminals. */
+const TTY = 5;
 /** What a container may not see or change in /proc and /sys unless it is privileged: Kubernetes' own lists. */
 const MASKED =
   '/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats ' +
@@ -66,19 +68,20 @@ export function mountCommands({ config, pod, root, target, skeleton, table }: Mo
       .map((mount) => givenMount(mount, isPrivileged)),
   ];
   const at = (path: string): string => join(root, path);
+  const ids = IdMap.own();
   return [
     `R=${quoted(root)} E=${quoted(escaped(root))} F=${quoted(table)}`,
     ...FUNCTIONS,
     lines([
       isHostPid ? entry('/proc', at('proc'), 'rbind') : entry('proc', at('proc'), 'nosuid,nodev,noexec', 'proc'),
       entry('dev', at('dev'), 'nosuid,nodev,noexec,mode=755,size=64k', 'tmpfs'),
-      entry('sysfs', at('sys'), `${isPrivileged ? 'rw' : 'ro'},nosuid,nodev,noexec`, 'sysfs'),
+      ...sysEntries(at('sys'), isPrivileged, ids),
     ]),
     'mount_table',
     `cp -a ${quoted(`${skeleton}/.`)} "$R/dev/"`,
     lines([
       ...DEVICES.map((name) => entry(`/dev/${name}`, at(`dev/${name}`), 'bind')),
-      entry('devpts', at('dev/pts'), 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5', 'devpts'),
+      entry('devpts', at('dev/pts'), ptsOptions(ids), 'devpts'),
       entry(pod.file('shm'), at('dev/shm'), 'bind'),
       entry('mqueue', at('dev/mqueue'), 'nosuid,nodev,noexec', 'mqueue'),
       ...files,
@@ -94,6 +97,22 @@ export function mountCommands({ config, pod, root, target, skeleton, table }: Mo
 /** One line of fstab(5). */
 function entry(source: string, target: string, options: string, type = 'none'): string {
   return `${escaped(source)} ${escaped(target)} ${type} ${options} 0 0`;
+}
+
+/** That of the host's network can be mounted by the machine's root alone; others see it as the host mounted it. */
+function sysEntries(target: string, isPrivileged: boolean, ids: IdMap): string[] {
+  if (ids.isWhole) return [entry('sysfs', target, `${isPrivileged ? 'rw' : 'ro'},nosuid,nodev,noexec`, 'sysfs')];
+  // Without the cgroups, some of which may be the user's own.
+  return [
+    entry('/sys', target, isPrivileged ? 'rbind' : 'rbind,ro'),
+    entry('tmpfs', `${target}/fs/cgroup`, 'ro,nosuid,nodev,noexec,size=0k', 'tmpfs'),
+  ];
+}
+
+/** Terminals belong to the group tty, where there is one. */
+function ptsOptions(ids: IdMap): string {
+  const options = 'nosuid,noexec,newinstance,ptmxmode=0666,mode=0620';
+  return ids.hasGroup(TTY) ? `${options},gid=${TTY}` : options;
 }
 
 function lines(entries: readonly string[]): string {
@@ -134,8 +153,8 @@ const FUNCTIONS = [
   'if [ -e "$at" ]; then return 0; elif [ "$1" = d ]; then mkdir -p -- "$at"; else mkdir -p -- "${at%/*}" && : >"$at"; fi; }',
   'mask() { if [ -d "$R$1" ]; then line "tmpfs $E$2 tmpfs ro,size=0k 0 0"; elif [ -e "$R$1" ]; then line "/dev/null $E$2 none bind 0 0"; fi; }',
   'protect() { if [ -e "$R$1" ]; then line "$E$2 $E$2 none bind,ro 0 0"; fi; }',
-  // With the options $2, each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them.
-  'remount() { while read -r _ _ _ _ p _; do case $p in *[\\\\%]*) p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p");; esac; case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || return 1;; esac; done </proc/self/mountinfo; }',
+  // With the options $2, each mount at $1 or below it, by its path as mountinfo has it: spaces and the like are octal there, as printf knows them. One that another hides cannot be reached, by nobody.
+  'remount() { while read -r _ _ _ _ p _; do case $p in *[\\\\%]*) p=$(printf %s "$p" | sed "s/%/%%/g"); p=$(printf "$p");; esac; case $p in "$1"|"$1"/*) mount -o remount,bind,$2 "$p" || ! mountpoint -q "$p" || return 1;; esac; done </proc/self/mountinfo; }',
 ];
 
 /** The pod's own files, except where the kubelet brings its own. */

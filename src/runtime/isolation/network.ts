@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ExecPathError } from '../../common/errors.ts';
 import { type PodSandboxConfig, Protocol } from '../../cri/index.ts';
+import { IdMap } from '../process/index.ts';
 import { writeWhole } from '../whole-file.ts';
 import { allDone } from './all-done.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
@@ -51,8 +52,12 @@ export class PodNetwork {
     this.#subnet = `${subnetOf(stateDir)}0/24`;
   }
 
-  /** @returns undefined where the plugins `ptp`, `host-local` and `loopback` are not installed */
+  /**
+   * @returns undefined where the plugins `ptp`, `host-local` and `loopback` are not installed, and in a user namespace,
+   *   whose root can lay no cable to the host
+   */
   static find(stateDir: string): PodNetwork | undefined {
+    if (!IdMap.own().isWhole) return undefined;
     const plugins = PLUGIN_FOLDERS.find((folder) =>
       ['ptp', 'host-local', 'loopback'].every((name) => existsSync(join(folder, name))),
     );

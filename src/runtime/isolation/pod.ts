@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import type { CgroupTree } from '../cgroup/index.ts';
-import { childrenOf, type MarkedProcess, ProcessHandle, SESSION_VARIABLE } from '../process/index.ts';
+import { childrenOf, IdMap, type MarkedProcess, ProcessHandle, SESSION_VARIABLE } from '../process/index.ts';
 import { allDone } from './all-done.ts';
 import { mountsBelow, unmountBelow } from './mounts.ts';
 import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
@@ -12,6 +12,7 @@ import type { PodNetwork, Traffic } from './network.ts';
 import { PodCgroup } from './pod-cgroup.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
+import { groupsFlag } from './way-in.ts';
 
 /** Of /dev/shm, which the containers of a pod share. */
 const SHM_OPTIONS = 'nosuid,nodev,noexec,mode=1777,size=64m';
@@ -20,6 +21,9 @@ const POD_SYSCTLS = /^(net\.|kernel\.(shm|msg|sem)|fs\.mqueue\.)/;
 
 /** A process that SIGKILL does not end hangs in the kernel; longer than this, in ms, nobody waits for it. */
 const INIT_GONE_MS = 5_000;
+
+/** A user without rights, and his group. */
+const NOBODY = 65_534;
 
 /** A file that says that everything else of the pod is there. */
 const MADE = 'made';
@@ -226,14 +230,11 @@ export class Pod {
 
   #startInit(tools: ToolsRoot): ProcessHandle {
     const { marker } = this.options;
-    const nobody = [
-      '--reuid=65534',
-      '--regid=65534',
-      '--clear-groups',
-      '--bounding-set=-all',
-      '--inh-caps=-all',
-      '--nnp',
-    ];
+    const ids = IdMap.own();
+    // A namespace of a single user has nobody else.
+    const id = ids.hasUser(NOBODY) && ids.hasGroup(NOBODY) ? NOBODY : 0;
+    const user = [`--reuid=${id}`, `--regid=${id}`, groupsFlag([])];
+    const nobody = [...user, '--bounding-set=-all', '--inh-caps=-all', '--nnp'];
     const enter = [`--mount=${tools.mountNamespace}`, '--', 'unshare', '--pid', '--fork', '--kill-child', '--'];
     const argv = [...enter, 'setpriv', ...nobody, '--', 'sh', '-c', 'tail -f /dev/null & wait'];
     const init = spawn(toolPath('nsenter') ?? 'nsenter', argv, {

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecPathError } from '../../common/errors.ts';
-import { killMarked, SESSION_VARIABLE } from '../process/index.ts';
+import { IdMap, killMarked, SESSION_VARIABLE } from '../process/index.ts';
 import { DEV_SKELETON } from './mount-plan.ts';
 import { unmountBelow } from './mounts.ts';
 import { runTool, TOOL_PATH, toolPath } from './tool.ts';
@@ -48,7 +48,7 @@ export class ToolsRoot {
       mkdirSync(join(path, 'dev'));
       writeFileSync(join(path, 'dev/null'), '');
       await runTool(['mount', '-o', 'bind', '/dev/null', join(path, 'dev/null')]);
-      await runTool(['mount', '-o', 'remount,ro,nosuid,nodev', path]);
+      await runTool(['mount', '-o', 'remount,bind,ro,nosuid,nodev', path]);
       return new ToolsRoot(path, await startHolder(path, marker));
     } catch (thrown) {
       await unmountBelow(path);
@@ -96,7 +96,9 @@ async function showFolder(name: string, path: string): Promise<void> {
   if (stats?.isSymbolicLink() === true) symlinkSync(readlinkSync(`/${name}`), join(path, name));
   if (stats?.isDirectory() !== true) return;
   mkdirSync(join(path, name));
-  await runTool(['mount', '-o', 'bind,ro', `/${name}`, join(path, name)]);
+  // What is mounted below a folder cannot be left out by root of a user namespace.
+  const bind = IdMap.own().isWhole ? 'bind' : 'rbind';
+  await runTool(['mount', '-o', `${bind},ro`, `/${name}`, join(path, name)]);
 }
 
 function makeSkeleton(path: string): void {

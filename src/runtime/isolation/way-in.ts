@@ -1,5 +1,7 @@
+import { readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { type ContainerConfig, grpcCodes, RuntimeCallError } from '../../cri/index.ts';
-import type { ProcessSpec, ProcessUser } from '../process/index.ts';
+import { IdMap, type ProcessSpec, type ProcessUser } from '../process/index.ts';
 import { capabilitiesWithout } from './capabilities.ts';
 import type { Pod } from './pod.ts';
 import { toolPath } from './tool.ts';
@@ -71,13 +73,14 @@ export function wayToStart({
   });
   return [
     [tool('sh'), '-c', OPEN, 'podwire', ...files],
-    [tool('nsenter'), ...shared, ...(pidNamespace === undefined ? [] : [`--pid=${pidNamespace}`]), '--'],
+    [tool('nsenter'), ...shared, ...joining('pid', pidNamespace), '--'],
     [tool('unshare'), '--mount', '--propagation', 'slave'],
     // A shell starts the first process of the namespace and waits: unshare(1) 2.38 says 1 for one that a signal ended.
     pidNamespace === undefined ? ['--pid', '--', tool('sh'), '-c', '"$@"; exit $?', 'podwire'] : ['--'],
     [tool('sh'), '-c', script.join('\n'), 'podwire', tools.path],
-    // A terminal's session must be one of the container's own pid namespace, or there is no job control.
-    spec.tty === undefined ? [] : [tool('setsid'), '-c'],
+    // A terminal's session must be one of the container's own pid namespace, or there is no job control. Only the
+    // machine's root can take it from the session that has it.
+    spec.tty === undefined || !IdMap.own().isWhole ? [] : [tool('setsid'), '-c'],
     [tool('setpriv'), `--reuid=${rights.user.uid}`, '--inh-caps=-all', ...limits(rights), '--'],
     [tool('sh'), '-c', `${evaluate}${WAIT}`, 'podwire', spec.cwd],
   ].flat();
@@ -121,12 +124,12 @@ export function wayToExec({
   const needed = user.uid === 0 ? ['sys_chroot'] : ['sys_chroot', 'setuid'];
   const missing = needed.filter((name) => !capabilities.includes(name));
   const flags = { mount: 'mnt', net: 'net', ipc: 'ipc', uts: 'uts', pid: 'pid' };
-  const kinds = Object.entries(flags).map(([flag, kind]) => `--${flag}=/proc/${first}/ns/${kind}`);
+  const kinds = Object.entries(flags).flatMap(([flag, kind]) => joining(flag, `/proc/${first}/ns/${kind}`));
   // After nsenter there is the tools root alone, and no PATH that leads to it once the environment is there.
   const inside = [
     [tool('sh'), '-c', OPEN_EXEC, 'podwire', ...files, outOfMemoryScore, String(memberFiles.length), ...memberFiles],
     [tool('nsenter'), ...kinds, `--root=${tools.root}`, `--wd=/proc/${first}/root`, '--'],
-    spec.tty === undefined ? [] : [tool('setsid'), '-c'],
+    spec.takesTerminal === true ? [tool('setsid'), '-c'] : [],
   ].flat();
   if (missing.length > 0 && user.uid === 0) {
     const capsh = toolPath('capsh');
@@ -158,15 +161,37 @@ export function wayToExec({
   ].flat();
 }
 
+/** One in which we are already need not be joined, and in a user namespace may not: it belongs to the machine's root. */
+function joining(flag: string, file: string | undefined): string[] {
+  if (file === undefined) return [];
+  const own = `/proc/self/ns/${basename(file)}`;
+  return namespaceAt(file) === namespaceAt(own) ? [] : [`--${flag}=${file}`];
+}
+
+function namespaceAt(file: string): string {
+  try {
+    return readlinkSync(file);
+  } catch {
+    // Its process has ended, which nsenter(1) says better.
+    return file;
+  }
+}
+
 /** By its path: each word that is looked up in a long PATH costs as many system calls. */
 function tool(name: string): string {
   return toolPath(name) ?? name;
 }
 
+/** Where groups cannot be set they are those of who started the runtime, none of which means anything inside. */
+export function groupsFlag(groups: readonly number[]): string {
+  if (!IdMap.own().canSetGroups) return '--keep-groups';
+  return groups.length === 0 ? '--clear-groups' : `--groups=${groups.join(',')}`;
+}
+
 function limits({ user, capabilities, config }: Rights): string[] {
   return [
     `--regid=${user.gid}`,
-    user.groups.length === 0 ? '--clear-groups' : `--groups=${user.groups.join(',')}`,
+    groupsFlag(user.groups),
     `--bounding-set=${['-all', ...capabilities.map((name) => `+${name}`)].join(',')}`,
     ...(config.linux?.securityContext?.noNewPrivs === true ? ['--nnp'] : []),
   ];

@@ -6,10 +6,12 @@ export {
   resolveInside,
 } from './command-lookup.ts';
 export { FifoPool, sharedFifoPool } from './fifo-pool.ts';
+export { IdMap } from './id-map.ts';
 export { adoptKept, type Keeping, type KeptSpec, keeperObstacle, readExit, startKept } from './keeper.ts';
+export { nativePty } from './native-terminal.ts';
 export type { ProcessSpec } from './prepare-launch.ts';
 export { ProcessHandle } from './process-handle.ts';
-export { bootId, childrenOf, processStart } from './process-table.ts';
+export { bootId, childrenOf, listPids, processStart, readProcess } from './process-table.ts';
 export {
   hangUpMarked,
   killMarked,

@@ -72,13 +72,15 @@ export async function launchOnPipes(launch: Launch, streams: Streams, pool: Fifo
   }
 }
 
+export interface TerminalLaunch {
+  readonly size: TerminalSize;
+  readonly pty: NativePty;
+  /** Path of setsid(1), which makes the terminal the program's; undefined for a program that takes it by itself. */
+  readonly setsid: string | undefined;
+}
+
 /** Starts a program on a terminal of its own, which becomes its controlling terminal. */
-export async function launchOnTerminal(
-  launch: Launch,
-  size: TerminalSize,
-  pty: NativePty,
-  setsid: string,
-): Promise<Launched> {
+export async function launchOnTerminal(launch: Launch, { size, pty, setsid }: TerminalLaunch): Promise<Launched> {
   const { master, slave } = openTerminal(pty, size, launch.user);
   coverDescriptor(master);
   // Held until all output is read: while a slave is open the master has no hang-up, which libuv would take for the end.
@@ -98,10 +100,9 @@ export async function launchOnTerminal(
   try {
     const child = await spawnChild({
       ...launch,
-      file: setsid,
-      argv: ['setsid', '-c', ...launch.argv],
+      ...(setsid !== undefined && { file: setsid, argv: ['setsid', '-c', ...launch.argv] }),
       stdio: [slave, slave, slave],
-      newSession: false,
+      newSession: setsid === undefined,
     });
     void child.exited.then(() => stdout.lookOn(closeSlave));
     const resize = ({ width, height }: TerminalSize): void => {

@@ -33,6 +33,8 @@ export interface ProcessSpec {
    * marker. `user` then only owns the streams, and nothing is looked up.
    */
   readonly confined?: boolean;
+  /** The wrapper takes the terminal for a session of its own, so it must be nobody's before; only on a native one. */
+  readonly takesTerminal?: boolean;
   /** Root directory in which `argv[0]` is looked up; with a wrapper and without this it is not looked up at all. */
   readonly root?: string;
 }

@@ -1,5 +1,4 @@
 import { ExecPathError, toError } from '../../common/errors.ts';
-import type { TerminalSize } from '../../common/terminal-size.ts';
 import { type FifoPool, sharedFifoPool } from './fifo-pool.ts';
 import { type Launch, type Launched, launchOnPipes, launchOnTerminal } from './launch.ts';
 import { nativePty } from './native-terminal.ts';
@@ -25,15 +24,21 @@ export async function startProcess(spec: ProcessSpec, options: StartOptions = {}
   const launch = prepare(spec);
   const launched = await (spec.tty === undefined
     ? launchOnPipes(launch, spec, options.pipes ?? sharedFifoPool())
-    : onTerminal(launch, spec.tty === true ? DEFAULT_SIZE : spec.tty, options));
+    : onTerminal(launch, spec, options));
   return new SessionProcess(launched, spec);
 }
 
-function onTerminal(launch: Launch, wanted: TerminalSize, options: StartOptions): Promise<Launched> {
+function onTerminal(launch: Launch, { tty, takesTerminal }: ProcessSpec, options: StartOptions): Promise<Launched> {
+  const wanted = typeof tty === 'object' ? tty : DEFAULT_SIZE;
   const size = { width: wanted.width || DEFAULT_SIZE.width, height: wanted.height || DEFAULT_SIZE.height };
   const pty = options.terminal === 'script' ? undefined : nativePty();
   try {
-    if (pty !== undefined) return launchOnTerminal(launch, size, pty, hostProgram('setsid'));
+    if (pty !== undefined)
+      return launchOnTerminal(launch, {
+        size,
+        pty,
+        setsid: takesTerminal === true ? undefined : hostProgram('setsid'),
+      });
     const pool = options.pipes ?? sharedFifoPool();
     const [script, stty, env] = [hostProgram('script'), hostProgram('stty'), hostProgram('env')];
     return launchOnScript(launch, { size, pool, script, stty, env });

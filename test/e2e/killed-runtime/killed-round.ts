@@ -139,7 +139,10 @@ export class KilledRuntime {
         }
       }
     } catch (thrown) {
-      wrong.push(`container ${id} that ${life} cannot be used: ${String(thrown)}`);
+      // What was told to end may do so while it is looked at.
+      const isEnding = container.end !== 'no' && (await this.#hasEnded(id));
+      if (!isEnding)
+        wrong.push(`container ${id} that ${life} (end ${container.end}) cannot be used: ${String(thrown)}`);
     }
     // What was asked for and not heard is asked for again.
     if (container.end === 'stop') await runtime.stopContainer({ containerId: id, timeout: 0n });
@@ -148,6 +151,14 @@ export class KilledRuntime {
       this.#life.containers.delete(container);
     }
     return wrong;
+  }
+
+  async #hasEnded(containerId: string): Promise<boolean> {
+    const look = async (): Promise<string[]> => {
+      const { status } = await this.#runtime.client.runtime.containerStatus({ containerId });
+      return status?.state === ContainerState.CONTAINER_EXITED ? [] : ['running'];
+    };
+    return (await this.#settled(look)).length === 0;
   }
 
   /** Whatever is there and belongs to nobody whom the runtime knows. */
