@@ -13,6 +13,7 @@ import { storageFlags, storeOptions, validateStorage } from './storage-flags.ts'
 
 const flags = {
   ...clusterFlags,
+  'state-dir': { ...clusterFlags['state-dir'], shownDefault: 'a temporary folder' },
   'storage-backend': { ...storageFlags['storage-backend'], shownDefault: 'memory' },
   'secure-port': intFlag({
     value: 'PORT',

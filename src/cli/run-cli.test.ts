@@ -46,6 +46,12 @@ describe('podwire', () => {
     },
   );
 
+  it('shows the defaults of demo where they are not those of up', async () => {
+    const { out } = await cli(['demo', '--help']);
+    expect(out).toMatch(/--state-dir DIR .*\(default: a temporary\s+folder\)/);
+    expect(out).toMatch(/--secure-port PORT .*\(default: 0\)/);
+  });
+
   it('has no colours in what is no terminal', async () => {
     expect((await cli(['exec', '--help'])).out).not.toContain('\u001b');
   });
