@@ -2,15 +2,17 @@ import type { KubeObject } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { eachObject } from './each-object.ts';
-import { choiceFlag, type FlagValues, listFlag } from './flag.ts';
+import { choiceFlag, type FlagValues } from './flag.ts';
 import type { Io } from './io.ts';
 import { type ManifestObject, readManifests } from './manifest-files.ts';
 import { singularOf } from './object-kinds.ts';
+import { selectionFlags } from './selection-flags.ts';
 import { UsageError } from './usage-error.ts';
 import { type ClusterCall, withClient } from './with-client.ts';
 
 const own = {
-  filename: listFlag({ short: 'f', value: 'FILE', source: 'file', help: 'the manifest, YAML or JSON; - is stdin' }),
+  filename: selectionFlags.filename,
+  recursive: selectionFlags.recursive,
   'dry-run': choiceFlag(['none', 'server'], { help: 'server: everything is checked and nothing is written' }),
   validate: choiceFlag(['strict', 'warn', 'ignore'], { help: 'what becomes of fields that a kind does not have' }),
 } as const;
@@ -47,7 +49,7 @@ the last manifest in the same annotation, so either can go on with the other's o
     if (values.filename.length === 0) throw new UsageError('must specify -f: the manifest to apply');
   },
   run: async ({ values }, io: Io) => {
-    const objects = await readManifests(values.filename, io);
+    const objects = await readManifests(values.filename, io, values.recursive);
     return withClient(values, io, async (call) => {
       if (objects.length === 0) io.err.write('error: no objects passed to apply\n');
       const code = await eachObject(objects, io, async (one) => {

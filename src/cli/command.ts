@@ -56,6 +56,8 @@ export type Prepared =
       readonly kind: 'run';
       /** `-v` */
       readonly verbosity: number;
+      /** `--namespace`, of a command that has it. */
+      readonly namespace: string | undefined;
       run(): Promise<number>;
     };
 
@@ -76,11 +78,11 @@ export function defineCommand<F extends Flags, O>(spec: CommandSpec<F, O>): Comm
     flags,
     prepare: (argv, io) => {
       const line = parseFlags(flags, argv);
-      const { help, v } = line.values as { help: boolean; v: number | undefined };
+      const { help, v, namespace } = line.values as { help: boolean; v?: number; namespace?: string };
       if (help) return { kind: 'help' };
       const options = spec.complete(line, io);
       spec.validate?.(options);
-      return { kind: 'run', verbosity: v ?? 0, run: () => spec.run(options, io) };
+      return { kind: 'run', verbosity: v ?? 0, namespace, run: () => spec.run(options, io) };
     },
     suggest: async (request) => (await spec.suggest?.(request)) ?? [],
   };

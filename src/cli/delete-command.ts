@@ -13,6 +13,7 @@ import { type ClusterCall, withClient } from './with-client.ts';
 
 const own = {
   filename: selectionFlags.filename,
+  recursive: selectionFlags.recursive,
   selector: selectionFlags.selector,
   all: boolFlag({ help: 'all of the kind in the namespace' }),
   'grace-period': intFlag({
@@ -74,7 +75,7 @@ export const deleteCommand = defineCommand({
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(values.filename, io);
+  const manifests = await readManifests(values.filename, io, values.recursive);
   return withClient(values, io, async (call) => {
     const doomed: Doomed[] = manifests.map(({ type, object }) => ({
       type,

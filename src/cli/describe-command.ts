@@ -11,6 +11,7 @@ const own = {
   selector: selectionFlags.selector,
   'all-namespaces': selectionFlags['all-namespaces'],
   filename: selectionFlags.filename,
+  recursive: selectionFlags.recursive,
   'show-events': boolFlag({ help: 'also what happened to each', initial: true }),
   'chunk-size': intFlag({
     value: 'N',
@@ -26,6 +27,7 @@ const flags = { ...own, ...clientFlags } as const;
 export interface DescribeOptions {
   readonly objects: readonly NamedObjects[];
   readonly files: readonly string[];
+  readonly recursive: boolean;
   readonly values: ClientFlagValues;
   readonly labelSelector: string | undefined;
   readonly allNamespaces: boolean;
@@ -56,6 +58,7 @@ stands for all names that begin with it.`,
     return {
       objects: values.filename.length > 0 ? [] : objectsNamedBy(args, 'describe'),
       files: values.filename,
+      recursive: values.recursive,
       values,
       labelSelector: values.selector,
       allNamespaces: values['all-namespaces'],

@@ -77,6 +77,7 @@ Shows objects of the cluster as tables, as they are with -o json and -o yaml, or
           ? []
           : objectsNamedBy(args, 'get'),
       files: values.filename,
+      recursive: values.recursive,
       values,
       allNamespaces: values['all-namespaces'],
       format: outputFormat(values.output ?? '', values.template ?? ''),

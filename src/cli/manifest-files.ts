@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { KubeObject, ResourceType } from '../kubeapi/index.ts';
 import type { Io } from './io.ts';
 import { kindOf, resourceTypeOf } from './object-kinds.ts';
@@ -10,15 +11,24 @@ export interface ManifestObject {
   readonly object: KubeObject & { readonly kind: string; readonly apiVersion: string };
 }
 
+/** What in a folder is taken for a manifest. */
+const MANIFEST = /\.(?:json|ya?ml)$/;
+
 /**
- * Reads the objects of `-f FILE…`; `-` is stdin.
+ * Reads the objects of `-f FILE…`; `-` is stdin, a folder stands for the manifests in it, by name.
  *
- * @throws ExecPathError ERR_MANIFEST naming file, document and field; UsageError for a kind that podwire does not have
+ * @param recursive also those in the folders below a folder
+ * @throws ExecPathError ERR_MANIFEST naming file, document and field; UsageError for a path that cannot be read, and for a
+ *   kind that podwire does not have
  */
-export async function readManifests(files: readonly string[], io: Io): Promise<readonly ManifestObject[]> {
+export async function readManifests(
+  paths: readonly string[],
+  io: Io,
+  recursive = false,
+): Promise<readonly ManifestObject[]> {
   const { parseManifests } = await import('../kubeapi/index.ts');
   const found: ManifestObject[] = [];
-  for (const file of files) {
+  for (const file of (await Promise.all(paths.map((path) => filesAt(path, recursive)))).flat()) {
     const text = file === '-' ? await readAll(io) : await readFile(file, 'utf8').catch(unreadable(file));
     for (const object of await parseManifests(text, file === '-' ? 'stdin' : file)) {
       const read = object as ManifestObject['object'];
@@ -31,8 +41,20 @@ export async function readManifests(files: readonly string[], io: Io): Promise<r
   return found;
 }
 
+async function filesAt(path: string, recursive: boolean): Promise<readonly string[]> {
+  if (path === '-' || !(await stat(path).catch(unreadable(path))).isDirectory()) return [path];
+  const names = (await readdir(path, { recursive }).catch(unreadable(path))).filter((name) => MANIFEST.test(name));
+  if (names.length > 0) return names.sort().map((name) => join(path, name));
+  throw new UsageError(
+    `the folder ${JSON.stringify(path)} holds no manifest: no file there ends in .json, .yaml or .yml`,
+  );
+}
+
 function unreadable(file: string): (cause: unknown) => never {
   return (cause) => {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new UsageError(`the path ${JSON.stringify(file)} does not exist`);
+    }
     throw new UsageError(`the path ${JSON.stringify(file)} cannot be read: ${(cause as Error).message}`);
   };
 }

@@ -108,17 +108,19 @@ function unknownCommand(name: string, io: Io): number {
 
 async function runCommand(entry: CommandEntry, argv: readonly string[], io: Io): Promise<number> {
   let command: Command | undefined;
+  let namespace: string | undefined;
   try {
     command = await entry.load();
     const prepared = command.prepare(argv, io);
     if (prepared.kind === 'help') return await help([entry.name], io);
+    namespace = prepared.namespace;
     const { logDiagnostics } = await import('./diagnostics-log.ts');
     logDiagnostics(prepared.verbosity, io.err);
     return await prepared.run();
   } catch (thrown) {
     if (thrown instanceof UsageError) {
       io.err.write(`error: ${thrown.message}\nSee 'podwire ${entry.name} --help' for usage.\n`);
-    } else io.err.write(failureText(thrown));
+    } else io.err.write(failureText(thrown, { namespace }));
     return command?.failureCode ?? 1;
   }
 }

@@ -45,6 +45,7 @@ export const waitCommand = defineCommand({
     args,
     objects: args.length === 0 && values.filename.length > 0 ? [] : objectsNamedBy(args, 'wait'),
     files: values.filename,
+    recursive: values.recursive,
     goal: parseGoal(values.for ?? ''),
     timeoutMs: values.timeout ?? DEFAULT_TIMEOUT_MS,
     all: values.all,

@@ -89,7 +89,7 @@ describe.skipIf(findBusybox() === undefined)('podwire image', () => {
     const whole = imageArchive();
     writeFileSync(archive, whole.subarray(0, whole.length - 300_000));
     expect(await refused('import', archive)).toMatch(
-      /^error: an archive ends \d+ bytes .*\n(.*\n)* {2}remedy: {2}make the archive anew/,
+      /^error: \/.*\.tar: an archive ends \d+ bytes .*\n(.*\n)* {2}remedy: {2}make the archive anew/,
     );
     writeFileSync(archive, Buffer.from('no archive at all'.repeat(100)));
     expect(await refused('import', archive)).toContain('is it a tar archive?');
@@ -97,6 +97,13 @@ describe.skipIf(findBusybox() === undefined)('podwire image', () => {
     changed.write('W', changed.indexOf('podwire\n'));
     writeFileSync(archive, changed);
     expect(await refused('import', archive)).toMatch(/^error: layer sha256:\w+ of the archive has digest sha256:\w+\n/);
+    // A folder that is none holds no images either, and is not taken for an empty one.
+    writeFileSync(join(folder, 'file'), '');
+    const { stderr, exitCode } = await runChild(
+      process.execPath,
+      [...podwireArgv('image', 'ls', '--state-dir', join(folder, 'file'))].slice(1),
+    );
+    expect([stderr.toString(), exitCode]).toEqual([expect.stringContaining('is no folder'), 1]);
     expect(await refused('import', join(folder, 'none.tar'))).toMatch(/none\.tar cannot be read: ENOENT/);
     expect(readdirSync(join(stateDir, 'images'))).toEqual([]);
   });

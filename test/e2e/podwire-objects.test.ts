@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -102,6 +102,38 @@ it('goes on with the other objects when one is refused, and fails in the end', {
     /^pod "web" deleted\nError from server \(NotFound\): pods "nope" not found\n(.*\n)+exit 1$/,
   );
   expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('exit 0');
+});
+
+it('takes the manifests of a folder in the order of their names', { timeout: 60_000 }, async () => {
+  const manifests = join(folder, 'manifests');
+  mkdirSync(join(manifests, 'below'), { recursive: true });
+  const account = (name: string): string =>
+    `{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "${name}"}}`;
+  for (const [file, name] of [
+    ['2.yaml', 'second'],
+    ['1.json', 'first'],
+    ['3.yml', 'third'],
+    ['4.txt', 'never'],
+    ['below/5.yaml', 'below'],
+  ] as const) {
+    writeFileSync(join(manifests, file), account(name));
+  }
+  const created = ['first', 'second', 'third'].map((name) => `serviceaccount/${name} created\n`).join('');
+  expect(await podwire(['apply', '-f', manifests])).toBe(`${created}exit 0`);
+  expect(await podwire(['apply', '-R', '-f', manifests])).toContain('serviceaccount/below created\n');
+  expect(await podwire(['delete', '-R', '-f', manifests])).toContain('serviceaccount "below" deleted\n');
+  expect(await podwire(['apply', '-f', join(manifests, 'nope.yaml')])).toContain(
+    `error: the path "${join(manifests, 'nope.yaml')}" does not exist\n`,
+  );
+  rmSync(join(manifests, 'below'), { recursive: true });
+  for (const file of ['1.json', '2.yaml', '3.yml']) rmSync(join(manifests, file));
+  expect(await podwire(['apply', '-f', manifests])).toContain('holds no manifest');
+});
+
+it('advises within the namespace that was asked for', async () => {
+  expect(await podwire(['logs', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
+  expect(await podwire(['get', 'pod', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
+  expect(await podwire(['shell', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
 });
 
 it('says what is wrong, and what to do', async () => {

@@ -36,7 +36,7 @@ interface Target {
 
 /** `podwire describe`. @returns the exit code */
 export async function describeObjects(options: DescribeOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(options.files, io);
+  const manifests = await readManifests(options.files, io, options.recursive);
   return withClient(options.values, io, async (call) => {
     const targets: Target[] = manifests.map(({ type, object }) => ({
       type,
@@ -61,7 +61,7 @@ export async function describeObjects(options: DescribeOptions, io: Io): Promise
         }
       } catch (thrown) {
         if (call.signal.aborted) throw thrown;
-        io.err.write(failureText(thrown));
+        io.err.write(failureText(thrown, { namespace: options.values.namespace }));
         exitCode = 1;
       }
     }

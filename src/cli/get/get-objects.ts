@@ -17,7 +17,7 @@ import { watchObjects } from './watch-objects.ts';
 /** `podwire get`. @returns the exit code */
 export async function getObjects(options: GetOptions, io: Io): Promise<number> {
   const format = await loadFormat(options.format);
-  const manifests = await readManifests(options.files, io);
+  const manifests = await readManifests(options.files, io, options.recursive);
   return withClient(options.values, io, async (call) => {
     const targets = await targetsOf(options, call);
     for (const { type, object } of manifests) {
@@ -78,7 +78,7 @@ function showTables(
     const isOfOne = !options.allNamespaces && targets.every(({ type }) => type.namespaced);
     io.err.write(isOfOne ? `No resources found in ${namespace} namespace.\n` : 'No resources found\n');
   }
-  return tellFailures(failures, io);
+  return tellFailures(failures, options, io);
 }
 
 /** What stands one behind the other and is of one type makes one table. */
@@ -104,7 +104,7 @@ async function showObjects(
   const [first, ...more] = objects;
   const isSingle = targets.length === 1 && targets[0]?.name !== undefined;
   if ((isSingle && first === undefined) || (objects.length === 0 && options.ignoreNotFound)) {
-    return tellFailures(failures, io);
+    return tellFailures(failures, options, io);
   }
   const text = new ObjectText(options.format, options);
   const items = options.sortBy === '' ? objects : sortedBy(objects, options.sortBy, (object) => object);
@@ -113,10 +113,10 @@ async function showObjects(
       ? first
       : ({ apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: '' }, items } as const);
   io.out.write(text.format(whole));
-  return tellFailures(failures, io);
+  return tellFailures(failures, options, io);
 }
 
-function tellFailures(failures: readonly unknown[], io: Io): number {
-  for (const failure of failures) io.err.write(failureText(failure));
+function tellFailures(failures: readonly unknown[], { values }: GetOptions, io: Io): number {
+  for (const failure of failures) io.err.write(failureText(failure, { namespace: values.namespace }));
   return failures.length === 0 ? 0 : 1;
 }

@@ -7,6 +7,8 @@ export interface GetOptions {
   /** Of the command line; the objects of `files` are added to them. */
   readonly objects: readonly NamedObjects[];
   readonly files: readonly string[];
+  /** Of folders among them, also what is in the folders below. */
+  readonly recursive: boolean;
   readonly values: ClientFlagValues;
   readonly allNamespaces: boolean;
   readonly format: OutputFormat | FormatFile;

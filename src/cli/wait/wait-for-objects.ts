@@ -16,6 +16,7 @@ export interface WaitOptions {
   readonly objects: readonly NamedObjects[];
   /** Manifests that name the objects, in place of `objects`. */
   readonly files: readonly string[];
+  readonly recursive: boolean;
   readonly goal: Goal;
   /** For all objects together, in ms; 0 looks once. */
   readonly timeoutMs: number;
@@ -38,7 +39,7 @@ const TIMED_OUT = 'error: timed out waiting for the condition\n';
 
 /** `podwire wait`. @returns the exit code */
 export async function waitForObjects(options: WaitOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(options.files, io);
+  const manifests = await readManifests(options.files, io, options.recursive);
   return withClient(options.values, io, async (call) => {
     const timer = AbortSignal.timeout(Math.min(options.timeoutMs, MAX_TIMER_MS));
     // A limit of zero is over at once, and not only when timers have had their turn.
@@ -80,7 +81,9 @@ async function look(
   const isLate = (failure: unknown): boolean => options.goal.kind === 'create' && isNotFound(failure);
   return {
     awaited: answers.flatMap(({ target, found }) => found.map((object) => ({ target, object }))),
-    failures: failures.map((failure) => (isLate(failure) ? TIMED_OUT : failureText(failure))),
+    failures: failures.map((failure) =>
+      isLate(failure) ? TIMED_OUT : failureText(failure, { namespace: options.values.namespace }),
+    ),
   };
 }
 

@@ -36,6 +36,13 @@ export class ImageFiles {
     if (isFolder) return new ImageFiles(new RootFolder(path), new Map());
     const root = new RootFolder(stagingDir);
     mkdirSync(stagingDir, { recursive: true, mode: 0o700 });
+    return ImageFiles.#unpack(path, root, meter).catch((thrown: unknown) => {
+      if (!(thrown instanceof ExecPathError) || thrown.code !== 'ERR_IMAGE_ARCHIVE') throw thrown;
+      throw new ExecPathError(thrown.code, `${path}: ${thrown.message}`, { cause: thrown });
+    });
+  }
+
+  static async #unpack(path: string, root: RootFolder, meter: ImportMeter): Promise<ImageFiles> {
     const links = new Map<string, string>();
     for await (const member of readTar(meter.through(readUncompressed(path)))) {
       const name = plainName(member.name);

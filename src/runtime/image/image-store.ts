@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { ExecPathError } from '../../common/errors.ts';
+import { dirname, join } from 'node:path';
+import { ExecPathError, toError } from '../../common/errors.ts';
 import { writeWhole } from '../whole-file.ts';
 import { ImageFiles } from './archive.ts';
 import { readUncompressed } from './decompress.ts';
@@ -160,12 +160,23 @@ export class ImageStore {
   }
 
   #records(): ImageRecord[] {
-    if (!existsSync(this.path)) return [];
-    return readdirSync(this.path)
+    return this.#names()
       .filter((name) => /^[0-9a-f]{64}$/.test(name))
       .sort()
       .map((name) => readWithNames(join(this.path, name)))
       .filter((found) => found !== undefined);
+  }
+
+  /** @throws ExecPathError ERR_STATE_FOLDER */
+  #names(): string[] {
+    try {
+      return readdirSync(this.path);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return [];
+      const what = code === 'ENOTDIR' ? `${dirname(this.path)} is no folder` : toError(cause).message;
+      throw new ExecPathError('ERR_STATE_FOLDER', what, { hop: 'runtime', cause });
+    }
   }
 
   /** Two may add the same image at once, or one removes it meanwhile: whoever renames first has made it. */
