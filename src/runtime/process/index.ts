@@ -17,10 +17,10 @@ export {
   killMarked,
   type MarkedProcess,
   markedProcesses,
-  SESSION_VARIABLE,
   toolMarker,
 } from './process-tree.ts';
 export type { KeptHandle, RunningProcess } from './session-process.ts';
+export { SESSION_VARIABLE } from './session-variable.ts';
 export { quoted } from './shell-quote.ts';
 export type { ProcessExit } from './spawn-child.ts';
 export { type StartOptions, startProcess } from './start-process.ts';

@@ -23,9 +23,10 @@ import { PipeInput } from './pipe-input.ts';
 import { FALLBACK_PATH, hostProgram, type ProcessSpec, validate } from './prepare-launch.ts';
 import { ProcessHandle } from './process-handle.ts';
 import { childrenOf } from './process-table.ts';
-import { killMarked, SESSION_VARIABLE, sessionOf } from './process-tree.ts';
+import { killMarked, sessionOf } from './process-tree.ts';
 import { Resizer } from './script-terminal.ts';
 import { type RunningProcess, SessionProcess } from './session-process.ts';
+import { SESSION_VARIABLE } from './session-variable.ts';
 import { type ChildOptions, type ProcessExit, spawnChild } from './spawn-child.ts';
 
 /** A keeper forks its program within a millisecond or two; on a machine where it takes longer than this, in ms, it is stuck. */

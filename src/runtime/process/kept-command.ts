@@ -7,7 +7,7 @@ import {
   prepare,
   requireDirectory,
 } from './prepare-launch.ts';
-import { SESSION_VARIABLE } from './process-tree.ts';
+import { SESSION_VARIABLE } from './session-variable.ts';
 import { quoted } from './shell-quote.ts';
 
 /**

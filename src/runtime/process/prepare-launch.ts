@@ -3,7 +3,7 @@ import { ExecPathError } from '../../common/errors.ts';
 import type { TerminalSize } from '../../common/terminal-size.ts';
 import { CommandStartError, lookUpCommand, type ProcessUser, resolveInside } from './command-lookup.ts';
 import type { Launch } from './launch.ts';
-import { SESSION_VARIABLE } from './process-tree.ts';
+import { SESSION_VARIABLE } from './session-variable.ts';
 
 /** Where programs are looked for when the environment has no PATH. */
 export const FALLBACK_PATH = '/bin:/usr/bin';

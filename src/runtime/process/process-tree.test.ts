@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { afterAll, describe, expect, it } from 'vitest';
 import { sharedFifoPool } from './fifo-pool.ts';
+import { ProcessLook } from './process-look.ts';
 import { listPids, readEnvironment, readProcess } from './process-table.ts';
 import { killMarked } from './process-tree.ts';
 import { startProcess } from './start-process.ts';
@@ -57,6 +58,44 @@ describe('a process tree', () => {
     const codes = await Promise.all(all.slice(0, 3).map((running) => running.exited));
     expect(codes.map(({ signal }) => signal)).toEqual(['SIGKILL', 'SIGKILL', 'SIGKILL']);
     expect(await all[3]!.members()).toEqual([all[3]!.pid]);
+    await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
+  });
+});
+
+describe('a look at all processes', () => {
+  const sleeper = (marker: string) => start('exec sleep 1000', marker);
+
+  it('is one for all who ask before it begins, however far back each goes', async () => {
+    const marker = `look-${process.pid}`;
+    const running = await sleeper(marker);
+    const looks = await Promise.all([ProcessLook.take(running.pid), ProcessLook.take(), ProcessLook.take(running.pid)]);
+    expect(new Set(looks).size).toBe(1);
+    expect(looks[0].marked(marker)).toEqual([running.pid]);
+    expect(looks[0].entry(1)?.pid).toBe(1);
+    await running.kill();
+    await running[Symbol.asyncDispose]();
+  });
+
+  it('begins after it was asked for: what was started before that is seen', async () => {
+    const marker = `late-${process.pid}`;
+    const first = ProcessLook.take();
+    // It is under way, and gives others their turn.
+    await new Promise(setImmediate);
+    const running = await sleeper(marker);
+    expect((await ProcessLook.take()).marked(marker)).toEqual([running.pid]);
+    await first;
+    await running.kill();
+    await running[Symbol.asyncDispose]();
+  });
+
+  it('is taken a few times for many sessions that end at once, not a few times for each', async () => {
+    const many = 150;
+    const all = await Promise.all(Array.from({ length: many }, (_, at) => sleeper(`many-${process.pid}-${at}`)));
+    const before = ProcessLook.taken;
+    await Promise.all(all.map((running) => running.hangUp(5000)));
+    // Alone each takes one to find its processes, and one to see that they are gone.
+    expect(ProcessLook.taken - before).toBeLessThan(2 * many);
+    expect(all.flatMap((_, at) => alive(`many-${process.pid}-${at}`))).toEqual([]);
     await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
   });
 });

@@ -1,16 +1,8 @@
 import diagnostics from 'node:diagnostics_channel';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  listPids,
-  newestPid,
-  type ProcessEntry,
-  readEnvironment,
-  readProcess,
-  ticksSinceBoot,
-} from './process-table.ts';
-
-/** The environment variable that tells which session a process belongs to. Children inherit it. */
-export const SESSION_VARIABLE = 'PODWIRE_SESSION';
+import { ProcessLook } from './process-look.ts';
+import { listPids, readEnvironment, readProcess, ticksSinceBoot } from './process-table.ts';
+import { sessionsIn } from './session-variable.ts';
 
 /** Processes that even SIGKILL does not end (they hang in the kernel) are given up after this long, in ms. */
 const KILL_DEADLINE_MS = 5_000;
@@ -22,13 +14,6 @@ const YOUNG_TICKS = 200;
 const LOOKS_FOR_ROOT = 8;
 /** How often an empty look is repeated because somebody ended meanwhile. */
 const MAX_LOOKS = 4;
-/** A program is loaded, and its environment can be read, well within this time, in ms. */
-const EXECVE_MS = 3;
-/** Parent of all kernel threads, which have no environment. */
-const KERNEL_THREADS = 2;
-/** Processes looked at before others get a turn of the event loop. */
-const LOOK_AT_ONCE = 64;
-
 /** Gets `{ marker, pids }` when processes outlived {@link ProcessTree.kill}. */
 const leftBehind = diagnostics.channel('podwire:runtime:left-behind');
 
@@ -79,31 +64,26 @@ export class ProcessTree {
   }
 
   async #look(): Promise<{ readonly found: number[]; readonly haveVanished: boolean }> {
-    const entries: ProcessEntry[] = [];
-    let haveVanished = false;
-    let looked = 0;
-    for (const pid of this.#candidates()) {
-      if (++looked % LOOK_AT_ONCE === 0) await new Promise(setImmediate);
-      const entry = readProcess(pid);
-      if (entry === undefined) haveVanished = true;
-      else if (!entry.isZombie && pid !== process.pid && entry.startTicks >= this.#startTicks) entries.push(entry);
-    }
+    const root = this.#root;
+    const isYoung = ticksSinceBoot() - this.#startTicks <= YOUNG_TICKS;
+    const look = await ProcessLook.take(isYoung ? root : undefined);
     const found = new Set<number>();
-    const undecided: ProcessEntry[] = [];
-    for (const entry of entries) {
-      const belongs = this.#belongs(entry);
-      if (belongs === undefined) undecided.push(entry);
-      else if (belongs) found.add(entry.pid);
+    const isPossible = (pid: number): boolean => (look.entry(pid)?.startTicks ?? -1) >= this.#startTicks;
+    // Parents first: one whose child is killed before it may end with a code of its own.
+    const queue = [...(root === undefined ? [] : this.#ofRoot(root, look)), ...look.marked(this.#marker)];
+    for (const pid of queue) {
+      if (found.has(pid) || !isPossible(pid)) continue;
+      found.add(pid);
+      queue.push(...look.childrenOf(pid), ...look.inSession(pid));
     }
-    if (undecided.length > 0) {
-      await delay(EXECVE_MS);
-      for (const entry of undecided) if (this.#belongs(entry) === true) found.add(entry.pid);
-    }
-    for (let before = -1; before !== found.size; ) {
-      before = found.size;
-      for (const entry of entries) if (found.has(entry.parent) || found.has(entry.session)) found.add(entry.pid);
-    }
-    return { found: [...found], haveVanished };
+    return { found: [...found], haveVanished: look.haveVanished };
+  }
+
+  /** The first process and its session; after its end the pid may be another's. */
+  #ofRoot(root: number, look: ProcessLook): readonly number[] {
+    const ended = this.#rootEndedTicks;
+    if (ended === undefined) return [root, ...look.inSession(root)];
+    return look.inSession(root).filter((pid) => (look.entry(pid)?.startTicks ?? ended) < ended);
   }
 
   /** Sends `signal` to each of `pids`; those that are gone by now do not matter. */
@@ -169,38 +149,6 @@ export class ProcessTree {
     const inside = members.filter((pid) => pid !== this.#root);
     return inside.length > 0 ? inside : members;
   }
-
-  #candidates(): number[] {
-    const newest = newestPid();
-    const pids = listPids();
-    const root = this.#root;
-    if (root === undefined || newest === undefined) return pids;
-    if (ticksSinceBoot() - this.#startTicks > YOUNG_TICKS) return pids;
-    const since = (pid: number): boolean =>
-      newest >= root ? pid >= root && pid <= newest : pid >= root || pid <= newest;
-    return pids.filter(since);
-  }
-
-  /** @returns undefined for a process without environment: it may be in the middle of execve(2) */
-  #belongs(entry: ProcessEntry): boolean | undefined {
-    if (this.#root !== undefined) {
-      if (this.#rootEndedTicks === undefined) {
-        if (entry.pid === this.#root || entry.session === this.#root) return true;
-      } else if (entry.session === this.#root && entry.startTicks < this.#rootEndedTicks) return true;
-    }
-    const environment = readEnvironment(entry.pid);
-    return environment.length === 0 && entry.parent !== KERNEL_THREADS ? undefined : this.#isMarked(environment);
-  }
-
-  #isMarked(environment: Buffer): boolean {
-    const text = `${SESSION_VARIABLE}=${this.#marker}`;
-    for (let at = environment.indexOf(text); at !== -1; at = environment.indexOf(text, at + 1)) {
-      const before = at === 0 ? 0 : environment[at - 1];
-      const after = environment[at + text.length];
-      if (before === 0 && (after === 0 || after === 0x2f || after === undefined)) return true;
-    }
-    return false;
-  }
 }
 
 /** Mark of the tools that a program of ours runs for a moment: who comes after it ends those that outlived it. */
@@ -228,14 +176,7 @@ export function markedProcesses(prefix: string): MarkedProcess[] {
 
 /** The mark that `pid` was started with. */
 export function sessionOf(pid: number): string | undefined {
-  const text = `${SESSION_VARIABLE}=`;
-  const environment = readEnvironment(pid);
-  for (let at = environment.indexOf(text); at !== -1; at = environment.indexOf(text, at + 1)) {
-    if (at > 0 && environment[at - 1] !== 0) continue;
-    const end = environment.indexOf(0, at);
-    return environment.toString('latin1', at + text.length, end === -1 ? environment.length : end);
-  }
-  return undefined;
+  return sessionsIn(readEnvironment(pid)).next().value ?? undefined;
 }
 
 /** SIGHUP to all processes that carry `marker`, SIGKILL to those that are left after `graceMs`. */

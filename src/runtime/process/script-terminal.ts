@@ -7,7 +7,7 @@ import { type Launch, type Launched, launchOnPipes } from './launch.ts';
 import type { NativePty } from './native-terminal.ts';
 import { PipeInput } from './pipe-input.ts';
 import { childrenOf } from './process-table.ts';
-import { SESSION_VARIABLE } from './process-tree.ts';
+import { SESSION_VARIABLE } from './session-variable.ts';
 import { quoted } from './shell-quote.ts';
 
 /** stty(1) takes milliseconds; one that takes longer than this, in ms, is killed and its resize lost. */
