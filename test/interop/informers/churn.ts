@@ -102,14 +102,19 @@ export class Churn implements AsyncDisposable {
   async forget(writes: number): Promise<void> {
     await this.#endApiserver('SIGKILL');
     await this.#until(writes);
-    await this.#etcd?.compact(Math.max(...this.#confirmed.map(({ version }) => version)));
+    await this.#etcd?.compact(this.#newest());
     await this.#startApiserver(this.#ports[0] ?? 0);
   }
 
   /** Settles when each follower has seen what is confirmed by now: so it watches again. */
   async caughtUp(): Promise<void> {
-    const version = Math.max(...this.#confirmed.map((write) => write.version));
+    const version = this.#newest();
     await Promise.race([Promise.all(this.records.map((record) => record.reached(version))), this.#writing]);
+  }
+
+  /** An hour confirms more writes than a call takes arguments. */
+  #newest(): number {
+    return this.#confirmed.reduce((newest, { version }) => Math.max(newest, version), 0);
   }
 
   /** Ends the writes, and waits until each follower has seen the last one. @returns what is untrue */
