@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { canReadInBulk, readInBulk } from './bulk-socket.ts';
+import { readOnAfterFailedWrite } from './failed-write.ts';
 import type { Lease } from './read-buffers.ts';
 
 /** Bytes that one direction holds for a slow taker before it stops reading the giver. */
@@ -31,7 +32,7 @@ export interface RelayOptions {
 /**
  * Copies bytes both ways between two connections and decodes nothing.
  *
- * When a side ends, what it sent before is still delivered, then the other side gets its FIN and `lingerMs` to finish;
+ * When a side ends, or resets as upstream may with its last word still on its way, what it sent before is still delivered, then the other side gets its FIN and `lingerMs` to finish;
  * after that both are destroyed. A stalled taker stops its giver, at most {@link RELAY_BUFFER_BYTES} in between.
  *
  * Owns: both sockets, from the call on. Resolves when both are closed; never rejects.
@@ -85,6 +86,7 @@ function copyBothWays(downstream: RelaySide, upstream: RelaySide, options: Relay
       destroyBoth();
     };
     for (const { socket } of [downstream, upstream]) allowHalfOpen(socket);
+    readOnAfterFailedWrite(sides.upstream);
     const watch = (side: 'downstream' | 'upstream', direction: Direction): void => {
       const socket = sides[side];
       // A reset needs no word of its own: 'close' follows, and whoever waits for a Status learns that none came.

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { ExecPathError, ProtocolError } from '../../common/errors.ts';
 import { CLOSE_LINGER_MS, type CloseReason, type Connection } from '../connection.ts';
+import { readOnAfterFailedWrite } from '../failed-write.ts';
 import { lingerAndDestroy } from '../linger.ts';
 import { FrameDecoder } from './decoder.ts';
 import { connectionLost, frameFailure, reasonOfGoAway, tookNothing } from './endings.ts';
@@ -94,6 +95,7 @@ export class SpdySession implements Connection {
       const error = new ExecPathError('ERR_IDLE_TIMEOUT', `no data passed for ${idleTimeoutMs} ms`);
       this.#leave({ kind: 'lost', error }, goAwayStatus.OK);
     });
+    if (role === 'client') readOnAfterFailedWrite(socket);
     socket.on('error', this.#onError).on('close', this.#onClose);
     if ('setNoDelay' in socket && typeof socket.setNoDelay === 'function') socket.setNoDelay(true);
     process.nextTick(() => this.#start());

@@ -2,6 +2,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { Duplex } from 'node:stream';
 import { ExecPathError, toError } from '../../common/errors.ts';
 import { CLOSE_LINGER_MS, type CloseReason } from '../connection.ts';
+import { readOnAfterFailedWrite } from '../failed-write.ts';
 import { lingerAndDestroy } from '../linger.ts';
 import { closeCodeOf, isGoodbye, lost } from './close-reason.ts';
 import { CloseWait } from './close-wait.ts';
@@ -182,6 +183,7 @@ export class WebSocketLink {
   #attach(head: Uint8Array | undefined): void {
     const socket = this.#socket;
     setTcpOptions(socket);
+    if (this.#role === 'client') readOnAfterFailedWrite(socket);
     // A late error of a socket that nobody needs any more must not end the process.
     socket.on('error', (error: Error) => {
       this.#socketError ??= error;
