@@ -18,6 +18,7 @@ import {
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
 import { Loopback } from '../support/loopback.ts';
 import { readAll } from '../support/read-all.ts';
+import { readUntil } from '../support/read-until.ts';
 
 let directory: string;
 let runtime: RunningRuntime;
@@ -99,11 +100,7 @@ describe('attach at the kubelet', () => {
     const tty = { stdin: true, stdout: true, stderr: false, tty: true };
     const command = await attach('/attach/default/web-n1/shell?input=1&output=1&error=1', 'websocket', tty);
     command.stdin?.write('typed\n');
-    let out = '';
-    for await (const [bytes] of eventsOf(command)) {
-      out += bytes.toString();
-      if (out.includes('typed\r\ntyped\r\n')) break;
-    }
+    await readUntil(command.stdout!, 'typed\r\ntyped\r\n');
     command.stdin?.end();
     expect(await command.completed).toEqual(exited(0));
   });
@@ -121,15 +118,6 @@ describe('attach at the kubelet', () => {
     await expect(attach(path, 'spdy')).rejects.toMatchObject({ httpStatus, body: `${text}\n` });
   });
 });
-
-function eventsOf(command: RemoteCommand): AsyncIterable<[Buffer]> {
-  const { stdout } = command;
-  return {
-    [Symbol.asyncIterator]: () => ({
-      next: async () => ({ done: false, value: (await once(stdout!, 'data')) as [Buffer] }),
-    }),
-  };
-}
 
 describe('port-forward at the kubelet', () => {
   it.each(['spdy', 'tunnel'] as const)('reaches the pod over %s', async (transport) => {
