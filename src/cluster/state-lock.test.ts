@@ -1,7 +1,9 @@
+import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { type ProcessRow, processTable, startTime } from '../../test/support/process-table.ts';
 import { createRuntime } from '../runtime/index.ts';
 import { lockState } from './state-lock.ts';
 
@@ -28,3 +30,29 @@ it.each(claims)('refuses a state folder of %s that cannot be one', async (_who, 
     });
   }
 });
+
+it.each([
+  ['a cluster', 'up.pid', (pid: number, start: number) => `${pid} ${start}`],
+  [
+    'a runtime',
+    'runtime.json',
+    (pid: number, startTicks: number) => JSON.stringify({ marker: 'podwire-0123456789ab', pid, startTicks, boot: 'b' }),
+  ],
+] as const)(
+  'takes a state folder of %s whose process is dead, though nobody has reaped it',
+  async (who, name, claim) => {
+    // It becomes another program, which does not wait for its child.
+    const parent = spawn('sh', ['-c', 'true & exec sleep 1000']);
+    try {
+      const zombie = (): ProcessRow | undefined =>
+        processTable().find((row) => row.parent === parent.pid && row.state === 'Z');
+      await expect.poll(zombie).toBeDefined();
+      const { pid = 0 } = zombie() ?? {};
+      writeFileSync(join(folder, name), claim(pid, startTime(pid) ?? 0));
+      if (who === 'a cluster') await (await lockState(folder))();
+      else await (await createRuntime({ stateDir: folder })).close();
+    } finally {
+      parent.kill('SIGKILL');
+    }
+  },
+);

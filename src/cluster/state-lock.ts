@@ -52,12 +52,16 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Ticks from boot to the start of a process (proc(5), stat, field 22); empty where there is no /proc. */
+/**
+ * Ticks from boot to the start of a process (proc(5), stat, field 22); empty where there is no /proc, and for one that is
+ * dead and that nobody has reaped.
+ */
 function startOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field, the program's name, may hold blanks.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' ? '' : (fields[19] ?? '');
   } catch {
     return '';
   }

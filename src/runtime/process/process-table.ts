@@ -66,9 +66,10 @@ function readProc(name: string): Buffer | undefined {
   }
 }
 
-/** Ticks since boot at which `pid` started, or undefined when there is no such process. */
+/** Ticks since boot at which `pid` started, or undefined when no such process lives. */
 export function processStart(pid: number): number | undefined {
-  return readProcess(pid)?.startTicks;
+  const entry = readProcess(pid);
+  return entry?.isZombie === false ? entry.startTicks : undefined;
 }
 
 /** Names this run of the machine: pids and ticks of another one mean nothing. */
