@@ -10,7 +10,7 @@ const KERNEL_THREADS = 2;
 const LOOK_AT_ONCE = 64;
 
 /** The look that begins when the one under way is over, and how far back it goes. */
-let next: { readonly look: Promise<ProcessLook>; since: number | undefined } | undefined;
+let next: { readonly look: Promise<ProcessLook>; readonly since: Set<number | undefined> } | undefined;
 let underWay: Promise<unknown> = Promise.resolve();
 
 /**
@@ -19,8 +19,6 @@ let underWay: Promise<unknown> = Promise.resolve();
  * it begins after they asked.
  */
 export class ProcessLook {
-  /** Looks so far. */
-  static taken = 0;
   /** Somebody ended while we looked, and may have a child that was not there yet when we began. */
   readonly haveVanished: boolean;
   readonly #entries = new Map<number, ProcessEntry>();
@@ -45,24 +43,39 @@ export class ProcessLook {
    */
   static take(since?: number): Promise<ProcessLook> {
     if (next === undefined) {
-      const wanted = {
-        since,
-        look: underWay.then(() => {
-          next = undefined;
-          ProcessLook.taken += 1;
-          const look = lookSince(wanted.since);
-          underWay = look.catch(() => undefined);
-          return look;
-        }),
-      };
-      next = wanted;
-    } else if (since === undefined || next.since === undefined) next.since = undefined;
-    else next.since = Math.min(next.since, since);
+      const all = new Set<number | undefined>();
+      const look = underWay.then(() => {
+        next = undefined;
+        const begun = ProcessLook.#since(all);
+        underWay = begun.catch(() => undefined);
+        return begun;
+      });
+      next = { look, since: all };
+    }
+    next.since.add(since);
     return next.look;
   }
 
-  /** @internal for {@link take} */
-  static of(found: readonly (readonly [ProcessEntry, Buffer])[], haveVanished: boolean): ProcessLook {
+  static async #since(since: ReadonlySet<number | undefined>): Promise<ProcessLook> {
+    const found: (readonly [ProcessEntry, Buffer])[] = [];
+    const undecided: ProcessEntry[] = [];
+    let haveVanished = false;
+    // Asked first: who is started while we list is nobody's yet.
+    const newest = newestPid();
+    for (const [index, pid] of pidsSince(listPids(), since, newest).entries()) {
+      if ((index + 1) % LOOK_AT_ONCE === 0) await new Promise(setImmediate);
+      const entry = readProcess(pid);
+      if (entry === undefined) haveVanished = true;
+      if (entry === undefined || entry.isZombie || pid === process.pid) continue;
+      const environment = readEnvironment(pid);
+      // It may be in the middle of execve(2).
+      if (environment.length === 0 && entry.parent !== KERNEL_THREADS) undecided.push(entry);
+      else found.push([entry, environment]);
+    }
+    if (undecided.length > 0) {
+      await delay(EXECVE_MS);
+      for (const entry of undecided) found.push([entry, readEnvironment(entry.pid)]);
+    }
     return new ProcessLook(found, haveVanished);
   }
 
@@ -86,34 +99,20 @@ export class ProcessLook {
   }
 }
 
-async function lookSince(since: number | undefined): Promise<ProcessLook> {
-  const found: (readonly [ProcessEntry, Buffer])[] = [];
-  const undecided: ProcessEntry[] = [];
-  let haveVanished = false;
-  for (const [index, pid] of candidates(since).entries()) {
-    if ((index + 1) % LOOK_AT_ONCE === 0) await new Promise(setImmediate);
-    const entry = readProcess(pid);
-    if (entry === undefined) haveVanished = true;
-    if (entry === undefined || entry.isZombie || pid === process.pid) continue;
-    const environment = readEnvironment(pid);
-    // It may be in the middle of execve(2).
-    if (environment.length === 0 && entry.parent !== KERNEL_THREADS) undecided.push(entry);
-    else found.push([entry, environment]);
-  }
-  if (undecided.length > 0) {
-    await delay(EXECVE_MS);
-    for (const entry of undecided) found.push([entry, readEnvironment(entry.pid)]);
-  }
-  return ProcessLook.of(found, haveVanished);
-}
-
-function candidates(since: number | undefined): number[] {
-  const newest = newestPid();
-  const pids = listPids();
-  if (since === undefined || newest === undefined) return pids;
-  const isSince = (pid: number): boolean =>
-    newest >= since ? pid >= since && pid <= newest : pid >= since || pid <= newest;
-  return pids.filter(isSince);
+/**
+ * Those of `pids` that were given out since any of `since`; undefined stands for all. Pids come round: one that is above
+ * the newest was given out before the lowest were.
+ */
+export function pidsSince(
+  pids: readonly number[],
+  since: ReadonlySet<number | undefined>,
+  newest: number | undefined,
+): readonly number[] {
+  if (since.has(undefined) || newest === undefined) return pids;
+  const firsts = [...since].filter((pid) => pid !== undefined);
+  const round = Math.min(...firsts.filter((pid) => pid > newest));
+  const first = Number.isFinite(round) ? 0 : Math.min(...firsts);
+  return pids.filter((pid) => (pid >= first && pid <= newest) || pid >= round);
 }
 
 /** `a/b/c` is marked as `a`, `a/b` and `a/b/c`. */

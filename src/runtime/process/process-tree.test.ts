@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import { sharedFifoPool } from './fifo-pool.ts';
-import { ProcessLook } from './process-look.ts';
+import { ProcessLook, pidsSince } from './process-look.ts';
 import { listPids, readEnvironment, readProcess } from './process-table.ts';
 import { killMarked } from './process-tree.ts';
 import { startProcess } from './start-process.ts';
@@ -62,6 +62,20 @@ describe('a process tree', () => {
   });
 });
 
+describe('pids since', () => {
+  const pids = [1, 50, 100, 150, 900, 950];
+  it.each([
+    ['all, for one who asks for all', [120, undefined], 150, pids],
+    ['all, where nobody knows the newest', [120], undefined, pids],
+    ['those from the first of several on', [120, 60], 160, [100, 150]],
+    ['none that are given out later', [60], 120, [100]],
+    ['those before and after they came round', [920], 100, [1, 50, 100, 950]],
+    ['of several, one from before they came round', [60, 920], 100, [1, 50, 100, 950]],
+  ] as const)('are %s', (_what, since, newest, wanted) => {
+    expect(pidsSince(pids, new Set<number | undefined>(since), newest)).toEqual(wanted);
+  });
+});
+
 describe('a look at all processes', () => {
   const sleeper = (marker: string) => start('exec sleep 1000', marker);
 
@@ -91,10 +105,13 @@ describe('a look at all processes', () => {
   it('is taken a few times for many sessions that end at once, not a few times for each', async () => {
     const many = 150;
     const all = await Promise.all(Array.from({ length: many }, (_, at) => sleeper(`many-${process.pid}-${at}`)));
-    const before = ProcessLook.taken;
+    const take = vi.spyOn(ProcessLook, 'take');
     await Promise.all(all.map((running) => running.hangUp(5000)));
-    // Alone each takes one to find its processes, and one to see that they are gone.
-    expect(ProcessLook.taken - before).toBeLessThan(2 * many);
+    const asked = take.mock.results.map(({ value }) => value as Promise<ProcessLook>);
+    take.mockRestore();
+    // Each asks for one to find its processes, and one to see that they are gone.
+    expect(asked.length).toBeGreaterThanOrEqual(2 * many);
+    expect(new Set(asked).size).toBeLessThan(many);
     expect(all.flatMap((_, at) => alive(`many-${process.pid}-${at}`))).toEqual([]);
     await Promise.all(all.map((running) => running[Symbol.asyncDispose]()));
   });
