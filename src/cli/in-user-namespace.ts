@@ -48,16 +48,17 @@ function canChange({ command }: Io): boolean {
 async function runInside(io: Io, stateDir: string | undefined): Promise<number> {
   const { UserNamespace } = await import('../runtime/index.ts');
   const space = await UserNamespace.open(stateDir === undefined ? undefined : join(stateDir, 'user-namespace.json'));
-  const [file = '', ...argv] = [...space.way(process.cwd()), ...io.command];
-  const child = spawn(file, argv, { stdio: 'inherit', env: io.env, detached: !io.inIsTerminal });
   const passed: readonly NodeJS.Signals[] = io.inIsTerminal
     ? ['SIGTERM']
     : ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'];
-  const back = [
-    io.onSignal(passed, (name) => void child.kill(name)),
-    io.onSignal(io.inIsTerminal ? ['SIGINT', 'SIGQUIT', 'SIGHUP'] : [], () => {}),
-  ];
+  const back: (() => void)[] = [];
   try {
+    const [file = '', ...argv] = [...space.way(process.cwd()), ...io.command];
+    const child = spawn(file, argv, { stdio: 'inherit', env: io.env, detached: !io.inIsTerminal });
+    back.push(
+      io.onSignal(passed, (name) => void child.kill(name)),
+      io.onSignal(io.inIsTerminal ? ['SIGINT', 'SIGQUIT', 'SIGHUP'] : [], () => {}),
+    );
     const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     return code ?? 128 + (signal === null ? 0 : constants.signals[signal]);
   } finally {

@@ -1,5 +1,6 @@
 export { HOST_IMAGE, HOST_IMAGE_ID, HOST_IMAGE_REF } from './host-image.ts';
 export { ImageStore, type ImportOptions, type ImportProgress, type StoredImage } from './image/index.ts';
+export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './isolation/index.ts';
 export { type RunningRuntime, type StartRuntimeOptions, startRuntime } from './main.ts';
 export {
   CommandStartError,
@@ -20,4 +21,3 @@ export {
 export type { StreamRequests } from './streaming-calls.ts';
 export { type StreamingReport, type StreamingServerOptions, serveStreams } from './streaming-server.ts';
 export { type StreamingTokenOptions, StreamingTokens } from './streaming-tokens.ts';
-export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './user-namespace.ts';

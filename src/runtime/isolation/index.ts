@@ -2,3 +2,4 @@ export { Confinement } from './confinement.ts';
 export type { ImageUser } from './image-user.ts';
 export { dismantle, dropTools, Isolation, isolationObstacle, podDir, podFolders } from './isolation.ts';
 export { Pod } from './pod.ts';
+export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './user-namespace.ts';

@@ -4,10 +4,10 @@ import { mkdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { ExecPathError, toError } from '../common/errors.ts';
-import { runTool, TOOL_PATH, toolPath } from './isolation/tool.ts';
-import { bootId, listPids, processStart, readProcess } from './process/index.ts';
-import { writeWhole } from './whole-file.ts';
+import { ExecPathError, toError } from '../../common/errors.ts';
+import { bootId, listPids, processStart, readProcess } from '../process/index.ts';
+import { writeWhole } from '../whole-file.ts';
+import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
 /** Root inside is the user outside. With mounts of its own, which the host does not see. */
 const FLAGS = ['--user', '--map-root-user', '--mount', '--propagation', 'slave'];
@@ -68,11 +68,16 @@ export class UserNamespace {
     const found = record === undefined ? undefined : livingHolder(record);
     if (found !== undefined) return new UserNamespace(found, record);
     const holder = await startHolder(record === undefined);
-    if (record !== undefined) {
+    const made = new UserNamespace(holder, record);
+    if (record === undefined) return made;
+    try {
       mkdirSync(dirname(record), { recursive: true, mode: 0o700 });
       writeWhole(record, holder);
+      return made;
+    } catch (thrown) {
+      await made.release();
+      throw thrown;
     }
-    return new UserNamespace(holder, record);
   }
 
   /** The words before a command that runs in here, from the folder `cwd`. It is killed when who started it is. */
@@ -93,7 +98,9 @@ export class UserNamespace {
       if (looks === LOOKS) return;
       await delay(LOOK_MS);
     }
-    if (this.#record !== undefined) rmSync(this.#record, { force: true });
+    // Of two who made one at once the second is on record.
+    const isOnRecord = this.#record !== undefined && livingHolder(this.#record)?.pid === this.#holder.pid;
+    if (isOnRecord) rmSync(this.#record, { force: true });
     if (namespaceOf(this.#holder.pid) !== undefined) process.kill(this.#holder.pid, 'SIGKILL');
   }
 

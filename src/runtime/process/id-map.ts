@@ -15,6 +15,7 @@ const ALL = 2 ** 32 - 1;
  * @see user_namespaces(7)
  */
 export class IdMap {
+  static #own: IdMap | undefined;
   /** Whether a process may have supplementary groups of its choice. */
   readonly canSetGroups: boolean;
   readonly #users: readonly Range[];
@@ -27,9 +28,10 @@ export class IdMap {
     this.canSetGroups = setgroups.trim() !== 'deny';
   }
 
-  /** Of this process. */
+  /** Of this process, which has the same as long as it lives. */
   static own(): IdMap {
-    return new IdMap(read('uid_map'), read('gid_map'), read('setgroups'));
+    IdMap.#own ??= new IdMap(read('uid_map'), read('gid_map'), read('setgroups'));
+    return IdMap.#own;
   }
 
   /** Whether this is the namespace of the machine's own root, who may make devices, networks and cgroups. */
