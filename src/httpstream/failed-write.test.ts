@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { afterEach, describe, expect, it } from 'vitest';
+import { clientSession } from '../../test/support/websocket-pair.ts';
 import { deferred } from '../common/deferred.ts';
+import type { Connection } from './connection.ts';
 import { readOnAfterFailedWrite } from './failed-write.ts';
 import { relay } from './relay.ts';
+import { SpdySession } from './spdy/session.ts';
 
 const open: (Server | Socket)[] = [];
 const workers: Worker[] = [];
@@ -35,11 +38,12 @@ const PEERS = `
   parentPort.on('message', (port) => {
     if (port > 0) {
       client = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => client.write('begin'));
-      client.on('data', (bytes) => { got += bytes; }).on('end', () => client.end());
+      client.on('data', (bytes) => { got += bytes.toString('latin1'); }).on('end', () => client.end());
       client.on('error', (error) => { got += error.code; }).on('close', () => said(got));
       return;
     }
-    const last = () => server.write('Status', () => {
+    // The first byte of a frame of either protocol.
+    const last = () => server.write(Buffer.from('\\x82Status', 'latin1'), () => {
       server.resetAndDestroy();
       setTimeout(() => { Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }, 30);
     });
@@ -71,14 +75,14 @@ describe('a peer that has said its last word and resets', () => {
     readOnAfterFailedWrite(socket);
     let got = '';
     socket.on('data', (bytes: Buffer) => {
-      got += bytes.toString();
+      got += bytes.toString('latin1');
     });
     const closed = once(socket, 'close').catch(() => {});
     standStill(worker, flag);
     socket.write('too late');
     socket.write('later still');
     await closed;
-    expect(got).toBe('Status');
+    expect(got).toBe('\x82Status');
   });
 
   it('is passed on by a relay, though the client writes first', async () => {
@@ -96,7 +100,22 @@ describe('a peer that has said its last word and resets', () => {
     worker.postMessage((front.address() as { readonly port: number }).port);
     await Promise.all([relayed.promise, accepted]);
     standStill(worker, flag);
-    expect(await once(worker, 'message')).toEqual(['Status']);
+    expect(await once(worker, 'message')).toEqual(['\x82Status']);
+  });
+
+  it.each([
+    ['SPDY', (socket: Socket): Connection => new SpdySession(socket, { role: 'client' })],
+    ['WebSocket', (socket: Socket): Connection => clientSession(socket)],
+  ])('has not taken the goodbye of a client over %s, whose end is then not clean', async (_title, sessionOn) => {
+    const { worker, flag, port } = await peers();
+    const socket = connect({ port, host: '127.0.0.1' });
+    open.push(socket);
+    await Promise.all([once(socket, 'connect'), once(worker, 'message')]);
+    const session = sessionOn(socket);
+    await new Promise(setImmediate);
+    standStill(worker, flag);
+    await session.close();
+    expect(await session.closed).toMatchObject({ kind: 'lost', error: { code: 'ERR_CONNECTION_LOST' } });
   });
 
   it('is given up when it has nothing to say', async () => {

@@ -4,6 +4,13 @@ import { CLOSE_LINGER_MS } from './connection.ts';
 
 type Done = (error?: Error | null) => void;
 
+const failedSockets = new WeakSet<Duplex>();
+
+/** Whether a write was dropped: the peer has not taken all that was sent, though no callback says so. */
+export function hasFailedWrite(socket: Duplex): boolean {
+  return failedSockets.has(socket);
+}
+
 /**
  * A peer that has said its last word and closed answers whatever still comes with a reset. Its last word, a Status
  * perhaps, can be read all the same; but Node destroys a socket whose write fails, with all that was not read yet. From
@@ -18,12 +25,14 @@ type Done = (error?: Error | null) => void;
  */
 export function readOnAfterFailedWrite(socket: Duplex, { quietMs = CLOSE_LINGER_MS } = {}): void {
   if (!(socket instanceof Socket)) return;
-  let hasFailed = false;
   const failed = (error: Error): void => {
-    hasFailed = true;
+    failedSockets.add(socket);
     let seen = socket.bytesRead;
     const quiet = setTimeout(() => {
-      if (socket.bytesRead === seen) socket.destroy(error);
+      if (socket.bytesRead === seen) {
+        socket.destroy(error);
+        return;
+      }
       seen = socket.bytesRead;
       quiet.refresh();
     }, quietMs).unref();
@@ -36,18 +45,18 @@ export function readOnAfterFailedWrite(socket: Duplex, { quietMs = CLOSE_LINGER_
         done(error);
         return;
       }
-      if (!hasFailed) failed(error);
+      if (!failedSockets.has(socket)) failed(error);
       done();
     };
   const write = socket._write.bind(socket);
   socket._write = (chunk, encoding, done) => {
-    if (hasFailed) done();
+    if (failedSockets.has(socket)) done();
     else write(chunk, encoding, lenient(done));
   };
   const writev = socket._writev?.bind(socket);
   if (writev === undefined) return;
   socket._writev = (chunks, done) => {
-    if (hasFailed) done();
+    if (failedSockets.has(socket)) done();
     else writev(chunks, lenient(done));
   };
 }

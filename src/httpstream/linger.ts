@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { CLOSE_LINGER_MS } from './connection.ts';
+import { hasFailedWrite } from './failed-write.ts';
 
 /** The longest a peer may keep a closing socket alive by sending, in ms. */
 export const CLOSE_LINGER_MAX_MS = 300_000;
@@ -32,7 +33,7 @@ export function lingerAndDestroy(socket: Duplex, options: LingerOptions = {}): P
     const gone = (): void => {
       clearTimeout(quiet);
       clearTimeout(cap);
-      resolve(flushed);
+      resolve(flushed && !hasFailedWrite(socket));
     };
     const quiet = setTimeout(() => {
       // A write side that still shrinks is a slow reader, not a dead one.

@@ -32,8 +32,8 @@ export interface RelayOptions {
 /**
  * Copies bytes both ways between two connections and decodes nothing.
  *
- * When a side ends, or resets as upstream may with its last word still on its way, what it sent before is still delivered, then the other side gets its FIN and `lingerMs` to finish;
- * after that both are destroyed. A stalled taker stops its giver, at most {@link RELAY_BUFFER_BYTES} in between.
+ * When a side ends, or resets as upstream may behind its last word, what it sent before is still delivered, then the other
+ * side gets its FIN and `lingerMs` to finish; after that both are destroyed. A stalled taker stops its giver, at most {@link RELAY_BUFFER_BYTES} in between.
  *
  * Owns: both sockets, from the call on. Resolves when both are closed; never rejects.
  */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { hasFailedWrite } from '../failed-write.ts';
 import { FrameEncoder } from './encoder.ts';
 import { type ControlOpcode, type MessageOpcode, opcodes } from './frame.ts';
 
@@ -59,7 +60,7 @@ export class FrameWriter {
     this.#cork();
     const [frame] = this.#encoder.encode(opcodes.close, payload);
     this.#socket.write(frame, (error) => {
-      if (error === null || error === undefined) flushed?.();
+      if ((error === null || error === undefined) && !hasFailedWrite(this.#socket)) flushed?.();
     });
   }
 
