@@ -1,10 +1,11 @@
-import { type ClientFlagValues, clientFlags } from './client-flags.ts';
+import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { boolFlag, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
-import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
+import { objectsNamedBy } from './object-kinds.ts';
 import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
+import type { ObjectChoice } from './targets.ts';
 import { UsageError } from './usage-error.ts';
 
 const own = {
@@ -24,13 +25,7 @@ const own = {
 const flags = { ...own, ...clientFlags } as const;
 
 /** What `podwire describe` was asked for. */
-export interface DescribeOptions {
-  readonly objects: readonly NamedObjects[];
-  readonly files: readonly string[];
-  readonly recursive: boolean;
-  readonly values: ClientFlagValues;
-  readonly labelSelector: string | undefined;
-  readonly allNamespaces: boolean;
+export interface DescribeOptions extends ObjectChoice {
   readonly showEvents: boolean;
   /** 0 is all at once. */
   readonly chunkSize: number;

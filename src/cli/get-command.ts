@@ -2,13 +2,13 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { boolFlag, intFlag, listFlag, stringFlag } from './flag.ts';
 import type { GetOptions } from './get/get-options.ts';
-import { formatWords, outputFormat, reworded } from './get/output-format.ts';
+import { formatWords, outputFormat } from './get/output-format.ts';
 import type { Io } from './io.ts';
 import { relaxedPath } from './jsonpath/relaxed-path.ts';
 import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
 import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
-import { UsageError } from './usage-error.ts';
+import { reworded, UsageError } from './usage-error.ts';
 
 const own = {
   output: stringFlag({

@@ -9,7 +9,7 @@ export const selectionFlags = {
     short: 'f',
     value: 'FILE',
     source: 'file',
-    help: 'the objects that this manifest, or those of this folder, names; - is stdin',
+    help: 'the objects that this manifest names, or those of this folder; - is stdin',
   }),
   recursive: boolFlag({ short: 'R', help: 'also the manifests in folders below the folder of -f' }),
 } as const;

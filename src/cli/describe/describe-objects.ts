@@ -19,8 +19,7 @@ import {
 import type { DescribeOptions } from '../describe-command.ts';
 import { failureText } from '../failure-text.ts';
 import type { Io } from '../io.ts';
-import { readManifests } from '../manifest-files.ts';
-import { resourceTypeOf } from '../object-kinds.ts';
+import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { describeEvents } from './describe-events.ts';
 import { describeNode, type NodeSurroundings } from './describe-node.ts';
@@ -28,25 +27,11 @@ import { describeFields, describeNamespace, describeServiceAccount } from './des
 import { describePod } from './describe-pod.ts';
 import { Description } from './description.ts';
 
-interface Target {
-  readonly type: ResourceType<KubeObject>;
-  readonly name?: string | undefined;
-  readonly namespace?: string | undefined;
-}
-
 /** `podwire describe`. @returns the exit code */
 export async function describeObjects(options: DescribeOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(options.files, io, options.recursive);
+  const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const targets: Target[] = manifests.map(({ type, object }) => ({
-      type,
-      name: object.metadata.name,
-      namespace: type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined,
-    }));
-    for (const { kind, name } of options.objects) {
-      const type = await resourceTypeOf(kind);
-      targets.push({ type, name, namespace: options.allNamespaces || !type.namespaced ? undefined : call.namespace });
-    }
+    const targets = await targetsIn(call);
     const describer = new Describer(options, call);
     let count = 0;
     let exitCode = 0;

@@ -1,12 +1,12 @@
 import { type KubeObject, type Table, TableText } from '../../kubeapi/index.ts';
 import type { ClientFlagValues } from '../client-flags.ts';
 import { failureText } from '../failure-text.ts';
+import { type Answers, type Found, findAll, findObjects, findTable } from '../found-objects.ts';
 import type { Io } from '../io.ts';
-import { readManifests } from '../manifest-files.ts';
 import { singularOf } from '../object-kinds.ts';
+import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { writeAnswer } from '../write-answer.ts';
-import { type Answers, type Found, findAll, findObjects, findTable, type Target, targetsOf } from './found-objects.ts';
 import type { GetOptions } from './get-options.ts';
 import { loadFormat } from './load-format.ts';
 import { ObjectText } from './object-text.ts';
@@ -17,13 +17,9 @@ import { watchObjects } from './watch-objects.ts';
 /** `podwire get`. @returns the exit code */
 export async function getObjects(options: GetOptions, io: Io): Promise<number> {
   const format = await loadFormat(options.format);
-  const manifests = await readManifests(options.files, io, options.recursive);
+  const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const targets = await targetsOf(options, call);
-    for (const { type, object } of manifests) {
-      const namespace = type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined;
-      targets.push({ type, name: object.metadata.name, namespace });
-    }
+    const targets = await targetsIn(call);
     const [target] = targets;
     if (options.watch !== 'no' && target !== undefined) return watchObjects(target, { ...options, format }, call, io);
     const { ignoreNotFound } = options;

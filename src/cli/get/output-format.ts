@@ -1,7 +1,7 @@
 import { parseTemplate } from '../jsonpath/parse-template.ts';
 import { relaxedPath } from '../jsonpath/relaxed-path.ts';
 import type { Template } from '../jsonpath/step.ts';
-import { UsageError } from '../usage-error.ts';
+import { reworded, UsageError } from '../usage-error.ts';
 
 /** One column of `-o custom-columns`. */
 export interface CustomColumn {
@@ -129,13 +129,4 @@ function columnsOfFile(text: string): OutputFormat {
 
 function columnOf(title: string, path: string): CustomColumn {
   return { title, path: reworded(() => parseTemplate(relaxedPath(path)), '') };
-}
-
-/** A template that cannot be read is a wrong command line. */
-export function reworded<T>(read: () => T, before: string): T {
-  try {
-    return read();
-  } catch (thrown) {
-    throw new UsageError(`${before}${thrown instanceof Error ? thrown.message : String(thrown)}`);
-  }
 }

@@ -1,8 +1,7 @@
-import { reworded } from '../get/output-format.ts';
 import { parseTemplate } from '../jsonpath/parse-template.ts';
 import { relaxedPath } from '../jsonpath/relaxed-path.ts';
 import type { Template } from '../jsonpath/step.ts';
-import { UsageError } from '../usage-error.ts';
+import { reworded, UsageError } from '../usage-error.ts';
 
 /** What is waited for: that objects are there, that they are gone, or that each is as it must be. */
 export type Goal =

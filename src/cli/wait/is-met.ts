@@ -1,8 +1,7 @@
 import type { KubeObject } from '../../kubeapi/index.ts';
-import { reworded } from '../get/output-format.ts';
 import { evaluate } from '../jsonpath/evaluate.ts';
 import { isMap, sprint } from '../jsonpath/go-text.ts';
-import { UsageError } from '../usage-error.ts';
+import { reworded, UsageError } from '../usage-error.ts';
 import type { Goal } from './goal.ts';
 
 /**

@@ -1,29 +1,20 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { ApiStatusError, type KubeObject } from '../../kubeapi/index.ts';
-import type { ClientFlagValues } from '../client-flags.ts';
 import { failureText } from '../failure-text.ts';
 import { followUntil } from '../follow-objects.ts';
-import { findAll, findObjects, type Target, targetsOf } from '../get/found-objects.ts';
+import { findAll, findObjects } from '../found-objects.ts';
 import type { Io } from '../io.ts';
-import { readManifests } from '../manifest-files.ts';
-import { type NamedObjects, singularOf } from '../object-kinds.ts';
+import { singularOf } from '../object-kinds.ts';
+import { type ObjectChoice, readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import type { Goal } from './goal.ts';
 import { isMet } from './is-met.ts';
 
 /** What `podwire wait` was asked for. */
-export interface WaitOptions {
-  readonly objects: readonly NamedObjects[];
-  /** Manifests that name the objects, in place of `objects`. */
-  readonly files: readonly string[];
-  readonly recursive: boolean;
+export interface WaitOptions extends ObjectChoice {
   readonly goal: Goal;
   /** For all objects together, in ms; 0 looks once. */
   readonly timeoutMs: number;
-  readonly labelSelector: string | undefined;
   readonly fieldSelector: string | undefined;
-  readonly allNamespaces: boolean;
-  readonly values: ClientFlagValues;
 }
 
 /** An object that is waited for. */
@@ -39,17 +30,12 @@ const TIMED_OUT = 'error: timed out waiting for the condition\n';
 
 /** `podwire wait`. @returns the exit code */
 export async function waitForObjects(options: WaitOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(options.files, io, options.recursive);
+  const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const timer = AbortSignal.timeout(Math.min(options.timeoutMs, MAX_TIMER_MS));
-    // A limit of zero is over at once, and not only when timers have had their turn.
-    if (options.timeoutMs === 0) await delay(1);
-    const limit = { ...call, signal: AbortSignal.any([call.signal, timer]) };
-    const targets = await targetsOf(options, call);
-    for (const { type, object } of manifests) {
-      const namespace = type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined;
-      targets.push({ type, name: object.metadata.name, namespace });
-    }
+    const { timeoutMs } = options;
+    const end = timeoutMs === 0 ? AbortSignal.abort() : AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
+    const limit = { ...call, signal: AbortSignal.any([call.signal, end]) };
+    const targets = await targetsIn(call);
     if (options.goal.kind === 'create') await Promise.all(targets.map((one) => exists(one, options, limit)));
     call.signal.throwIfAborted();
     const { awaited, failures } = await look(targets, options, call);

@@ -7,22 +7,12 @@ import {
   renderTable,
   resourcePath,
   type Table,
-} from '../../kubeapi/index.ts';
-import { resourceTypeOf } from '../object-kinds.ts';
-import type { ClusterCall } from '../with-client.ts';
-import type { GetOptions } from './get-options.ts';
+} from '../kubeapi/index.ts';
+import type { Target } from './targets.ts';
+import type { ClusterCall } from './with-client.ts';
 
 /** As kubectl asks: a Table, or the plain objects of a server that knows none. */
 export const ACCEPT_TABLE = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
-
-/** An object, or a whole list: each is asked for, and can fail, by itself. */
-export interface Target {
-  readonly type: ResourceType<KubeObject>;
-  /** Absent: all of the type. */
-  readonly name?: string | undefined;
-  /** Absent: every namespace, or none. */
-  readonly namespace?: string | undefined;
-}
 
 /** What the server has of a target, in one of two forms. */
 export interface Found<Form> {
@@ -39,20 +29,13 @@ export interface Answers<Form> {
 }
 
 /** Which objects of a list, how many at once, and in which order. */
-type Selection = Pick<GetOptions, 'labelSelector' | 'fieldSelector' | 'chunkSize' | 'sortBy'>;
-
-/** What the command line names, and where. */
-export async function targetsOf(
-  options: Pick<GetOptions, 'objects' | 'allNamespaces'>,
-  call: ClusterCall,
-): Promise<Target[]> {
-  return Promise.all(
-    options.objects.map(async ({ kind, name }) => {
-      const type = await resourceTypeOf(kind);
-      const namespace = options.allNamespaces || !type.namespaced ? undefined : call.namespace;
-      return { type, name, namespace };
-    }),
-  );
+export interface Selection {
+  readonly labelSelector: string | undefined;
+  readonly fieldSelector: string | undefined;
+  /** Objects of one page; 0 is all at once. */
+  readonly chunkSize: number;
+  /** `{.path}`; '' is the order of the server. */
+  readonly sortBy: string;
 }
 
 /** Asks for each target in turn; one that fails does not keep the others from being shown. */
