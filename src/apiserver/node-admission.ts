@@ -1,4 +1,5 @@
 import { nodeNameOf, type User } from '../identity/index.ts';
+import { MIRROR_ANNOTATION } from '../kubeapi/index.ts';
 import { forbidden } from './api-error.ts';
 import { type ApiObject, isSameJson, textAt } from './api-object.ts';
 import type { UpdateScope } from './object-rules.ts';
@@ -12,9 +13,6 @@ export interface Write {
   readonly current?: ApiObject;
   readonly scope?: UpdateScope;
 }
-
-/** An annotation that every mirror of a static pod bears. */
-export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
 
 /**
  * Checks what a kubelet writes, where the path alone does not say it: its own node and lease, mirrors of static pods on

@@ -1,4 +1,4 @@
-import { parseQuantity } from '../kubeapi/index.ts';
+import { MIRROR_ANNOTATION, parseQuantity } from '../kubeapi/index.ts';
 import {
   duplicateField,
   type FieldError,
@@ -9,7 +9,6 @@ import {
   unsupportedField,
 } from './api-error.ts';
 import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
-import { MIRROR_ANNOTATION } from './node-admission.ts';
 import {
   dnsLabelFaults,
   dnsSubdomainFaults,

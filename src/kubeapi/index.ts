@@ -27,7 +27,7 @@ export * from './node.ts';
 export * from './node-table.ts';
 export type * from './object-meta.ts';
 export type { PemSource } from './pem-source.ts';
-export type * from './pod.ts';
+export * from './pod.ts';
 export type * from './pod-status.ts';
 export * from './pod-summary.ts';
 export * from './pod-table.ts';

@@ -3,6 +3,9 @@ import type { LocalObjectReference, ObjectMeta } from './object-meta.ts';
 import type { PodStatus } from './pod-status.ts';
 import type { Volume } from './volume.ts';
 
+/** Marks a mirror: the object only shows what runs on the node, and changing it changes nothing there. */
+export const MIRROR_ANNOTATION = 'kubernetes.io/config.mirror';
+
 export interface PodSecurityContext {
   readonly runAsUser?: number;
   readonly runAsGroup?: number;

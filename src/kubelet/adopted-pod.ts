@@ -1,21 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { Pod } from '../kubeapi/index.ts';
+import { MIRROR_ANNOTATION, type Pod } from '../kubeapi/index.ts';
 import { podLabels } from './container-config.ts';
 import type { PodView } from './runtime-view.ts';
 
 /** Says where a pod came from; `runtime`: it ran already when the kubelet looked. */
 export const CONFIG_SOURCE = 'kubernetes.io/config.source';
 
-/** Marks a mirror: the object only shows what runs on the node, and changing it changes nothing there. */
-export const CONFIG_MIRROR = 'kubernetes.io/config.mirror';
-
 /** Hash of a static pod's manifest. */
 export const CONFIG_HASH = 'kubernetes.io/config.hash';
-
-/** Is the object a picture of what a node runs by itself? */
-export function isMirror(pod: Pod): boolean {
-  return pod.metadata.annotations?.[CONFIG_MIRROR] !== undefined;
-}
 
 /**
  * The API object of a pod that somebody else started in the runtime: as much of its spec as the runtime tells.
@@ -35,7 +27,7 @@ export function adoptedPod(view: PodView, nodeName: string): Pod {
       uid: view.uid || uuidOf(view.sandbox.id),
       creationTimestamp: new Date(Number(view.sandbox.createdAt / 1_000_000n)).toISOString().replace(/\.\d+Z$/, 'Z'),
       labels,
-      annotations: { ...view.sandbox.annotations, [CONFIG_SOURCE]: 'runtime', [CONFIG_MIRROR]: view.sandbox.id },
+      annotations: { ...view.sandbox.annotations, [CONFIG_SOURCE]: 'runtime', [MIRROR_ANNOTATION]: view.sandbox.id },
     },
     spec: {
       nodeName,

@@ -1,5 +1,5 @@
 import { type KubeClient, listWatch, type Pod, pods } from '../kubeapi/index.ts';
-import { isMirror } from './adopted-pod.ts';
+import { isMirror } from './mirror-pod.ts';
 
 /** Follows the pods that the apiserver has bound to this node. */
 export class ApiPods {

@@ -1,14 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { toError } from '../common/errors.ts';
-import {
-  ApiStatusError,
-  type KubeClient,
-  type ObjectOptions,
-  type OwnerReference,
-  type Pod,
-  pods,
-} from '../kubeapi/index.ts';
-import { CONFIG_HASH, CONFIG_MIRROR, isMirror } from './adopted-pod.ts';
+import { ApiStatusError, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
+import { deleteMirror, isIntact, isMirror, mirrorOf, shows } from './mirror-pod.ts';
 import type { NodePod } from './sync-loop.ts';
 
 /** Longest time of one request, in ms: the next report tries again. */
@@ -159,8 +152,8 @@ export class PodReporter {
     } catch (thrown) {
       if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 409)) throw thrown;
       const there = await this.#client.get(pods, name, address);
-      if (isIntact(there, mirror) && covers(there.spec, mirror.spec)) return there;
-      if (there.metadata.annotations?.[CONFIG_MIRROR] === undefined) {
+      if (isIntact(there, mirror) && shows(there, mirror)) return there;
+      if (!isMirror(there)) {
         throw new Error(`pod ${namespace}/${name} of the apiserver has the name of one that runs on this node`, {
           cause: thrown,
         });
@@ -183,32 +176,6 @@ export class PodReporter {
       return [uid, () => deleteMirror(this.#client, pod, { namespace, ...this.#callOptions })];
     });
   }
-}
-
-/** The API object that shows a pod of this node. */
-function mirrorOf(pod: Pod): Pod {
-  const { annotations = {}, uid = '' } = pod.metadata;
-  const mark = annotations[CONFIG_MIRROR] ?? annotations[CONFIG_HASH] ?? uid;
-  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [CONFIG_MIRROR]: mark } } };
-}
-
-/** Is `there` a mirror that nobody deletes, with the labels and annotations that it was given? */
-function isIntact(there: Pod, { metadata }: Pod): boolean {
-  const { labels, annotations, deletionTimestamp } = there.metadata;
-  return (
-    !deletionTimestamp &&
-    covers({ labels, annotations }, { labels: metadata.labels, annotations: metadata.annotations })
-  );
-}
-
-/** Does `whole` have all of `part`? The apiserver adds what a pod leaves open, and nothing to a list. */
-function covers(whole: unknown, part: unknown): boolean {
-  if (Array.isArray(part)) {
-    return Array.isArray(whole) && whole.length === part.length && part.every((one, at) => covers(whole[at], one));
-  }
-  if (typeof part !== 'object' || part === null) return part === undefined || whole === part;
-  const fields = (typeof whole === 'object' && whole !== null ? whole : {}) as Readonly<Record<string, unknown>>;
-  return Object.entries(part).every(([name, value]) => covers(fields[name], value));
 }
 
 function readinessOf({ status }: Pod): string | undefined {
@@ -240,15 +207,4 @@ function statusPatch(status: Pod['status'] = {}): object {
     ...(podIPs === undefined ? {} : { podIPs: [replaced, ...podIPs] }),
     ...(hostIPs === undefined ? {} : { hostIPs: [replaced, ...hostIPs] }),
   };
-}
-
-/** Deletes at once the very object that was seen. That it is gone, or another one has its name now, is as good. */
-async function deleteMirror(client: KubeClient, { metadata }: Pod, options: ObjectOptions): Promise<void> {
-  const { name, uid } = metadata;
-  const preconditions = uid === undefined ? {} : { uid };
-  try {
-    await client.delete(pods, name, { ...options, gracePeriodSeconds: 0, preconditions });
-  } catch (thrown) {
-    if (!(thrown instanceof ApiStatusError && [404, 409].includes(thrown.httpStatus))) throw thrown;
-  }
 }

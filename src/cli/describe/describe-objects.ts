@@ -5,6 +5,7 @@ import {
   type KubeObject,
   type ListOptions,
   leases,
+  MIRROR_ANNOTATION,
   type Namespace,
   NODE_LEASE_NAMESPACE,
   type Node,
@@ -105,7 +106,7 @@ class Describer {
   /** Events of a node name it by its uid or by its name. Who may not see events is shown none. */
   async #eventsOf(type: ResourceType<KubeObject>, { metadata }: KubeObject): Promise<readonly Event[]> {
     const { name, namespace, uid = '', annotations = {} } = metadata;
-    const mirror = type === pods ? annotations['kubernetes.io/config.mirror'] : undefined;
+    const mirror = type === pods ? annotations[MIRROR_ANNOTATION] : undefined;
     const uids = type === nodes ? [uid, name] : [mirror ?? uid];
     const found: Event[] = [];
     for (const one of uids) {
