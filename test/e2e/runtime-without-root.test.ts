@@ -46,14 +46,16 @@ describe.skipIf(obstacle !== undefined)(
       const sh = (script: string): Promise<string> => user.sh(containerId, script);
       expect(await sh('id -u; id -g; cat /proc/1/cmdline | tr "\\0" " "')).toBe('0\n0\nsleep 1000');
       expect(await sh('ls /proc | grep -c "^[0-9]"')).toMatch(/^[1-5]$/);
-      expect(await sh(`ls ${user.directory} /home /root/.. 2>&1 | grep -v "^$"`)).not.toContain('state');
+      expect(await sh(`ls ${user.directory}`)).toBe(`ls: ${user.directory}: No such file or directory`);
+      expect(await sh('ls /; ls /root/..')).not.toMatch(/work|boot/);
       expect(await sh('touch /new && rm -r /srv && mkdir /srv && ls /srv && rm /bin/vi && echo changed')).toBe(
         'changed',
       );
       expect(await sh('mount -t tmpfs x /srv; chroot /proc/1/root true; mknod /x b 8 0')).toMatch(
         /mount: permission denied[^]*mknod: \/x: Operation not permitted/,
       );
-      expect(await sh('ls -A /sys/fs/cgroup; echo 1 >/proc/sys/kernel/hostname')).toMatch(/Read-only|nonexistent/);
+      expect(await sh('ls -A /sys/fs/cgroup')).toBe('');
+      expect(await sh('echo 1 >/proc/sys/kernel/hostname')).toContain('Read-only file system');
       expect(await sh('echo into null >/dev/null; head -c 3 /dev/zero | wc -c; ls /dev/sda /dev/vda 2>&1')).toMatch(
         /^3\n.*No such file/,
       );
