@@ -154,7 +154,7 @@ build_cri_tools
 warm_up_reflector
 
 missing=
-for program in containerd runc ip sshd systemctl tmux haproxy capsh etcd htop top less vi; do
+for program in containerd runc ip sshd systemctl tmux haproxy capsh newuidmap etcd htop top less vi; do
   have "$program" || missing="$missing $program"
 done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"
