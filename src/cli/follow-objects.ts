@@ -18,12 +18,12 @@ export interface Followed {
  */
 export async function followUntil(
   client: KubeClient,
-  { type, ...selection }: Followed,
+  { type, namespace, ...selection }: Followed,
   isDone: (object: KubeObject | undefined) => boolean,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const place = { ...selection, ...(selection.namespace === undefined ? {} : { namespace: selection.namespace }) };
-  for await (const event of listWatch(client, type, { ...place, signal })) {
+  const place = namespace === undefined ? {} : { namespace };
+  for await (const event of listWatch(client, type, { ...selection, ...place, signal })) {
     if (event.type === 'SYNC') {
       if (event.items.length === 0 ? isDone(undefined) : event.items.some(isDone)) return true;
     } else if (isDone(event.type === 'DELETED' ? undefined : event.object)) return true;
