@@ -3,7 +3,8 @@ import { resolve } from 'node:path';
 import type { ChildResult } from '../../support/child.ts';
 import { CriCaller } from '../../support/cri-caller.ts';
 import { findProgram, requirePeer } from '../../support/find-peer.ts';
-import { Host, HostNetwork } from '../../support/host.ts';
+import { Host } from '../../support/host.ts';
+import { HostNetwork } from '../../support/host-network.ts';
 import { imageArchive } from '../../support/image.ts';
 import { type PageBlock, readPage } from './page.ts';
 
