@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Container, Pod, Volume } from '../kubeapi/index.ts';
-import { containerConfig, podLogFolder, podVolumesFolder, sandboxConfig, volumePath } from './container-config.ts';
+import { containerConfig, sandboxConfig } from './container-config.ts';
+import { podLogFolder, podVolumesFolder } from './pod-folders.ts';
+import { volumePath } from './volumes/volume-path.ts';
 
 const folders = { logs: '/logs', volumes: '/volumes' };
 

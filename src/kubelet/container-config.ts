@@ -1,8 +1,10 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
-import type { Container, Pod, Volume, VolumeMount } from '../kubeapi/index.ts';
+import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
 import { environmentOf, expand, type PodAddresses } from './environment.ts';
-import { resolveSubPath } from './sub-path.ts';
+import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
+import { resolveSubPath } from './volumes/sub-path.ts';
+import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
 
 /** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
 export const podLabels = {
@@ -19,13 +21,6 @@ type CreateRequest = Parameters<CriClient['runtime']['createContainer']>[0];
 type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
 export type SandboxConfig = NonNullable<RunRequest['config']>;
 export type ContainerConfig = NonNullable<CreateRequest['config']>;
-
-export interface PodFolders {
-  /** `podLogsDir`; upstream's default is /var/log/pods. */
-  readonly logs: string;
-  /** Where a pod's volumes live: `<volumes>/<uid>/<volume>`. */
-  readonly volumes: string;
-}
 
 /**
  * How the runtime is to make the pod's sandbox.
@@ -48,34 +43,6 @@ export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): S
       },
     },
   };
-}
-
-/**
- * The folder of a pod's container logs.
- *
- * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path
- */
-export function podLogFolder(
-  folders: PodFolders,
-  { namespace, name, uid }: { readonly namespace: string; readonly name: string; readonly uid: string },
-): string {
-  const parts = [segment('namespace', namespace), segment('pod name', name), segment('uid', uid)];
-  return `${folders.logs}/${parts.join('_')}`;
-}
-
-/**
- * The folder of a pod's volumes.
- *
- * @throws ExecPathError ERR_MANIFEST for a uid that cannot stand in a path
- */
-export function podVolumesFolder(folders: PodFolders, uid: string): string {
-  return `${folders.volumes}/${segment('uid', uid)}`;
-}
-
-/** The apiserver checks names too; but it may be another's, and a manifest or a sandbox comes from anywhere. */
-function segment(what: string, text: string): string {
-  if (/^[A-Za-z0-9][\w.-]{0,252}$/.test(text)) return text;
-  throw refused(`${what} ${JSON.stringify(text)} cannot be a part of a path`);
 }
 
 function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode } {
@@ -168,28 +135,6 @@ function mountConfig(
       Bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
     }[mount.mountPropagation ?? 'None'],
   };
-}
-
-/** @throws ExecPathError ERR_MANIFEST for kinds of volumes other than emptyDir and hostPath, and for unfit paths */
-export function volumePath(pod: Pod, volume: Volume, folders: PodFolders): string {
-  if (volume.hostPath !== undefined) {
-    const { path } = volume.hostPath;
-    if (path.startsWith('/') && !leavesItsFolder(path)) return path;
-    throw refused(`hostPath ${JSON.stringify(path)} of volume ${volume.name} must be absolute and without ".."`);
-  }
-  if (volume.emptyDir !== undefined) {
-    return `${podVolumesFolder(folders, pod.metadata.uid ?? '')}/${segment('volume name', volume.name)}`;
-  }
-  throw unsupported(`volume ${volume.name}`, volume);
-}
-
-function leavesItsFolder(path: string): boolean {
-  return path.split('/').includes('..') || path.includes('\0');
-}
-
-function unsupported(what: string, value: object): ExecPathError {
-  const kind = Object.keys(value).find((key) => key !== 'name') ?? 'its kind';
-  return refused(`${what}: podwire's kubelet knows emptyDir and hostPath, not ${kind}`);
 }
 
 function refused(message: string): ExecPathError {

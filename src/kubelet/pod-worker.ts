@@ -2,21 +2,15 @@ import { mkdir, rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
 import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
 import type { Container, Pod } from '../kubeapi/index.ts';
-import {
-  containerConfig,
-  type PodFolders,
-  podLogFolder,
-  podVolumesFolder,
-  type SandboxConfig,
-  sandboxConfig,
-} from './container-config.ts';
+import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import type { Happening } from './pod-events.ts';
+import { type PodFolders, podLogFolder, podVolumesFolder } from './pod-folders.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
 import { removeSuperseded } from './pod-remains.ts';
-import { prepareVolumes } from './pod-volumes.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
+import { prepareVolumes } from './volumes/pod-volumes.ts';
 
 /** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
 export const DEFAULT_GRACE_SECONDS = 30;

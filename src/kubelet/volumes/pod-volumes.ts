@@ -1,9 +1,10 @@
 import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExecPathError } from '../common/errors.ts';
-import type { Pod, Volume } from '../kubeapi/index.ts';
-import { type PodFolders, volumePath } from './container-config.ts';
+import { ExecPathError } from '../../common/errors.ts';
+import type { Pod, Volume } from '../../kubeapi/index.ts';
+import type { PodFolders } from '../pod-folders.ts';
+import { volumePath } from './volume-path.ts';
 
 /**
  * Makes what a pod's volumes need before anything of it runs, and checks what must be there.

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { ExecPathError, toError } from '../common/errors.ts';
+import { ExecPathError, toError } from '../../common/errors.ts';
 
 /** As many symbolic links as Linux follows in one path. */
 const MAX_SYMLINKS = 40;
