@@ -86,13 +86,13 @@ ContainerPort: A port that a container listens on.
 EnvVar: One environment variable.
 EnvVar.value: Its value. $(NAME) stands for a variable before it, $$ for $.
 EnvVar.valueFrom: Where its value comes from.
-EnvVarSource: Where a value comes from. podwire's kubelet knows fieldRef and resourceFieldRef.
+EnvVarSource: Where a value comes from. podwire's kubelet knows fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef.
 EnvVarSource.fieldRef: A field of the pod: metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.podIP, status.podIPs.
 ObjectFieldSelector: A field of an object.
 ResourceRequirements: Amounts of cpu, memory and so on.
 ResourceRequirements.limits: The most that may be used.
 ResourceRequirements.requests: What must be there. Default: the limits.
-Volume: A folder with a name that containers mount. podwire's kubelet knows emptyDir and hostPath.
+Volume: A folder with a name that containers mount. podwire's kubelet knows emptyDir, hostPath, configMap, secret, downwardAPI and projected.
 EmptyDirVolumeSource: A folder that begins empty and lasts as long as the pod.
 HostPathVolumeSource: A file or folder of the node.
 HostPathVolumeSource.path: Where it stands on the node.

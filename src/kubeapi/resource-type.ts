@@ -1,10 +1,12 @@
 import { ExecPathError } from '../common/errors.ts';
+import type { ConfigMap } from './config-map.ts';
 import type { Event } from './event.ts';
 import type { Lease } from './lease.ts';
 import type { Namespace } from './namespace.ts';
 import type { Node } from './node.ts';
 import type { KubeObject } from './object-meta.ts';
 import type { Pod } from './pod.ts';
+import type { Secret } from './secret.ts';
 import type { ServiceAccount } from './service-account.ts';
 
 /** A kind of the API and where it lives; `T` is the shape of its objects. */
@@ -45,6 +47,13 @@ export const leases: ResourceType<Lease> = {
   namespaced: true,
 };
 
+export const configMaps: ResourceType<ConfigMap> = {
+  ...core,
+  plural: 'configmaps',
+  kind: 'ConfigMap',
+  namespaced: true,
+};
+export const secrets: ResourceType<Secret> = { ...core, plural: 'secrets', kind: 'Secret', namespaced: true };
 export const services: ResourceType<KubeObject> = { ...core, plural: 'services', kind: 'Service', namespaced: true };
 export const csiNodes: ResourceType<KubeObject> = {
   group: 'storage.k8s.io',

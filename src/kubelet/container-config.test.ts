@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Container, Pod, Volume } from '../kubeapi/index.ts';
 import { containerConfig, sandboxConfig } from './container-config.ts';
 import { podLogFolder, podVolumesFolder } from './pod-folders.ts';
+import { PodReferences } from './pod-references.ts';
 import { volumePath } from './volumes/volume-path.ts';
 
 const folders = { logs: '/logs', volumes: '/volumes' };
@@ -15,18 +16,40 @@ function podWith(metadata: Partial<Pod['metadata']>, container: Partial<Containe
 
 function configOf(pod: Pod): ReturnType<typeof containerConfig> {
   const [container] = pod.spec.containers;
-  return containerConfig(pod, container as Container, 0, folders);
+  const addresses = { hostIP: '', podIPs: [] };
+  return containerConfig(pod, container as Container, 0, {
+    folders,
+    addresses,
+    references: new PodReferences(undefined),
+  });
 }
 
+describe('the groups of a container', () => {
+  it('are those that its pod adds, and the one that owns its volumes', async () => {
+    const pod = podWith({});
+    const securityContext = { supplementalGroups: [10, 11], fsGroup: 2000 };
+    const { linux } = await configOf({ ...pod, spec: { ...pod.spec, securityContext } });
+    expect(linux?.securityContext?.supplementalGroups).toEqual([10n, 11n, 2000n]);
+  });
+});
+
+describe('a mount of a volume of files', () => {
+  it('is read-only, whatever the pod says', async () => {
+    const volumes: Volume[] = [{ name: 'config', configMap: { name: 'c' } }];
+    const { mounts } = await configOf(podWith({}, { volumeMounts: [{ name: 'config', mountPath: '/c' }] }, volumes));
+    expect(mounts).toMatchObject([{ hostPath: '/volumes/u-1/config', readonly: true }]);
+  });
+});
+
 describe('what a pod says stays inside the kubelet’s folders', () => {
-  it('names its log folder and volumes by namespace, name and uid', () => {
+  it('names its log folder and volumes by namespace, name and uid', async () => {
     expect(sandboxConfig(podWith({}), 0, folders)).toMatchObject({
       logDirectory: '/logs/default_web_u-1',
       annotations: { 'podwire.local/started-by': 'n1' },
     });
     const data: Volume = { name: 'data', emptyDir: {} };
     const mounted = podWith({}, { volumeMounts: [{ name: 'data', mountPath: '/d' }] }, [data]);
-    expect(configOf(mounted).mounts?.[0]?.hostPath).toBe('/volumes/u-1/data');
+    expect((await configOf(mounted)).mounts?.[0]?.hostPath).toBe('/volumes/u-1/data');
   });
 
   it.each(['', '.', '..', '../x', 'a/../../x', '/etc', 'a\0b'])('refuses %j as uid, name and namespace', (bad) => {
@@ -37,15 +60,15 @@ describe('what a pod says stays inside the kubelet’s folders', () => {
     }
   });
 
-  it('refuses names of containers and volumes that leave the folder', () => {
-    expect(() => configOf(podWith({}, { name: '../../etc' }))).toThrow('container name "../../etc"');
+  it('refuses names of containers and volumes that leave the folder', async () => {
+    await expect(configOf(podWith({}, { name: '../../etc' }))).rejects.toThrow('container name "../../etc"');
     expect(() => volumePath(podWith({}), { name: '..', emptyDir: {} }, folders)).toThrow('volume name ".."');
   });
 
-  it.each(['..', '../x', 'a/../../b', '/etc', 'a/..'])('refuses the subPath %j', (subPath) => {
+  it.each(['..', '../x', 'a/../../b', '/etc', 'a/..'])('refuses the subPath %j', async (subPath) => {
     const mount = { name: 'data', mountPath: '/d', subPath };
     const pod = podWith({}, { volumeMounts: [mount] }, [{ name: 'data', emptyDir: {} }]);
-    expect(() => configOf(pod)).toThrow('leaves its volume');
+    await expect(configOf(pod)).rejects.toThrow('leaves its volume');
   });
 
   it.each(['etc', '', '/var/../etc', '..'])('refuses the hostPath %j', (path) => {

@@ -1,9 +1,10 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
-import { environmentOf, expand, type PodAddresses } from './environment.ts';
+import { type EnvironmentSources, environmentOf, expand } from './environment.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
+import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
 
 /** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
@@ -59,19 +60,23 @@ function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMod
   };
 }
 
+/** What the node and the apiserver have for a container. */
+export interface ContainerSources extends EnvironmentSources {
+  readonly folders: PodFolders;
+}
+
 /**
  * How the runtime is to make one container of the pod.
  *
- * @throws ExecPathError ERR_MANIFEST for what this kubelet cannot give a container
+ * @throws ExecPathError ERR_MANIFEST for what this kubelet cannot give a container; what its references throw
  */
-export function containerConfig(
+export async function containerConfig(
   pod: Pod,
   container: Container,
   attempt: number,
-  folders: PodFolders,
-  addresses: PodAddresses = { hostIP: '', podIPs: [] },
-): ContainerConfig {
-  const variables = environmentOf(pod, container, addresses);
+  { folders, ...sources }: ContainerSources,
+): Promise<ContainerConfig> {
+  const variables = await environmentOf(pod, container, sources);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const security = { ...container.securityContext };
   const runAsUser = security.runAsUser ?? pod.spec.securityContext?.runAsUser;
@@ -103,7 +108,7 @@ export function containerConfig(
         noNewPrivs: security.allowPrivilegeEscalation === false,
         ...(runAsUser === undefined ? {} : { runAsUser: { value: BigInt(runAsUser) } }),
         ...(runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
-        supplementalGroups: (pod.spec.securityContext?.supplementalGroups ?? []).map(BigInt),
+        supplementalGroups: groupsOf(pod).map(BigInt),
         capabilities: {
           addCapabilities: [...(security.capabilities?.add ?? [])],
           dropCapabilities: [...(security.capabilities?.drop ?? [])],
@@ -111,6 +116,12 @@ export function containerConfig(
       },
     },
   };
+}
+
+/** `fsGroup` owns the pod's volumes: every container is in it. */
+function groupsOf({ spec: { securityContext } }: Pod): readonly number[] {
+  const groups = securityContext?.supplementalGroups ?? [];
+  return securityContext?.fsGroup === undefined ? groups : [...groups, securityContext.fsGroup];
 }
 
 function mountConfig(
@@ -128,7 +139,7 @@ function mountConfig(
   return {
     containerPath: mount.mountPath,
     hostPath: subPath === undefined || subPath === '' ? path : resolveSubPath(path, subPath),
-    readonly: mount.readOnly === true,
+    readonly: mount.readOnly === true || hasFiles(volume),
     propagation: {
       None: MountPropagation.PROPAGATION_PRIVATE,
       HostToContainer: MountPropagation.PROPAGATION_HOST_TO_CONTAINER,

@@ -1,28 +1,38 @@
 import { ExecPathError } from '../common/errors.ts';
-import { type Container, type EnvVar, type Pod, parseQuantity } from '../kubeapi/index.ts';
+import type { ConfigMap, Container, EnvFromSource, EnvVar, EnvVarSource, KeySelector, Pod } from '../kubeapi/index.ts';
+import { amountOf, fieldOf, type PodAddresses } from './pod-fields.ts';
+import type { PodReferences } from './pod-references.ts';
 
-/** What only the kubelet knows of a pod. */
-export interface PodAddresses {
-  readonly hostIP: string;
-  readonly podIPs: readonly string[];
+/** Where the values of variables come from that the pod does not say itself. */
+export interface EnvironmentSources {
+  readonly addresses: PodAddresses;
+  readonly references: PodReferences;
 }
 
-/** The longest chain of a field's key: `metadata.labels['KEY']`. */
-const keyedField = /^metadata\.(labels|annotations)\['(.+)'\]$/;
-
 /**
- * The environment of a container in order, with `$(NAME)` replaced by variables that stand before it.
+ * The environment of a container in order: `envFrom` first, then `env`, in which `$(NAME)` is replaced by variables that
+ * stand before it.
  *
- * @throws ExecPathError ERR_MANIFEST for a source that this kubelet does not have
+ * @throws ExecPathError ERR_MANIFEST for a source that this kubelet does not have and for a key that is not there;
+ * what {@link PodReferences} throws
  */
-export function environmentOf(pod: Pod, container: Container, addresses: PodAddresses): ReadonlyMap<string, string> {
+export async function environmentOf(
+  pod: Pod,
+  container: Container,
+  sources: EnvironmentSources,
+): Promise<ReadonlyMap<string, string>> {
   const variables = new Map<string, string>();
-  for (const variable of container.env ?? []) {
-    const value = valueOf(pod, container, variable, addresses);
-    variables.set(variable.name, variable.valueFrom === undefined ? expand(value, variables) : value);
+  for (const source of container.envFrom ?? []) {
+    for (const [name, value] of await allOf(pod, container, source, sources)) variables.set(name, value);
   }
-  const [source] = container.envFrom ?? [];
-  if (source !== undefined) throw unsupported(`envFrom of container ${container.name}`, source);
+  for (const variable of container.env ?? []) {
+    const { name, value = '', valueFrom } = variable;
+    if (valueFrom === undefined) variables.set(name, expand(value, variables));
+    else {
+      const found = await valueOf(pod, container, { ...variable, valueFrom }, sources);
+      if (found !== undefined) variables.set(name, found);
+    }
+  }
   return variables;
 }
 
@@ -37,50 +47,86 @@ export function expand(text: string, variables: ReadonlyMap<string, string>): st
   );
 }
 
-function valueOf(pod: Pod, container: Container, { name, value, valueFrom }: EnvVar, addresses: PodAddresses): string {
-  if (valueFrom === undefined) return value ?? '';
-  const { fieldRef, resourceFieldRef } = valueFrom;
+/** Every key of a config map or secret that can be a variable's name, behind the prefix. */
+async function allOf(
+  pod: Pod,
+  container: Container,
+  source: EnvFromSource,
+  { references }: EnvironmentSources,
+): Promise<readonly (readonly [string, string])[]> {
+  const { prefix = '', configMapRef, secretRef } = source;
+  if (configMapRef === undefined && secretRef === undefined) {
+    throw unsupported(`envFrom of container ${container.name}`, source);
+  }
+  const entries =
+    configMapRef === undefined
+      ? decoded((await references.secret(pod, secretRef?.name ?? '', secretRef))?.data)
+      : Object.entries((await references.configMap(pod, configMapRef.name ?? '', configMapRef))?.data ?? {});
+  return entries.map(([key, value]) => [`${prefix}${key}`, value] as const).filter(([name]) => isVariableName(name));
+}
+
+/** Printable ASCII without `=`. @see kubernetes apimachinery IsRelaxedEnvVarName */
+function isVariableName(name: string): boolean {
+  return /^[ -<>-~]+$/.test(name);
+}
+
+function decoded(data: Readonly<Record<string, string>> | undefined): [string, string][] {
+  return Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]);
+}
+
+/** @returns undefined for a key that is not there and need not be */
+async function valueOf(
+  pod: Pod,
+  container: Container,
+  { name, valueFrom }: EnvVar & { readonly valueFrom: EnvVarSource },
+  sources: EnvironmentSources,
+): Promise<string | undefined> {
+  const { fieldRef, resourceFieldRef, configMapKeyRef, secretKeyRef } = valueFrom;
+  if (configMapKeyRef !== undefined) return await configMapValue(pod, configMapKeyRef, sources);
+  if (secretKeyRef !== undefined) return await secretValue(pod, secretKeyRef, sources);
   const found =
     fieldRef !== undefined
-      ? fieldOf(pod, fieldRef.fieldPath, addresses)
+      ? fieldOf(pod, fieldRef.fieldPath, sources.addresses)
       : resourceFieldRef !== undefined
-        ? amountOf(container, resourceFieldRef)
+        ? amountOf(containerNamed(pod, resourceFieldRef.containerName) ?? container, resourceFieldRef)
         : undefined;
   if (found !== undefined) return found;
   throw unsupported(`environment variable ${name} of container ${container.name}`, valueFrom);
 }
 
-function fieldOf({ metadata, spec }: Pod, path: string, { hostIP, podIPs }: PodAddresses): string | undefined {
-  const [, map, key = ''] = keyedField.exec(path) ?? [];
-  if (map !== undefined) return metadata[map === 'labels' ? 'labels' : 'annotations']?.[key] ?? '';
-  const fields: Readonly<Record<string, string>> = {
-    'metadata.name': metadata.name,
-    'metadata.namespace': metadata.namespace ?? 'default',
-    'metadata.uid': metadata.uid ?? '',
-    'spec.nodeName': spec.nodeName ?? '',
-    'spec.serviceAccountName': spec.serviceAccountName ?? '',
-    'status.hostIP': hostIP,
-    'status.hostIPs': hostIP,
-    'status.podIP': podIPs[0] ?? '',
-    'status.podIPs': podIPs.join(','),
-  };
-  return Object.hasOwn(fields, path) ? fields[path] : undefined;
+function containerNamed(pod: Pod, name: string | undefined): Container | undefined {
+  return [...pod.spec.containers, ...(pod.spec.initContainers ?? [])].find((container) => container.name === name);
 }
 
-/** `limits.cpu` and the like in whole units of the divisor, rounded up. */
-function amountOf(
-  container: Container,
-  { resource, divisor = '1' }: { readonly resource: string; readonly divisor?: string },
-): string | undefined {
-  const [which, name = ''] = resource.split('.');
-  if (which !== 'limits' && which !== 'requests') return undefined;
-  const amount = container.resources?.[which]?.[name];
-  if (amount === undefined) return undefined;
-  return String(Math.ceil(parseQuantity(amount) / (parseQuantity(divisor) || 1)));
+async function configMapValue(
+  pod: Pod,
+  selector: KeySelector,
+  { references }: EnvironmentSources,
+): Promise<string | undefined> {
+  const { name = '', key } = selector;
+  const map: ConfigMap | undefined = await references.configMap(pod, name, selector);
+  return map?.data?.[key] ?? absent(pod, 'ConfigMap', selector);
+}
+
+async function secretValue(
+  pod: Pod,
+  selector: KeySelector,
+  { references }: EnvironmentSources,
+): Promise<string | undefined> {
+  const { name = '', key } = selector;
+  const value = (await references.secret(pod, name, selector))?.data?.[key];
+  return value === undefined ? absent(pod, 'Secret', selector) : Buffer.from(value, 'base64').toString();
+}
+
+/** @throws ExecPathError in upstream's words unless the key is optional */
+function absent({ metadata }: Pod, kind: string, { name, key, optional }: KeySelector): undefined {
+  if (optional === true) return undefined;
+  const message = `couldn't find key ${key} in ${kind} ${metadata.namespace ?? 'default'}/${name}`;
+  throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
 }
 
 function unsupported(what: string, value: object): ExecPathError {
   const kind = Object.keys(value).find((key) => key !== 'name' && key !== 'prefix') ?? 'its kind';
-  const message = `${what}: podwire's kubelet knows plain values and fields of the pod, not ${kind}`;
+  const message = `${what}: podwire's kubelet knows no such ${kind}`;
   return new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
 }

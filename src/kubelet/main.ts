@@ -9,6 +9,7 @@ import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
+import { PodReferences } from './pod-references.ts';
 import { PodWorker } from './pod-worker.ts';
 import { Registration } from './registration.ts';
 import { RuntimeView } from './runtime-view.ts';
@@ -88,7 +89,11 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     worker: new PodWorker(
       cri,
       { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` },
-      { hostIP: nodeAddress, onEvent: (pod, happening) => events?.record(pod, happening) },
+      {
+        hostIP: nodeAddress,
+        references: new PodReferences(options.apiserver),
+        onEvent: (pod, happening) => events?.record(pod, happening),
+      },
     ),
     nodeName,
     hostIP: nodeAddress,

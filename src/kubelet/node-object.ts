@@ -21,15 +21,16 @@ export interface NodeFacts {
 
 const goArchitectures: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
 
+/** Quantities of cpu and memory that this machine has. */
+export function machineResources(): Readonly<Record<string, string>> {
+  return { cpu: String(cpus().length), memory: `${Math.floor(totalmem() / 1024)}Ki` };
+}
+
 /** v1.Node of this machine, with its status. `before` keeps the times at which conditions last changed. */
 export async function nodeObject(facts: NodeFacts, before: Node | undefined): Promise<Node> {
   const goArch = goArchitectures[arch()] ?? arch();
   const goOs = platform() === 'win32' ? 'windows' : platform();
-  const resources = {
-    cpu: String(cpus().length),
-    memory: `${Math.floor(totalmem() / 1024)}Ki`,
-    pods: String(MAX_PODS),
-  };
+  const resources = { ...machineResources(), pods: String(MAX_PODS) };
   const [machineId, bootId, osImage] = await Promise.all([
     firstLine('/etc/machine-id'),
     firstLine('/proc/sys/kernel/random/boot_id'),

@@ -2,11 +2,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Loopback } from '../../test/support/loopback.ts';
+import { objectsApi } from '../../test/support/objects-api.ts';
 import { ContainerState, CriClient, PodSandboxState } from '../cri/index.ts';
-import type { Pod, PodStatus } from '../kubeapi/index.ts';
+import type { Container, Pod, PodStatus } from '../kubeapi/index.ts';
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../runtime/index.ts';
 import { containerConfig, sandboxConfig } from './container-config.ts';
 import { type ObservedPod, PodObserver } from './pod-observer.ts';
+import { PodReferences } from './pod-references.ts';
 import { podStatus } from './pod-status.ts';
 import { PodWorker } from './pod-worker.ts';
 
@@ -38,6 +41,16 @@ function podOf(spec: Partial<Pod['spec']> = {}, command = ['sleep', '100000']): 
     metadata: { name: 'web', namespace: 'default', uid: 'u-1' },
     spec: { nodeName: 'n1', terminationGracePeriodSeconds: 0, containers, ...spec },
   };
+}
+
+/** Of the first container. */
+function configOf(pod: Pod, attempt: number): ReturnType<typeof containerConfig> {
+  const sources = {
+    folders: folders(),
+    addresses: { hostIP: '', podIPs: [] },
+    references: new PodReferences(undefined),
+  };
+  return containerConfig(pod, pod.spec.containers[0] as Container, attempt, sources);
 }
 
 async function observe(): Promise<ObservedPod | undefined> {
@@ -105,9 +118,7 @@ describe('a container', () => {
     const sandbox = sandboxConfig(pod, 0, folders());
     mkdirSync(join(sandbox.logDirectory ?? '', 'main'), { recursive: true });
     const { podSandboxId } = await cri.runtime.runPodSandbox({ config: sandbox });
-    const [container] = pod.spec.containers;
-    if (container === undefined) throw new Error('no container');
-    const config = containerConfig(pod, container, 0, folders());
+    const config = await configOf(pod, 0);
     await cri.runtime.createContainer({ podSandboxId, config, sandboxConfig: sandbox });
     const view = await settle(pod);
     expect(view?.statuses.get('main')).toMatchObject({
@@ -129,7 +140,7 @@ describe('a container', () => {
       worker = new PodWorker(cri, folders());
       if (view !== undefined) await worker.tidy(pod, view);
       const before = await observe();
-      const config = containerConfig(pod, pod.spec.containers[0] as never, attempt, folders());
+      const config = await configOf(pod, attempt);
       const podSandboxId = before?.sandbox.id ?? '';
       const { containerId } = await cri.runtime.createContainer({
         podSandboxId,
@@ -243,6 +254,34 @@ describe('init containers', () => {
         return (await observe())?.containers.get('side')?.state;
       })
       .toBe(ContainerState.CONTAINER_EXITED);
+  });
+});
+
+describe('what a container asks of an apiserver', () => {
+  it('says why the container is not made, and is asked for again', async () => {
+    const loopback = new Loopback();
+    const { api, objects } = await objectsApi(loopback);
+    worker = new PodWorker(cri, folders(), { references: new PodReferences(api.client) });
+    const env = [{ name: 'WHO', valueFrom: { configMapKeyRef: { name: 'words', key: 'who' } } }];
+    const command = ['sh', '-c', 'echo "I am $WHO"; sleep 100000'];
+    const pod = podOf({ containers: [{ name: 'main', image: HOST_IMAGE, command, env }] });
+    await worker.sync(pod, undefined);
+    expect((await worker.sync(pod, await observe())).waiting.get('main')).toEqual({
+      reason: 'CreateContainerConfigError',
+      message: 'configmaps "words" not found',
+    });
+    objects.set('/api/v1/namespaces/default/configmaps/words', { metadata: { name: 'words' }, data: { who: 'known' } });
+    await expect
+      .poll(
+        async () => {
+          await worker.sync(pod, await observe());
+          const log = join(folders().logs, 'default_web_u-1', 'main', '0.log');
+          return existsSync(log) ? readFileSync(log, 'utf8') : '';
+        },
+        { timeout: 10_000 },
+      )
+      .toContain('I am known');
+    await loopback[Symbol.asyncDispose]();
   });
 });
 

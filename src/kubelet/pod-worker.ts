@@ -5,12 +5,14 @@ import type { Container, Pod } from '../kubeapi/index.ts';
 import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import type { Happening } from './pod-events.ts';
-import { type PodFolders, podLogFolder, podVolumesFolder } from './pod-folders.ts';
+import type { PodAddresses } from './pod-fields.ts';
+import { type PodFolders, podLogFolder } from './pod-folders.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
+import { PodReferences } from './pod-references.ts';
 import { removeSuperseded } from './pod-remains.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
-import { prepareVolumes } from './volumes/pod-volumes.ts';
+import { PodVolumes, type PodVolumesOptions } from './volumes/pod-volumes.ts';
 
 /** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
 export const DEFAULT_GRACE_SECONDS = 30;
@@ -31,6 +33,9 @@ export interface SyncResult {
 export interface PodWorkerOptions {
   /** The node's address, for containers that ask. */
   readonly hostIP?: string;
+  /** What pods refer to; default: a kubelet without an apiserver. */
+  readonly references?: PodReferences;
+  readonly volumes?: PodVolumesOptions;
   /** Told what is done with a pod, and what fails. */
   readonly onEvent?: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
 }
@@ -53,15 +58,20 @@ export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
   readonly #hostIP: string;
+  readonly #references: PodReferences;
+  readonly #volumes: PodVolumes;
   readonly #onEvent: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
   readonly #restarts = new RestartBackoff();
   readonly #starts = new StartBackoff<WaitingReason>();
 
-  constructor(cri: CriClient, folders: PodFolders, { hostIP = '', onEvent = () => {} }: PodWorkerOptions = {}) {
+  constructor(cri: CriClient, folders: PodFolders, options: PodWorkerOptions = {}) {
+    const { hostIP = '', references = new PodReferences(undefined), volumes, onEvent = () => {} } = options;
     this.#cri = cri;
     this.#folders = folders;
     this.#hostIP = hostIP;
     this.#onEvent = onEvent;
+    this.#references = references;
+    this.#volumes = new PodVolumes(folders, references, volumes);
   }
 
   /** @param signal the pod is to go or the kubelet stops: no more is started, and a pull ends */
@@ -81,10 +91,11 @@ export class PodWorker {
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
       const sandbox = sandboxConfig(pod, attempt, this.#folders);
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
-      if (observed?.ready !== true) await prepareVolumes(pod, this.#folders);
+      if (observed?.ready !== true) await this.#volumes.prepare(pod);
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
       const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
+      if (observed?.ready === true) await this.#refreshVolumes(pod);
       return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
     } catch (thrown) {
       const { message } = toError(thrown);
@@ -125,7 +136,7 @@ export class PodWorker {
       await this.#cri.runtime.removePodSandbox({ podSandboxId: id }, options);
     }
     this.forget(uid);
-    await rm(podVolumesFolder(this.#folders, uid), { recursive: true, force: true });
+    await this.#volumes.remove(uid);
     await rm(podLogFolder(this.#folders, { namespace, name, uid }), { recursive: true, force: true });
   }
 
@@ -133,6 +144,17 @@ export class PodWorker {
   forget(uid: string): void {
     this.#restarts.forget(`${uid}/`);
     this.#starts.forget(`${uid}/`);
+    this.#references.forget(uid);
+    this.#volumes.forget(uid);
+  }
+
+  /** What runs goes on with the files it has. */
+  async #refreshVolumes(pod: Pod): Promise<void> {
+    try {
+      await this.#volumes.refresh(pod);
+    } catch (thrown) {
+      this.#onEvent(pod, { type: 'Warning', reason: 'FailedMount', message: toError(thrown).message });
+    }
   }
 
   /**
@@ -229,9 +251,14 @@ export class PodWorker {
     let failing = 'ErrImagePull';
     try {
       await this.#ensureImage(pod, container, signal);
+      failing = 'CreateContainerConfigError';
+      const config = await containerConfig(pod, container, attempt, {
+        folders: this.#folders,
+        addresses: this.#addressesOf(step),
+        references: this.#references,
+      });
       failing = 'CreateContainerError';
       if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
-      const config = containerConfig(pod, container, attempt, this.#folders, this.#addressesOf(step));
       await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
       const request = { podSandboxId, config, sandboxConfig: sandbox };
       const { containerId } = await this.#cri.runtime.createContainer(request);
@@ -256,7 +283,7 @@ export class PodWorker {
     }
   }
 
-  #addressesOf({ pod, observed }: PodStep): { readonly hostIP: string; readonly podIPs: readonly string[] } {
+  #addressesOf({ pod, observed }: PodStep): PodAddresses {
     const onHost = pod.spec.hostNetwork === true;
     return { hostIP: this.#hostIP, podIPs: onHost ? [this.#hostIP] : (observed?.ips ?? []) };
   }

@@ -64,7 +64,7 @@ export async function startRealCluster(
     const admin = await Kubectl.create({ kubeconfig: apiserver.adminKubeconfig });
     closers.push(() => admin[Symbol.dispose]());
     const image = containerd ? TEST_IMAGE : HOST_IMAGE;
-    await runDemoPod(admin, image);
+    await runDemoPod(admin, apiserver, image);
     return { apiserver, containerd, kubelet, admin, image, manifests, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
@@ -118,11 +118,12 @@ export function podManifest(
   });
 }
 
-async function runDemoPod(admin: Kubectl, image: string): Promise<void> {
-  // No controller makes the account, and no kubelet of ours mounts its token.
-  const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } };
+async function runDemoPod(admin: Kubectl, apiserver: KubeApiserver, image: string): Promise<void> {
+  // No controller makes what every pod gets: the account, and the authority by which it knows the apiserver.
+  const rootCa = { metadata: { name: 'kube-root-ca.crt' }, data: { 'ca.crt': apiserver.authority.certificate } };
   for (const object of [
-    JSON.stringify({ ...account, automountServiceAccountToken: false }),
+    JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default' } }),
+    JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', ...rootCa }),
     podManifest(DEMO_POD.name, image),
   ]) {
     const { exitCode, stderr } = await admin.run(['create', '-f', '-'], { stdin: Buffer.from(object) });

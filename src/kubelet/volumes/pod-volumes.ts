@@ -1,46 +1,80 @@
-import type { Stats } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { ExecPathError } from '../../common/errors.ts';
+import { mkdir, rm } from 'node:fs/promises';
+import { ExecPathError, toError } from '../../common/errors.ts';
 import type { Pod, Volume } from '../../kubeapi/index.ts';
-import type { PodFolders } from '../pod-folders.ts';
+import { type PodFolders, podVolumesFolder } from '../pod-folders.ts';
+import type { PodReferences } from '../pod-references.ts';
+import { writeAtomically } from './atomic-folder.ts';
+import { prepareHostPath } from './host-path.ts';
+import { filesOf, hasFiles } from './volume-files.ts';
 import { volumePath } from './volume-path.ts';
 
-/**
- * Makes what a pod's volumes need before anything of it runs, and checks what must be there.
- *
- * @throws ExecPathError ERR_MANIFEST for a volume that cannot be had, in upstream's words
- */
-export async function prepareVolumes(pod: Pod, folders: PodFolders): Promise<void> {
-  for (const volume of pod.spec.volumes ?? []) {
-    if (volume.emptyDir !== undefined) {
-      await mkdir(volumePath(pod, volume, folders), { recursive: true, mode: 0o777 });
-    } else if (volume.hostPath !== undefined) await prepareHostPath(volume, volumePath(pod, volume, folders));
-  }
+/** How long the files of a running pod's volumes may be behind the apiserver, in ms. */
+const REFRESH_MS = 60_000;
+
+export interface PodVolumesOptions {
+  /** Default {@link REFRESH_MS}. */
+  readonly refreshMs?: number;
 }
 
-const checks: Readonly<Record<string, { readonly what: string; readonly holds: (found: Stats) => boolean }>> = {
-  Directory: { what: 'a directory', holds: (found) => found.isDirectory() },
-  DirectoryOrCreate: { what: 'a directory', holds: (found) => found.isDirectory() },
-  File: { what: 'a file', holds: (found) => found.isFile() },
-  FileOrCreate: { what: 'a file', holds: (found) => found.isFile() },
-  Socket: { what: 'a socket file', holds: (found) => found.isSocket() },
-  CharDevice: { what: 'a character device', holds: (found) => found.isCharacterDevice() },
-  BlockDevice: { what: 'a block device', holds: (found) => found.isBlockDevice() },
-};
+/** The volumes of pods on this machine. One call for a pod at a time; bounded by the pods of the node. */
+export class PodVolumes {
+  readonly #folders: PodFolders;
+  readonly #references: PodReferences;
+  readonly #refreshMs: number;
+  /** When a pod's files were last looked at, in ms since the epoch, by uid. */
+  readonly #seen = new Map<string, number>();
 
-/** @see kubernetes pkg/volume/hostpath */
-async function prepareHostPath({ name, hostPath }: Volume, path: string): Promise<void> {
-  const type = hostPath?.type ?? '';
-  const check = checks[type];
-  if (check === undefined) return;
-  if (type === 'DirectoryOrCreate') await mkdir(path, { recursive: true, mode: 0o755 });
-  if (type === 'FileOrCreate') {
-    await mkdir(dirname(path), { recursive: true });
-    await (await open(path, 'a', 0o644)).close();
+  constructor(folders: PodFolders, references: PodReferences, { refreshMs = REFRESH_MS }: PodVolumesOptions = {}) {
+    this.#folders = folders;
+    this.#references = references;
+    this.#refreshMs = refreshMs;
   }
-  const found = await stat(path).catch(() => undefined);
-  if (found !== undefined && check.holds(found)) return;
-  const message = `MountVolume.SetUp failed for volume ${JSON.stringify(name)} : hostPath type check failed: ${path} is not ${check.what}`;
-  throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+
+  /**
+   * Makes what a pod's volumes need before anything of it runs, and checks what must be there.
+   *
+   * @throws ExecPathError ERR_MANIFEST for a volume that cannot be had, in upstream's words
+   */
+  async prepare(pod: Pod): Promise<void> {
+    for (const volume of pod.spec.volumes ?? []) await this.#prepareVolume(pod, volume);
+    this.#seen.set(pod.metadata.uid ?? '', Date.now());
+  }
+
+  /**
+   * Writes anew what changed since, when it is time to look.
+   *
+   * @throws ExecPathError ERR_MANIFEST; the files stay as they are and are looked at again when it is time
+   */
+  async refresh(pod: Pod): Promise<void> {
+    const { uid = '' } = pod.metadata;
+    const volumes = (pod.spec.volumes ?? []).filter(hasFiles);
+    if (volumes.length === 0 || Date.now() < (this.#seen.get(uid) ?? 0) + this.#refreshMs) return;
+    this.#seen.set(uid, Date.now());
+    for (const volume of volumes) await this.#prepareVolume(pod, volume);
+  }
+
+  /** Removes what the pod's containers wrote, and what they were given. */
+  async remove(uid: string): Promise<void> {
+    this.forget(uid);
+    await rm(podVolumesFolder(this.#folders, uid), { recursive: true, force: true });
+  }
+
+  forget(uid: string): void {
+    this.#seen.delete(uid);
+  }
+
+  async #prepareVolume(pod: Pod, volume: Volume): Promise<void> {
+    const path = volumePath(pod, volume, this.#folders);
+    try {
+      if (volume.hostPath !== undefined) return await prepareHostPath(volume.hostPath);
+      // Secrets lie here: nobody else on this machine is to pass.
+      await mkdir(podVolumesFolder(this.#folders, pod.metadata.uid ?? ''), { recursive: true, mode: 0o750 });
+      if (volume.emptyDir !== undefined) return void (await mkdir(path, { recursive: true, mode: 0o777 }));
+      const files = await filesOf(pod, volume, this.#references);
+      await writeAtomically(path, files, pod.spec.securityContext?.fsGroup);
+    } catch (cause) {
+      const message = `MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${toError(cause).message}`;
+      throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet', cause });
+    }
+  }
 }

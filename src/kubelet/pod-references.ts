@@ -1,0 +1,156 @@
+import { ExecPathError } from '../common/errors.ts';
+import {
+  ApiStatusError,
+  type ConfigMap,
+  configMaps,
+  type KubeClient,
+  type Pod,
+  type ResourceType,
+  resourcePath,
+  type Secret,
+  secrets,
+  serviceAccounts,
+  type TokenRequest,
+} from '../kubeapi/index.ts';
+
+/** Longest wait for one object, in ms: the pod's next step waits with it. */
+const CALL_TIMEOUT_MS = 10_000;
+
+/** A token is renewed when this part of its life is over, as upstream does. */
+const TOKEN_LIFE_USED = 0.8;
+const MAX_TOKEN_AGE_MS = 24 * 3_600_000;
+
+/** Upstream's default for a projected token. */
+const TOKEN_SECONDS = 3607;
+
+interface HeldToken {
+  readonly token: string;
+  /** ms since the epoch. */
+  readonly renewAt: number;
+  readonly expiresAt: number;
+}
+
+/** What a pod holds of the apiserver, as it was last seen. */
+interface Held {
+  readonly objects: Map<string, ConfigMap | Secret>;
+  readonly tokens: Map<string, HeldToken>;
+}
+
+export interface TokenWish {
+  readonly audience?: string;
+  /** Default {@link TOKEN_SECONDS}. */
+  readonly expirationSeconds?: number;
+}
+
+/**
+ * What pods refer to at the apiserver: config maps, secrets, tokens of their service account. While the apiserver does
+ * not answer, a pod gets what it got before: so its containers start again on a node that is cut off.
+ *
+ * Bounded by the pods of the node: `forget` when one is gone.
+ */
+export class PodReferences {
+  readonly #client: KubeClient | undefined;
+  readonly #held = new Map<string, Held>();
+
+  /** @param client undefined for a kubelet without an apiserver, whose pods can refer to nothing */
+  constructor(client: KubeClient | undefined) {
+    this.#client = client;
+  }
+
+  /** @returns undefined when there is none and that is allowed @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
+  configMap(pod: Pod, name: string, options: { readonly optional?: boolean } = {}): Promise<ConfigMap | undefined> {
+    return this.#object(pod, configMaps, name, options);
+  }
+
+  /** @returns undefined when there is none and that is allowed @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
+  secret(pod: Pod, name: string, options: { readonly optional?: boolean } = {}): Promise<Secret | undefined> {
+    return this.#object(pod, secrets, name, options);
+  }
+
+  /** A token of the pod's service account that dies with the pod. @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
+  async token(pod: Pod, { audience, expirationSeconds = TOKEN_SECONDS }: TokenWish): Promise<string> {
+    const { namespace = 'default', name, uid = '' } = pod.metadata;
+    const { tokens } = this.#heldBy(pod);
+    const key = JSON.stringify([audience, expirationSeconds]);
+    const held = tokens.get(key);
+    const now = Date.now();
+    if (held !== undefined && now < held.renewAt) return held.token;
+    const account = pod.spec.serviceAccountName ?? 'default';
+    const wanted: TokenRequest = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      metadata: { name: account, namespace },
+      spec: {
+        audiences: audience === undefined || audience === '' ? [] : [audience],
+        expirationSeconds,
+        boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid },
+      },
+    };
+    const path = resourcePath(serviceAccounts, { namespace, name: account, subresource: 'token' });
+    try {
+      const client = this.#clientFor(`a token of service account ${account}`);
+      const { status } = await client.call<TokenRequest>('POST', path, { body: wanted, timeoutMs: CALL_TIMEOUT_MS });
+      const fresh = heldToken(status, now);
+      tokens.set(key, fresh);
+      return fresh.token;
+    } catch (thrown) {
+      if (held !== undefined && now < held.expiresAt && isSilence(thrown)) return held.token;
+      throw thrown;
+    }
+  }
+
+  /** The pod is gone. */
+  forget(uid: string): void {
+    this.#held.delete(uid);
+  }
+
+  async #object<T extends ConfigMap | Secret>(
+    pod: Pod,
+    type: ResourceType<T>,
+    name: string,
+    { optional = false }: { readonly optional?: boolean },
+  ): Promise<T | undefined> {
+    const { objects } = this.#heldBy(pod);
+    const key = `${type.plural}/${name}`;
+    const { namespace = 'default' } = pod.metadata;
+    try {
+      const client = this.#clientFor(`${type.kind} ${JSON.stringify(name)}`);
+      const object = await client.get(type, name, { namespace, timeoutMs: CALL_TIMEOUT_MS });
+      objects.set(key, object);
+      return object;
+    } catch (thrown) {
+      const held = objects.get(key) as T | undefined;
+      if (held !== undefined && isSilence(thrown)) return held;
+      if (optional && thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+      throw thrown;
+    }
+  }
+
+  #heldBy({ metadata: { uid = '' } }: Pod): Held {
+    const held = this.#held.get(uid) ?? { objects: new Map(), tokens: new Map() };
+    this.#held.set(uid, held);
+    return held;
+  }
+
+  #clientFor(what: string): KubeClient {
+    if (this.#client !== undefined) return this.#client;
+    const message = `${what} is wanted of an apiserver, and this kubelet has none`;
+    throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+  }
+}
+
+/** Nothing was said of the object itself: no answer, or one of trouble with all. */
+function isSilence(thrown: unknown): boolean {
+  return !(thrown instanceof ApiStatusError) || thrown.httpStatus === 429 || thrown.httpStatus >= 500;
+}
+
+function heldToken(status: TokenRequest['status'], now: number): HeldToken {
+  const expiresAt = Date.parse(status?.expirationTimestamp ?? '');
+  if (status?.token === undefined || Number.isNaN(expiresAt)) {
+    throw new ExecPathError('ERR_API_ANSWER', 'the apiserver answered a TokenRequest without a token', {
+      hop: 'apiserver',
+    });
+  }
+  const renewAt = now + Math.min((expiresAt - now) * TOKEN_LIFE_USED, MAX_TOKEN_AGE_MS);
+  return { token: status.token, renewAt, expiresAt };
+}

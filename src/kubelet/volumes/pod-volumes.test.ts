@@ -1,0 +1,225 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Loopback } from '../../../test/support/loopback.ts';
+import { type ObjectsApi, objectsApi } from '../../../test/support/objects-api.ts';
+import type { Pod, TokenRequest, Volume } from '../../kubeapi/index.ts';
+import { PodReferences } from '../pod-references.ts';
+import { PodVolumes } from './pod-volumes.ts';
+
+const loopback = new Loopback();
+let folder: string;
+let apiserver: ObjectsApi;
+let volumes: PodVolumes;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'podwire-volumes-'));
+  apiserver = await objectsApi(loopback);
+  volumes = new PodVolumes(folders(), new PodReferences(apiserver.api.client), { refreshMs: 0 });
+});
+afterEach(async () => {
+  await loopback[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const folders = (): { logs: string; volumes: string } => ({ logs: folder, volumes: folder });
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
+const pathOf = (kind: string, name: string): string => `/api/v1/namespaces/shop/${kind}/${name}`;
+
+function podWith(volume: Omit<Volume, 'name'>, spec: Partial<Pod['spec']> = {}): Pod {
+  return {
+    metadata: {
+      name: 'web',
+      namespace: 'shop',
+      uid: 'u-1',
+      labels: { b: '2', a: 'say "1"' },
+      annotations: { note: 'x' },
+    },
+    spec: {
+      serviceAccountName: 'clerk',
+      containers: [{ name: 'main', image: 'i', resources: { limits: { memory: '64Mi' } } }],
+      volumes: [{ name: 'v', ...volume }],
+      ...spec,
+    },
+  };
+}
+
+/** Paths and texts of the volume, and modes where they are not 0644. */
+function shown(): Record<string, string> {
+  const at = join(folder, 'u-1/v');
+  const entries = readdirSync(join(at, '..data'), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  return Object.fromEntries(
+    files.map((file) => {
+      const mode = statSync(file).mode & 0o777;
+      const note = mode === 0o644 ? '' : ` ${mode.toString(8)}`;
+      return [`${file.slice(join(at, '..data/').length)}${note}`, readFileSync(file, 'utf8')];
+    }),
+  );
+}
+
+describe('a volume of files', () => {
+  beforeEach(() => {
+    apiserver.objects.set(pathOf('configmaps', 'words'), {
+      metadata: { name: 'words' },
+      data: { hello: 'hello\n', bye: 'bye\n' },
+      binaryData: { bytes: base64('\u0001\u0002') },
+    });
+    apiserver.objects.set(pathOf('secrets', 'keys'), { metadata: { name: 'keys' }, data: { key: base64('hush') } });
+  });
+
+  it('holds the keys of a config map', async () => {
+    await volumes.prepare(podWith({ configMap: { name: 'words' } }));
+    expect(shown()).toEqual({ hello: 'hello\n', bye: 'bye\n', bytes: '\u0001\u0002' });
+    expect(statSync(join(folder, 'u-1')).mode & 0o777).toBe(0o750);
+  });
+
+  it('holds some of them where the pod wants them, with its modes', async () => {
+    const items = [
+      { key: 'hello', path: 'deep/er/greeting', mode: 0o400 },
+      { key: 'bye', path: 'bye' },
+    ];
+    await volumes.prepare(podWith({ configMap: { name: 'words', items, defaultMode: 0o640 } }));
+    expect(shown()).toEqual({ 'deep/er/greeting 400': 'hello\n', 'bye 640': 'bye\n' });
+  });
+
+  it('holds a secret', async () => {
+    await volumes.prepare(podWith({ secret: { secretName: 'keys', defaultMode: 0o400 } }));
+    expect(shown()).toEqual({ 'key 400': 'hush' });
+  });
+
+  it('holds what the pod says of itself', async () => {
+    const field = (path: string, fieldPath: string): { path: string; fieldRef: { fieldPath: string } } => ({
+      path,
+      fieldRef: { fieldPath },
+    });
+    const items = [
+      field('name', 'metadata.name'),
+      field('labels', 'metadata.labels'),
+      field('annotations', 'metadata.annotations'),
+      field('one', "metadata.labels['b']"),
+      { path: 'memory', resourceFieldRef: { containerName: 'main', resource: 'limits.memory', divisor: '1Mi' } },
+    ];
+    await volumes.prepare(podWith({ downwardAPI: { items } }));
+    expect(shown()).toEqual({
+      name: 'web',
+      labels: 'a="say \\"1\\""\nb="2"',
+      annotations: 'note="x"',
+      one: '2',
+      memory: '64',
+    });
+  });
+
+  it('is empty when all that it wants may be absent', async () => {
+    const optional = true;
+    const items = [{ key: 'none', path: 'none' }];
+    const sources = [{ configMap: { name: 'none', optional } }, { secret: { name: 'keys', items, optional } }];
+    await volumes.prepare(podWith({ projected: { sources } }));
+    expect(shown()).toEqual({});
+  });
+
+  it.each<[string, Omit<Volume, 'name'>, string]>([
+    ['a config map', { configMap: { name: 'none' } }, 'configmaps "none" not found'],
+    ['a secret', { secret: { secretName: 'none' } }, 'secrets "none" not found'],
+    [
+      'a key',
+      { configMap: { name: 'words', items: [{ key: 'none', path: 'x' }] } },
+      'references non-existent configmap key: none',
+    ],
+    [
+      'a field',
+      { downwardAPI: { items: [{ path: 'ip', fieldRef: { fieldPath: 'status.podIP' } }] } },
+      'file "ip": podwire\'s kubelet has no status.podIP for a volume',
+    ],
+    [
+      'a source',
+      { projected: { sources: [{ clusterTrustBundle: { path: 'x' } } as object] } },
+      "podwire's kubelet knows no projected clusterTrustBundle",
+    ],
+  ])('says what is not there: %s', async (_what, volume, message) => {
+    const failure = `MountVolume.SetUp failed for volume "v" : ${message}`;
+    await expect(volumes.prepare(podWith(volume))).rejects.toThrow(failure);
+  });
+
+  it.each(['', '/etc/passwd', '..', '../x', 'a/../../x', '..data', 'a//b', './a', 'a\0b'])(
+    'writes nothing outside itself: %j',
+    async (path) => {
+      const volume = { configMap: { name: 'words', items: [{ key: 'hello', path }] } };
+      await expect(volumes.prepare(podWith(volume))).rejects.toThrow('cannot be a file of a volume');
+    },
+  );
+
+  it('wants an apiserver', async () => {
+    volumes = new PodVolumes(folders(), new PodReferences(undefined));
+    await expect(volumes.prepare(podWith({ configMap: { name: 'words' } }))).rejects.toThrow(
+      'ConfigMap "words" is wanted of an apiserver, and this kubelet has none',
+    );
+  });
+
+  it('follows what changes, and keeps what it has while the apiserver says nothing', async () => {
+    const pod = podWith({ configMap: { name: 'words' } });
+    await volumes.prepare(pod);
+    apiserver.objects.set(pathOf('configmaps', 'words'), { metadata: { name: 'words' }, data: { hello: 'anew' } });
+    await volumes.refresh(pod);
+    expect(shown()).toEqual({ hello: 'anew' });
+    apiserver.objects.set(pathOf('configmaps', 'words'), 500);
+    await volumes.refresh(pod);
+    expect(shown()).toEqual({ hello: 'anew' });
+    apiserver.objects.delete(pathOf('configmaps', 'words'));
+    await expect(volumes.refresh(pod)).rejects.toThrow('configmaps "words" not found');
+    expect(shown()).toEqual({ hello: 'anew' });
+  });
+});
+
+describe('the token of a service account', () => {
+  const TOKEN = pathOf('serviceaccounts/clerk', 'token');
+  let requests: TokenRequest[];
+  let lifeMs: number;
+
+  beforeEach(() => {
+    requests = [];
+    lifeMs = 3_600_000;
+    apiserver.objects.set(TOKEN, (body) => {
+      const request = JSON.parse(body) as TokenRequest;
+      requests.push(request);
+      const expirationTimestamp = new Date(Date.now() + lifeMs).toISOString();
+      return { ...request, status: { token: `token-${requests.length}`, expirationTimestamp } };
+    });
+  });
+
+  const serviceAccountToken = { path: 'token', expirationSeconds: 3607 };
+  const volume = { projected: { sources: [{ serviceAccountToken }] } };
+
+  it('is one that dies with the pod, for the audience that the pod names', async () => {
+    const others = { path: 'vault', audience: 'vault', expirationSeconds: 600 };
+    const sources = [{ serviceAccountToken }, { serviceAccountToken: others }];
+    await volumes.prepare(podWith({ projected: { sources } }));
+    expect(shown()).toEqual({ token: 'token-1', vault: 'token-2' });
+    const boundObjectRef = { apiVersion: 'v1', kind: 'Pod', name: 'web', uid: 'u-1' };
+    expect(requests.map(({ spec }) => spec)).toEqual([
+      { audiences: [], expirationSeconds: 3607, boundObjectRef },
+      { audiences: ['vault'], expirationSeconds: 600, boundObjectRef },
+    ]);
+  });
+
+  it('is asked for again when most of its life is over, not before', async () => {
+    await volumes.prepare(podWith(volume));
+    await volumes.refresh(podWith(volume));
+    expect(shown()).toEqual({ token: 'token-1' });
+    volumes = new PodVolumes(folders(), new PodReferences(apiserver.api.client), { refreshMs: 0 });
+    lifeMs = 1;
+    await volumes.prepare(podWith(volume));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await volumes.refresh(podWith(volume));
+    expect(shown()).toEqual({ token: 'token-3' });
+  });
+
+  it('belongs to the one user that all containers run as, or to the group of the volumes', async () => {
+    await volumes.prepare(podWith(volume, { securityContext: { runAsUser: process.getuid?.() ?? 0 } }));
+    expect(shown()).toEqual({ 'token 600': 'token-1' });
+    await volumes.prepare(podWith(volume, { securityContext: { fsGroup: process.getgid?.() ?? 0 } }));
+    expect(shown()).toEqual({ 'token 640': 'token-1' });
+  });
+});
