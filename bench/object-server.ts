@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CertificateAuthority, writePair } from '../src/pki/index.ts';
+import { CertificateAuthority, type CertificateRequest, type StoredPair, writePair } from '../src/pki/index.ts';
 import { Etcd } from '../test/support/etcd.ts';
 import { findPeer } from '../test/support/find-peer.ts';
 import { KubeApiserver } from '../test/support/kube-apiserver.ts';
@@ -18,7 +18,10 @@ export interface ObjectServer extends AsyncDisposable {
   readonly url: string;
   /** PEM of its authority. */
   readonly ca: string;
+  readonly caFile: string;
   readonly pid: number;
+  /** A pair that its authority signs. */
+  readonly issue: (name: string, wanted: CertificateRequest) => Promise<StoredPair>;
 }
 
 /** Ours. Owns: the process, etcd, a folder. */
@@ -33,8 +36,14 @@ export async function startOwnServer(backend: 'embedded' | 'etcd'): Promise<Obje
   };
   try {
     const authority = await CertificateAuthority.create('bench-ca');
-    const request = { commonName: 'apiserver', hosts: ['127.0.0.1'], usages: ['server'] as const };
-    const serving = await writePair(folder, 'apiserver', await authority.issue(request));
+    const ca = authority.certificate;
+    const caFile = join(folder, 'ca.crt');
+    writeFileSync(caFile, ca);
+    const issue = async (name: string, wanted: CertificateRequest): Promise<StoredPair> =>
+      await writePair(folder, name, await authority.issue(wanted));
+    const serving = await issue('apiserver', { commonName: 'apiserver', hosts: ['127.0.0.1'], usages: ['server'] });
+    const masters = { organizations: ['system:masters'], usages: ['client'] } as const;
+    const kubeletClient = await issue('kubelet-client', { commonName: 'apiserver-kubelet-client', ...masters });
     const tokenAuthFile = join(folder, 'tokens.csv');
     writeFileSync(tokenAuthFile, `${TOKEN},bench,1,system:masters\n`);
     worker = await Worker.start('object-apiserver', {
@@ -43,11 +52,13 @@ export async function startOwnServer(backend: 'embedded' | 'etcd'): Promise<Obje
           ? { storageBackend: 'embedded', dataDir: join(folder, 'data') }
           : { storageBackend: 'etcd', servers: etcd.servers },
       serving,
+      caFile,
+      kubeletClient,
       tokenAuthFile,
     } satisfies ObjectApiserverConfig);
     const url = await worker.ask<string>('url');
     const { pid } = worker;
-    return { name: `podwire, ${backend}`, url, ca: authority.certificate, pid, [Symbol.asyncDispose]: dispose };
+    return { name: `podwire, ${backend}`, url, ca, caFile, pid, issue, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -64,6 +75,8 @@ export async function startKubeApiserver(): Promise<ObjectServer | undefined> {
   });
   const pid = processesWith(apiserver.folder)[0]?.pid ?? -1;
   const dispose = (): Promise<void> => apiserver[Symbol.asyncDispose]();
-  const { server: url, authority } = apiserver;
-  return { name: 'kube-apiserver, etcd', url, ca: authority.certificate, pid, [Symbol.asyncDispose]: dispose };
+  const { server: url, authority, caFile } = apiserver;
+  const issue = (name: string, wanted: CertificateRequest): Promise<StoredPair> => apiserver.issue(name, wanted);
+  const ca = authority.certificate;
+  return { name: 'kube-apiserver, etcd', url, ca, caFile, pid, issue, [Symbol.asyncDispose]: dispose };
 }

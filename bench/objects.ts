@@ -1,7 +1,9 @@
 import { cpuSeconds, residentBytes } from '../test/support/process-table.ts';
 import type { Bench, BenchFlags } from './bench.ts';
 import { ObjectClient } from './object-client.ts';
+import { nodeTable, type ServerWithNodes } from './object-nodes.ts';
 import { type ObjectServer, startKubeApiserver, startOwnServer } from './object-server.ts';
+import { RealNode } from './real-node.ts';
 import { interleave } from './rounds.ts';
 import { median, pairedRatio, percentile, times } from './statistics.ts';
 import type { Table } from './table.ts';
@@ -23,20 +25,21 @@ const lists: Readonly<Record<string, { readonly query: string; readonly accept: 
   'kubectl get: a Table': { query: `?limit=${PAGE}`, accept: 'application/json;as=Table;v=v1;g=meta.k8s.io' },
 };
 
-interface Filled {
-  readonly server: ObjectServer;
-  readonly client: ObjectClient;
+interface Filled extends ServerWithNodes {
   readonly loadedBytes: number;
 }
+
+/** Nodes that run pods, beside those that are only objects. */
+const REAL_NODES = 2;
 
 /** Many objects: time to list, time until all watches have seen an event, memory. */
 export const objectsBench: Bench = {
   name: 'objects',
-  about: 'lists and watches of many pods, and memory, beside kube-apiserver with etcd',
+  about: 'lists and watches of many pods, pods on two real nodes, and memory, beside kube-apiserver with etcd',
   flags: { nodes: 50, pods: 5000, watches: 1000, events: 20, rounds: 5 },
   run: async (flags, { say, show }) => {
     const filled: Filled[] = [];
-    const started: ObjectServer[] = [];
+    const started: AsyncDisposable[] = [];
     try {
       for (const start of servers) {
         const server = await start();
@@ -44,15 +47,20 @@ export const objectsBench: Bench = {
         started.push(server);
         const client = new ObjectClient(server);
         const begin = performance.now();
-        await client.fill(flags.get('nodes'), flags.get('pods'));
+        await client.fill(Math.max(1, flags.get('nodes') - REAL_NODES), flags.get('pods'));
         say(`${server.name}: filled in ${((performance.now() - begin) / 1000).toFixed(0)} s`);
-        filled.push({ server, client, loadedBytes: residentBytes(server.pid) });
+        const nodes: RealNode[] = [];
+        for (let at = 0; at < REAL_NODES; at += 1) nodes.push(await RealNode.start(server, `real-node-${at}`));
+        started.push(...nodes);
+        filled.push({ server, client, nodes, loadedBytes: residentBytes(server.pid) });
       }
       show(await listTable(filled, flags, say));
+      say('pods on real nodes');
+      show(await nodeTable(filled, flags.get('rounds')));
       show(await watchTable(filled, flags, say));
     } finally {
       for (const { client } of filled) client[Symbol.dispose]();
-      for (const server of started) await server[Symbol.asyncDispose]();
+      for (const one of started.toReversed()) await one[Symbol.asyncDispose]();
     }
   },
 };

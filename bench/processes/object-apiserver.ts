@@ -1,4 +1,4 @@
-import { type Apiserver, startApiserver } from '../../src/apiserver/index.ts';
+import { type Apiserver, createStreamingHandler, kubeletDialer, startApiserver } from '../../src/apiserver/index.ts';
 import type { StoredPair } from '../../src/pki/index.ts';
 import { openStore, type Store, type StoreOptions } from '../../src/store/index.ts';
 import { memoryInUse } from '../memory-in-use.ts';
@@ -7,6 +7,9 @@ import { answerParent } from '../worker.ts';
 export interface ObjectApiserverConfig {
   readonly store: StoreOptions;
   readonly serving: StoredPair;
+  /** Of nodes, and of their kubelets. */
+  readonly caFile: string;
+  readonly kubeletClient: StoredPair;
   readonly tokenAuthFile: string;
 }
 
@@ -15,14 +18,23 @@ let apiserver: Apiserver | undefined;
 
 // Our apiserver with a store on disk or in etcd, as a process of its own.
 answerParent({
-  start: async ({ store: place, serving, tokenAuthFile }: ObjectApiserverConfig) => {
+  start: async ({ store: place, serving, caFile, kubeletClient, tokenAuthFile }: ObjectApiserverConfig) => {
     store = await openStore(place);
     apiserver = await startApiserver({
       store,
       securePort: 0,
       tlsCertFile: serving.certificateFile,
       tlsPrivateKeyFile: serving.keyFile,
+      clientCaFile: caFile,
       tokenAuthFile,
+      kubeletPreferredAddressTypes: ['InternalIP'],
+      onConnect: createStreamingHandler(
+        kubeletDialer({
+          clientCertificateFile: kubeletClient.certificateFile,
+          clientKeyFile: kubeletClient.keyFile,
+          certificateAuthorityFile: caFile,
+        }),
+      ),
       shutdownGraceMs: 0,
     });
   },
