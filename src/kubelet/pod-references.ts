@@ -36,6 +36,13 @@ interface Held {
   readonly tokens: Map<string, HeldToken>;
 }
 
+export interface ReferenceOptions {
+  /** There need not be such an object. */
+  readonly optional?: boolean;
+  /** Nobody waits any more: what was held does not stand in either. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface TokenWish {
   readonly audience?: string;
   /** Default {@link TOKEN_SECONDS}. */
@@ -58,21 +65,21 @@ export class PodReferences {
   }
 
   /** @returns undefined when there is none and that is allowed @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
-  configMap(pod: Pod, name: string, options: { readonly optional?: boolean } = {}): Promise<ConfigMap | undefined> {
+  configMap(pod: Pod, name: string, options: ReferenceOptions = {}): Promise<ConfigMap | undefined> {
     return this.#object(pod, configMaps, name, options);
   }
 
   /** @returns undefined when there is none and that is allowed @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
-  secret(pod: Pod, name: string, options: { readonly optional?: boolean } = {}): Promise<Secret | undefined> {
+  secret(pod: Pod, name: string, options: ReferenceOptions = {}): Promise<Secret | undefined> {
     return this.#object(pod, secrets, name, options);
   }
 
   /** A token of the pod's service account that dies with the pod. @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
-  async token(pod: Pod, { audience, expirationSeconds = TOKEN_SECONDS }: TokenWish): Promise<string> {
+  async token(pod: Pod, wish: TokenWish, signal?: AbortSignal): Promise<string> {
+    const { audience, expirationSeconds = TOKEN_SECONDS } = wish;
     const { namespace = 'default', name, uid = '' } = pod.metadata;
-    const { tokens } = this.#heldBy(pod);
     const key = JSON.stringify([audience, expirationSeconds]);
-    const held = tokens.get(key);
+    const held = this.#held.get(uid)?.tokens.get(key);
     const now = Date.now();
     if (held !== undefined && now < held.renewAt) return held.token;
     const account = pod.spec.serviceAccountName ?? 'default';
@@ -89,12 +96,13 @@ export class PodReferences {
     const path = resourcePath(serviceAccounts, { namespace, name: account, subresource: 'token' });
     try {
       const client = this.#clientFor(`a token of service account ${account}`);
-      const { status } = await client.call<TokenRequest>('POST', path, { body: wanted, timeoutMs: CALL_TIMEOUT_MS });
+      const options = { body: wanted, timeoutMs: CALL_TIMEOUT_MS, signal };
+      const { status } = await client.call<TokenRequest>('POST', path, options);
       const fresh = heldToken(status, now);
-      tokens.set(key, fresh);
+      this.#heldBy(uid).tokens.set(key, fresh);
       return fresh.token;
     } catch (thrown) {
-      if (held !== undefined && now < held.expiresAt && isSilence(thrown)) return held.token;
+      if (held !== undefined && now < held.expiresAt && isSilence(thrown, signal)) return held.token;
       throw thrown;
     }
   }
@@ -108,25 +116,24 @@ export class PodReferences {
     pod: Pod,
     type: ResourceType<T>,
     name: string,
-    { optional = false }: { readonly optional?: boolean },
+    { optional = false, signal }: ReferenceOptions,
   ): Promise<T | undefined> {
-    const { objects } = this.#heldBy(pod);
     const key = `${type.plural}/${name}`;
-    const { namespace = 'default' } = pod.metadata;
+    const { namespace = 'default', uid = '' } = pod.metadata;
     try {
       const client = this.#clientFor(`${type.kind} ${JSON.stringify(name)}`);
-      const object = await client.get(type, name, { namespace, timeoutMs: CALL_TIMEOUT_MS });
-      objects.set(key, object);
+      const object = await client.get(type, name, { namespace, timeoutMs: CALL_TIMEOUT_MS, signal });
+      this.#heldBy(uid).objects.set(key, object);
       return object;
     } catch (thrown) {
-      const held = objects.get(key) as T | undefined;
-      if (held !== undefined && isSilence(thrown)) return held;
+      const held = this.#held.get(uid)?.objects.get(key) as T | undefined;
+      if (held !== undefined && isSilence(thrown, signal)) return held;
       if (optional && thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
       throw thrown;
     }
   }
 
-  #heldBy({ metadata: { uid = '' } }: Pod): Held {
+  #heldBy(uid: string): Held {
     const held = this.#held.get(uid) ?? { objects: new Map(), tokens: new Map() };
     this.#held.set(uid, held);
     return held;
@@ -140,7 +147,8 @@ export class PodReferences {
 }
 
 /** Nothing was said of the object itself: no answer, or one of trouble with all. */
-function isSilence(thrown: unknown): boolean {
+function isSilence(thrown: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted === true) return false;
   return !(thrown instanceof ApiStatusError) || thrown.httpStatus === 429 || thrown.httpStatus >= 500;
 }
 

@@ -95,7 +95,7 @@ export class PodWorker {
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
       const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
-      if (observed?.ready === true) await this.#refreshVolumes(pod);
+      if (observed?.ready === true) this.#refreshVolumes(pod);
       return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
     } catch (thrown) {
       const { message } = toError(thrown);
@@ -149,12 +149,10 @@ export class PodWorker {
   }
 
   /** What runs goes on with the files it has. */
-  async #refreshVolumes(pod: Pod): Promise<void> {
-    try {
-      await this.#volumes.refresh(pod);
-    } catch (thrown) {
-      this.#onEvent(pod, { type: 'Warning', reason: 'FailedMount', message: toError(thrown).message });
-    }
+  #refreshVolumes(pod: Pod): void {
+    this.#volumes.refresh(pod, ({ message }) =>
+      this.#onEvent(pod, { type: 'Warning', reason: 'FailedMount', message }),
+    );
   }
 
   /**

@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answeringApi, json } from '../../../test/support/answering-api.ts';
 import { Loopback } from '../../../test/support/loopback.ts';
 import { type ObjectsApi, objectsApi } from '../../../test/support/objects-api.ts';
 import type { Pod, TokenRequest, Volume } from '../../kubeapi/index.ts';
@@ -161,15 +162,37 @@ describe('a volume of files', () => {
   it('follows what changes, and keeps what it has while the apiserver says nothing', async () => {
     const pod = podWith({ configMap: { name: 'words' } });
     await volumes.prepare(pod);
+    const errors: string[] = [];
+    /** What is seen while one refresh follows the other. */
+    const whileFollowing = <T>(look: () => T): ReturnType<typeof expect.poll> =>
+      expect.poll(() => {
+        volumes.refresh(pod, ({ message }) => errors.push(message));
+        return look();
+      });
+    const { asked } = apiserver.api;
     apiserver.objects.set(pathOf('configmaps', 'words'), { metadata: { name: 'words' }, data: { hello: 'anew' } });
-    await volumes.refresh(pod);
-    expect(shown()).toEqual({ hello: 'anew' });
+    await whileFollowing(shown).toEqual({ hello: 'anew' });
     apiserver.objects.set(pathOf('configmaps', 'words'), 500);
-    await volumes.refresh(pod);
-    expect(shown()).toEqual({ hello: 'anew' });
+    const before = asked.length;
+    // The third began when the second was over.
+    await whileFollowing(() => asked.length).toBeGreaterThan(before + 2);
+    expect([errors, shown()]).toEqual([[], { hello: 'anew' }]);
     apiserver.objects.delete(pathOf('configmaps', 'words'));
-    await expect(volumes.refresh(pod)).rejects.toThrow('configmaps "words" not found');
+    await whileFollowing(() => errors.join()).toContain('configmaps "words" not found');
     expect(shown()).toEqual({ hello: 'anew' });
+    await volumes.remove('u-1');
+    expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('goes with its pod, though the apiserver keeps silent', async () => {
+    const silent = await answeringApi(loopback, [json({ metadata: { name: 'words' } }), () => {}]);
+    volumes = new PodVolumes(folders(), new PodReferences(silent.client), { refreshMs: 0 });
+    const pod = podWith({ configMap: { name: 'words' } });
+    await volumes.prepare(pod);
+    volumes.refresh(pod, () => {});
+    await expect.poll(() => silent.asked.length).toBe(2);
+    await volumes.remove('u-1');
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 
@@ -206,14 +229,14 @@ describe('the token of a service account', () => {
 
   it('is asked for again when most of its life is over, not before', async () => {
     await volumes.prepare(podWith(volume));
-    await volumes.refresh(podWith(volume));
+    await volumes.prepare(podWith(volume));
     expect(shown()).toEqual({ token: 'token-1' });
     volumes = new PodVolumes(folders(), new PodReferences(apiserver.api.client), { refreshMs: 0 });
     lifeMs = 1;
     await volumes.prepare(podWith(volume));
     await new Promise((resolve) => setTimeout(resolve, 5));
-    await volumes.refresh(podWith(volume));
-    expect(shown()).toEqual({ token: 'token-3' });
+    volumes.refresh(podWith(volume), () => {});
+    await expect.poll(shown).toEqual({ token: 'token-3' });
   });
 
   it('belongs to the one user that all containers run as, or to the group of the volumes', async () => {

@@ -16,13 +16,21 @@ export interface PodVolumesOptions {
   readonly refreshMs?: number;
 }
 
-/** The volumes of pods on this machine. One call for a pod at a time; bounded by the pods of the node. */
+/** A look at what a running pod's files are to be. */
+interface Refresh {
+  readonly done: Promise<void>;
+  readonly stop: AbortController;
+}
+
+/** The volumes of pods on this machine. Bounded by the pods of the node: `forget` when one is gone. */
 export class PodVolumes {
   readonly #folders: PodFolders;
   readonly #references: PodReferences;
   readonly #refreshMs: number;
   /** When a pod's files were last looked at, in ms since the epoch, by uid. */
   readonly #seen = new Map<string, number>();
+  /** Under way, by uid. */
+  readonly #refreshes = new Map<string, Refresh>();
 
   constructor(folders: PodFolders, references: PodReferences, { refreshMs = REFRESH_MS }: PodVolumesOptions = {}) {
     this.#folders = folders;
@@ -36,41 +44,67 @@ export class PodVolumes {
    * @throws ExecPathError ERR_MANIFEST for a volume that cannot be had, in upstream's words
    */
   async prepare(pod: Pod): Promise<void> {
+    const { uid = '' } = pod.metadata;
+    await this.#stopRefresh(uid);
     for (const volume of pod.spec.volumes ?? []) await this.#prepareVolume(pod, volume);
-    this.#seen.set(pod.metadata.uid ?? '', Date.now());
+    this.#seen.set(uid, Date.now());
   }
 
   /**
-   * Writes anew what changed since, when it is time to look.
+   * Writes anew what changed since, when it is time to look: beside what else is done with the pod, for the apiserver may
+   * keep silent for long.
    *
-   * @throws ExecPathError ERR_MANIFEST; the files stay as they are and are looked at again when it is time
+   * @param onError told what failed: the files stay as they are and are looked at again when it is time
    */
-  async refresh(pod: Pod): Promise<void> {
+  refresh(pod: Pod, onError: (error: Error) => void): void {
     const { uid = '' } = pod.metadata;
     const volumes = (pod.spec.volumes ?? []).filter(hasFiles);
-    if (volumes.length === 0 || Date.now() < (this.#seen.get(uid) ?? 0) + this.#refreshMs) return;
-    this.#seen.set(uid, Date.now());
-    for (const volume of volumes) await this.#prepareVolume(pod, volume);
+    const isDue = Date.now() >= (this.#seen.get(uid) ?? 0) + this.#refreshMs;
+    if (volumes.length === 0 || !isDue || this.#refreshes.has(uid)) return;
+    const stop = new AbortController();
+    const look = async (): Promise<void> => {
+      try {
+        for (const volume of volumes) await this.#prepareVolume(pod, volume, stop.signal);
+      } catch (thrown) {
+        if (!stop.signal.aborted) onError(toError(thrown));
+      }
+      if (!stop.signal.aborted) this.#seen.set(uid, Date.now());
+      this.#refreshes.delete(uid);
+    };
+    // Entered before it runs, so that it finds itself at its end.
+    this.#refreshes.set(uid, { done: Promise.resolve().then(look), stop });
   }
 
   /** Removes what the pod's containers wrote, and what they were given. */
   async remove(uid: string): Promise<void> {
+    await this.#stopRefresh(uid);
     this.forget(uid);
     await rm(podVolumesFolder(this.#folders, uid), { recursive: true, force: true });
   }
 
   forget(uid: string): void {
+    this.#refreshes.get(uid)?.stop.abort();
     this.#seen.delete(uid);
   }
 
-  async #prepareVolume(pod: Pod, volume: Volume): Promise<void> {
+  async #stopRefresh(uid: string): Promise<void> {
+    const refresh = this.#refreshes.get(uid);
+    refresh?.stop.abort();
+    await refresh?.done;
+  }
+
+  async #prepareVolume(pod: Pod, volume: Volume, signal?: AbortSignal): Promise<void> {
     const path = volumePath(pod, volume, this.#folders);
     try {
       if (volume.hostPath !== undefined) return await prepareHostPath(volume.hostPath);
       // Secrets lie here: nobody else on this machine is to pass.
       await mkdir(podVolumesFolder(this.#folders, pod.metadata.uid ?? ''), { recursive: true, mode: 0o750 });
-      if (volume.emptyDir !== undefined) return void (await mkdir(path, { recursive: true, mode: 0o777 }));
-      const files = await filesOf(pod, volume, this.#references);
+      if (volume.emptyDir !== undefined) {
+        await mkdir(path, { recursive: true, mode: 0o777 });
+        return;
+      }
+      const files = await filesOf(pod, volume, this.#references, signal);
+      if (signal?.aborted === true) return;
       await writeAtomically(path, files, pod.spec.securityContext?.fsGroup);
     } catch (cause) {
       const message = `MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${toError(cause).message}`;

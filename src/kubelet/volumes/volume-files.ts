@@ -40,10 +40,15 @@ export function hasFiles({ configMap, secret, downwardAPI, projected }: Volume):
  * {@link PodReferences} throws
  * @see kubernetes pkg/volume/projected
  */
-export async function filesOf(pod: Pod, volume: Volume, references: PodReferences): Promise<VolumeFiles> {
+export async function filesOf(
+  pod: Pod,
+  volume: Volume,
+  references: PodReferences,
+  signal?: AbortSignal,
+): Promise<VolumeFiles> {
   const { configMap, secret, downwardAPI, projected } = volume;
   const source = configMap ?? secret ?? downwardAPI ?? projected;
-  const files = new FileCollection(pod, references, source?.defaultMode ?? DEFAULT_MODE);
+  const files = new FileCollection(pod, references, { mode: source?.defaultMode ?? DEFAULT_MODE, signal });
   await files.add({
     ...(configMap === undefined ? {} : { configMap }),
     ...(secret === undefined ? {} : { secret: { ...secret, name: secret.secretName ?? '' } }),
@@ -59,22 +64,29 @@ class FileCollection {
   readonly #pod: Pod;
   readonly #references: PodReferences;
   readonly #mode: number;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(pod: Pod, references: PodReferences, mode: number) {
+  constructor(
+    pod: Pod,
+    references: PodReferences,
+    { mode, signal }: { readonly mode: number; readonly signal: AbortSignal | undefined },
+  ) {
     this.#pod = pod;
     this.#references = references;
     this.#mode = mode;
+    this.#signal = signal;
   }
 
   async add({ configMap, secret, downwardAPI, serviceAccountToken, ...others }: ProjectedSource): Promise<void> {
     const [unknown] = Object.keys(others);
     if (unknown !== undefined) throw refused(`podwire's kubelet knows no projected ${unknown}`);
+    const signal = this.#signal;
     if (configMap !== undefined) {
-      const object = await this.#references.configMap(this.#pod, configMap.name ?? '', configMap);
+      const object = await this.#references.configMap(this.#pod, configMap.name ?? '', { ...configMap, signal });
       if (object !== undefined) this.#addKeys('configmap', contentOf(object), configMap);
     }
     if (secret !== undefined) {
-      const object = await this.#references.secret(this.#pod, secret.name ?? '', secret);
+      const object = await this.#references.secret(this.#pod, secret.name ?? '', { ...secret, signal });
       if (object !== undefined) this.#addKeys('secret', secretContent(object), secret);
     }
     for (const file of downwardAPI?.items ?? []) this.#set(file.path, Buffer.from(this.#downward(file)), file.mode);
@@ -95,7 +107,7 @@ class FileCollection {
   }
 
   async #addToken(wanted: NonNullable<ProjectedSource['serviceAccountToken']>): Promise<void> {
-    const token = Buffer.from(await this.#references.token(this.#pod, wanted));
+    const token = Buffer.from(await this.#references.token(this.#pod, wanted, this.#signal));
     const uid = onlyUserOf(this.#pod);
     const isOwned = uid !== undefined || this.#pod.spec.securityContext?.fsGroup !== undefined;
     this.#set(wanted.path, token, isOwned ? OWNER_ONLY : undefined, uid);
