@@ -72,6 +72,23 @@ describe('a listener', () => {
     expect(performance.now() - before).toBeLessThan(10_000);
   });
 
+  it('says so to a client that speaks HTTP where TLS is spoken', async () => {
+    const authority = await CertificateAuthority.create('ca');
+    const material = await authority.issue({ commonName: 'x', hosts: ['127.0.0.1'], usages: ['server'] });
+    const server = await start({
+      tls: { material: { cert: material.certificate, key: material.key }, serve: () => () => {} },
+    });
+    const socket = await dial(server);
+    socket.write(GET);
+    expect(await textUntilClosed(socket)).toBe(
+      'HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n' +
+        'Client sent an HTTP request to an HTTPS server.\n',
+    );
+    const other = await dial(server);
+    other.write('neither of them\r\n\r\n');
+    expect(await textUntilClosed(other)).not.toContain('HTTP');
+  });
+
   it('survives a connection that the system cannot accept', async () => {
     const server = await start({
       onRequest: ({ socket }, response) => {

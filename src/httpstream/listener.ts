@@ -18,6 +18,11 @@ const HEADERS_CHECK_INTERVAL_MS = 5_000;
 /** How long an idle connection is kept for a next request, in ms: the kubelet's value. */
 const KEEP_ALIVE_TIMEOUT_MS = 90_000;
 
+/** What a client hears that speaks HTTP where TLS is spoken, in the words of Go's server, which people know. */
+const WRONG_SCHEME_ANSWER =
+  'HTTP/1.0 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n' +
+  'Client sent an HTTP request to an HTTPS server.\n';
+
 /** Header size limit in bytes; argv travels in the path. */
 const MAX_HEADER_BYTES = 1024 * 1024;
 
@@ -97,8 +102,23 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     sockets.add(socket);
     socket.on('error', () => {}).once('close', () => sockets.delete(socket));
   };
-  server.on('connection', track).on('secureConnection', track);
-  server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
+  const connections = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket);
+    socket.once('close', () => connections.delete(socket));
+    track(socket);
+  });
+  server.on('secureConnection', track);
+  server.on('tlsClientError', (error: Error, socket: Socket) => {
+    socket.destroy();
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_SSL_HTTP_REQUEST') return;
+    const { remoteAddress, remotePort } = socket;
+    // The handshake has left what lies below open.
+    for (const raw of connections) {
+      if (raw.remotePort === remotePort && raw.remoteAddress === remoteAddress)
+        raw.end(WRONG_SCHEME_ANSWER, () => raw.destroy());
+    }
+  });
   server.on('request', (request, response) => {
     unanswered.add(request.socket, response);
     options.onRequest(request, response);
