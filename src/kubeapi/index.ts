@@ -36,6 +36,7 @@ export * from './quantity.ts';
 export * from './resolve-kubeconfig.ts';
 export * from './resource-type.ts';
 export type * from './secret.ts';
+export type * from './service.ts';
 export type * from './service-account.ts';
 export * from './table.ts';
 export * from './table-text.ts';

@@ -7,6 +7,7 @@ import type { Node } from './node.ts';
 import type { KubeObject } from './object-meta.ts';
 import type { Pod } from './pod.ts';
 import type { Secret } from './secret.ts';
+import type { Service } from './service.ts';
 import type { ServiceAccount } from './service-account.ts';
 
 /** A kind of the API and where it lives; `T` is the shape of its objects. */
@@ -54,7 +55,7 @@ export const configMaps: ResourceType<ConfigMap> = {
   namespaced: true,
 };
 export const secrets: ResourceType<Secret> = { ...core, plural: 'secrets', kind: 'Secret', namespaced: true };
-export const services: ResourceType<KubeObject> = { ...core, plural: 'services', kind: 'Service', namespaced: true };
+export const services: ResourceType<Service> = { ...core, plural: 'services', kind: 'Service', namespaced: true };
 export const csiNodes: ResourceType<KubeObject> = {
   group: 'storage.k8s.io',
   version: 'v1',

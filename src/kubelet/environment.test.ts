@@ -18,6 +18,9 @@ let apiserver: ObjectsApi;
 
 beforeEach(async () => {
   apiserver = await objectsApi(loopback);
+  for (const namespace of ['shop', 'default']) {
+    apiserver.objects.set(`/api/v1/namespaces/${namespace}/services`, { metadata: {}, items: [] });
+  }
 });
 afterEach(() => loopback[Symbol.asyncDispose]());
 
@@ -99,6 +102,44 @@ describe('the environment of a container', () => {
     });
     const absent = { env: [{ name: 'A', valueFrom: { secretKeyRef: { name: 'keys', key: 'other' } } }] };
     await expect(valuesOf(absent)).rejects.toThrow("couldn't find key other in Secret shop/keys");
+  });
+
+  it('tells of the services of its namespace and of the apiserver, which give way to what the pod says', async () => {
+    const list = (name: string, clusterIP: string): object => ({
+      metadata: {},
+      items: [{ metadata: { name }, spec: { clusterIP, ports: [{ port: 443 }] } }],
+    });
+    apiserver.objects.set('/api/v1/namespaces/shop/services', list('till', '10.0.0.7'));
+    apiserver.objects.set('/api/v1/namespaces/default/services', list('kubernetes', '10.0.0.1'));
+    const env = [
+      { name: 'TILL_SERVICE_PORT', value: 'mine' },
+      { name: 'URL', value: 'https://$(TILL_SERVICE_HOST):$(TILL_SERVICE_PORT)' },
+    ];
+    expect(await valuesOf({ env })).toMatchObject({
+      TILL_SERVICE_HOST: '10.0.0.7',
+      TILL_SERVICE_PORT: 'mine',
+      URL: 'https://10.0.0.7:mine',
+      KUBERNETES_SERVICE_HOST: '10.0.0.1',
+      KUBERNETES_SERVICE_PORT: '443',
+    });
+    const references = new PodReferences(apiserver.api.client);
+    const alone = { ...pod, spec: { ...pod.spec, enableServiceLinks: false } };
+    const variables = await environmentOf(alone, { name: 'c' }, { addresses, references });
+    expect([variables.has('TILL_SERVICE_HOST'), variables.has('KUBERNETES_SERVICE_HOST')]).toEqual([false, true]);
+  });
+
+  it('waits for the services of a pod that came from the apiserver, and for no other’s', async () => {
+    const references = new PodReferences(apiserver.api.client);
+    const of = (annotations: Record<string, string>): Promise<unknown> =>
+      environmentOf({ ...pod, metadata: { ...pod.metadata, annotations } }, { name: 'c' }, { addresses, references });
+    const path = '/api/v1/namespaces/shop/services';
+    apiserver.objects.set(path, 500);
+    expect(await of({ 'kubernetes.io/config.source': 'file' })).toEqual(new Map());
+    await expect(of({ 'kubernetes.io/config.source': 'api' })).rejects.toThrow('trouble');
+    apiserver.objects.set(path, { metadata: {}, items: [] });
+    expect(await of({ 'kubernetes.io/config.source': 'api' })).toEqual(new Map());
+    apiserver.objects.set(path, 500);
+    expect(await of({ 'kubernetes.io/config.source': 'api' })).toEqual(new Map());
   });
 
   it('replaces variables that stand before', async () => {

@@ -2,6 +2,7 @@ import { ExecPathError } from '../common/errors.ts';
 import type { ConfigMap, Container, EnvFromSource, EnvVar, EnvVarSource, KeySelector, Pod } from '../kubeapi/index.ts';
 import { amountOf, fieldOf, type PodAddresses } from './pod-fields.ts';
 import type { PodReferences } from './pod-references.ts';
+import { serviceVariables } from './service-variables.ts';
 
 /** Where the values of variables come from that the pod does not say itself. */
 export interface EnvironmentSources {
@@ -11,7 +12,7 @@ export interface EnvironmentSources {
 
 /**
  * The environment of a container in order: `envFrom` first, then `env`, in which `$(NAME)` is replaced by variables that
- * stand before it.
+ * stand before it or tell of services, then those of services that have no other value.
  *
  * @throws ExecPathError ERR_MANIFEST for a source that this kubelet does not have and for a key that is not there;
  * what {@link PodReferences} throws
@@ -22,17 +23,19 @@ export async function environmentOf(
   sources: EnvironmentSources,
 ): Promise<ReadonlyMap<string, string>> {
   const variables = new Map<string, string>();
+  const ofServices = serviceVariables(await sources.references.services(pod));
   for (const source of container.envFrom ?? []) {
     for (const [name, value] of await allOf(pod, container, source, sources)) variables.set(name, value);
   }
   for (const variable of container.env ?? []) {
     const { name, value = '', valueFrom } = variable;
-    if (valueFrom === undefined) variables.set(name, expand(value, variables));
+    if (valueFrom === undefined) variables.set(name, expand(value, new Map([...ofServices, ...variables])));
     else {
       const found = await valueOf(pod, container, { ...variable, valueFrom }, sources);
       if (found !== undefined) variables.set(name, found);
     }
   }
+  for (const [name, value] of ofServices) if (!variables.has(name)) variables.set(name, value);
   return variables;
 }
 

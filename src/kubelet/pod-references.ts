@@ -8,10 +8,13 @@ import {
   type ResourceType,
   resourcePath,
   type Secret,
+  type Service,
   secrets,
   serviceAccounts,
+  services,
   type TokenRequest,
 } from '../kubeapi/index.ts';
+import { CONFIG_SOURCE } from './adopted-pod.ts';
 
 /** Longest wait for one object, in ms: the pod's next step waits with it. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -22,6 +25,10 @@ const MAX_TOKEN_AGE_MS = 24 * 3_600_000;
 
 /** Upstream's default for a projected token. */
 const TOKEN_SECONDS = 3607;
+
+/** The apiserver's own service. */
+const MASTER_SERVICE = 'kubernetes';
+const MASTER_NAMESPACE = 'default';
 
 interface HeldToken {
   readonly token: string;
@@ -34,6 +41,7 @@ interface HeldToken {
 interface Held {
   readonly objects: Map<string, ConfigMap | Secret>;
   readonly tokens: Map<string, HeldToken>;
+  services: readonly Service[] | undefined;
 }
 
 export interface ReferenceOptions {
@@ -72,6 +80,34 @@ export class PodReferences {
   /** @returns undefined when there is none and that is allowed @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
   secret(pod: Pod, name: string, options: ReferenceOptions = {}): Promise<Secret | undefined> {
     return this.#object(pod, secrets, name, options);
+  }
+
+  /**
+   * The services that its containers are told of: the apiserver's own, and those of its namespace unless it wants none.
+   * None while they were never seen, for a pod that is not the apiserver's.
+   *
+   * @throws ERR_DIAL … for a pod of the apiserver
+   */
+  async services(pod: Pod): Promise<readonly Service[]> {
+    const client = this.#client;
+    if (client === undefined) return [];
+    const { namespace = 'default', uid = '', annotations } = pod.metadata;
+    const options = { timeoutMs: CALL_TIMEOUT_MS };
+    try {
+      const own =
+        pod.spec.enableServiceLinks === false ? [] : (await client.list(services, { ...options, namespace })).items;
+      const fieldSelector = `metadata.name=${MASTER_SERVICE}`;
+      const masters = { ...options, namespace: MASTER_NAMESPACE, fieldSelector };
+      const hasMaster = namespace === MASTER_NAMESPACE && own.length > 0;
+      const all = hasMaster ? own : [...(await client.list(services, masters)).items, ...own];
+      this.#heldBy(uid).services = all;
+      return all;
+    } catch (thrown) {
+      const held = this.#held.get(uid)?.services;
+      if (held !== undefined) return held;
+      if (annotations?.[CONFIG_SOURCE] === 'api') throw thrown;
+      return [];
+    }
   }
 
   /** A token of the pod's service account that dies with the pod. @throws ApiStatusError, ERR_MANIFEST, ERR_DIAL … */
@@ -134,7 +170,7 @@ export class PodReferences {
   }
 
   #heldBy(uid: string): Held {
-    const held = this.#held.get(uid) ?? { objects: new Map(), tokens: new Map() };
+    const held = this.#held.get(uid) ?? { objects: new Map(), tokens: new Map(), services: undefined };
     this.#held.set(uid, held);
     return held;
   }

@@ -47,6 +47,9 @@ describeWithPeer(
           'authentication.kubernetes.io/pod-name': ['clerk'],
         },
       });
+      expect(await shell('clerk', 'echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT_HTTPS')).toBe(
+        '10.0.0.1:443\n',
+      );
       const { stderr } = await cluster.admin.run(['exec', 'clerk', '--', 'touch', `${MOUNT}/x`]);
       expect(stderr.toString()).toContain('Read-only file system');
     });
