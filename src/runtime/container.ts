@@ -183,11 +183,12 @@ export class Container {
     if (this.#phase.name !== 'running') return;
     const { process, ended } = this.#phase;
     const { confinement } = this.options;
-    // The kernel would drop the signal, and everybody would wait for nothing.
-    if (graceMs > 0 && confinement?.isDeafTo(signal) !== true) {
+    if (graceMs > 0) {
       if (confinement === undefined) process.signal(signal);
       else confinement.signal(signal);
-      if (await endsWithin(process.exited, graceMs)) return ended;
+      // What the kernel drops nobody needs to wait for.
+      const isLost = (await confinement?.isDeafTo(signal)) === true;
+      if (!isLost && (await endsWithin(process.exited, graceMs))) return ended;
     }
     await process.kill();
     return ended;

@@ -33,7 +33,37 @@ export class RootFolder {
     return this.#folder(split(name), name);
   }
 
+  /**
+   * Where `name` leads, as a path below `/`: links are followed, that of the last part too. Nothing is made.
+   *
+   * @param isCovered whether something else will lie over a folder, such as `/proc`: what follows stays as it stands
+   * @throws ExecPathError ERR_IMAGE_LAYER
+   */
+  follow(name: string, isCovered: (path: string) => boolean): string {
+    const { inside, rest } = this.#walk(split(name), name, (parts) => isCovered(`/${parts.join('/')}`));
+    return `/${[...inside, ...rest].join('/')}`;
+  }
+
   #folder(parts: readonly string[], name: string): string {
+    const { inside } = this.#walk(parts, name, (to, stats) => {
+      if (stats === undefined) mkdirSync(join(this.path, ...to), { mode: 0o755 });
+      else if (!stats.isDirectory())
+        throw broken(name, `goes through ${JSON.stringify(to.at(-1))}, which is no folder`);
+      return false;
+    });
+    return join(this.path, ...inside);
+  }
+
+  /**
+   * Goes from the top part by part, and where links lead.
+   *
+   * @param enter told each member that is no link; true ends the walk there
+   */
+  #walk(
+    parts: readonly string[],
+    name: string,
+    enter: (inside: readonly string[], stats: Stats | undefined) => boolean,
+  ): { readonly inside: readonly string[]; readonly rest: readonly string[] } {
     const pending = [...parts];
     let inside: string[] = [];
     let links = 0;
@@ -51,11 +81,10 @@ export class RootFolder {
         pending.unshift(...split(target));
         continue;
       }
-      if (stats === undefined) mkdirSync(path, { mode: 0o755 });
-      else if (!stats.isDirectory()) throw broken(name, `goes through ${JSON.stringify(part)}, which is no folder`);
       inside.push(part);
+      if (enter(inside, stats)) break;
     }
-    return join(this.path, ...inside);
+    return { inside, rest: pending };
   }
 }
 

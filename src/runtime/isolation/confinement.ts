@@ -229,13 +229,31 @@ export class Confinement {
   }
 
   /**
-   * Whether `signal` would be lost: the kernel keeps from the first process of a pid namespace what it does not catch.
+   * Whether `signal` is lost: the kernel keeps from the first process of a pid namespace what it neither catches nor blocks
+   * nor waits for. It is looked at more than once: an init blocks signals and waits for them by turns.
    */
-  isDeafTo(signal: NodeJS.Signals | number): boolean {
-    const status = readText(`/proc/${this.#first}/status`);
-    const caught = BigInt(`0x${/^SigCgt:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? '0'}`);
+  async isDeafTo(signal: NodeJS.Signals | number): Promise<boolean> {
     const number = typeof signal === 'number' ? signal : constants.signals[signal];
-    return /^NSpid:.*\s\d+\s+1$/m.test(status) && ((caught >> BigInt(number - 1)) & 1n) === 0n;
+    for (let look = 0; look < DEAF_LOOKS; look += 1) {
+      if (look > 0) await new Promise((resolve) => setTimeout(resolve, DEAF_LOOK_MS));
+      if (!this.#drops(number)) return false;
+    }
+    return true;
+  }
+
+  /** What cannot be read is taken for one that hears. */
+  #drops(signal: number): boolean {
+    const isWaiting = (): boolean => {
+      const call = readText(`/proc/${this.#first}/syscall`);
+      return call === '' || SIGNAL_WAIT === undefined || call.startsWith(`${SIGNAL_WAIT} `);
+    };
+    if (isWaiting()) return false;
+    const status = readText(`/proc/${this.#first}/status`);
+    const heard = ['SigCgt', 'SigBlk'].map((field) => {
+      const [, bits = '0'] = new RegExp(`^${field}:\\s*([0-9a-f]+)`, 'm').exec(status) ?? [];
+      return (BigInt(`0x${bits}`) >> BigInt(signal - 1)) & 1n;
+    });
+    return /^NSpid:.*\s\d+\s+1$/m.test(status) && heard.every((bit) => bit === 0n) && !isWaiting();
   }
 
   /** To the first process alone. */
@@ -323,6 +341,12 @@ function letGo(file: string): void {
 function withTerminal(spec: ProcessSpec): ProcessSpec {
   return spec.tty === undefined ? spec : { ...spec, env: { TERM: 'xterm', ...spec.env } };
 }
+
+/** Number of rt_sigtimedwait(2), where we know it. */
+const SIGNAL_WAIT = ({ x64: 128, arm64: 137 } as Readonly<Record<string, number>>)[process.arch];
+const DEAF_LOOKS = 4;
+/** In ms. */
+const DEAF_LOOK_MS = 25;
 
 /** An execve(2) takes a millisecond; on a machine where it takes longer than this, in ms, nobody waits for it. */
 const BECOME_MS = 2_000;

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,6 +38,8 @@ describe.skipIf(obstacle !== undefined)(
             { kind: 'file', name: 'etc/passwd', mode: 0o644, body: passwd },
             { kind: 'symlink', name: 'etc/resolv.conf', target: `${'../'.repeat(9)}${directory}/outside` },
             { kind: 'symlink', name: 'out', target: directory },
+            { kind: 'symlink', name: 'var/run', target: '/run' },
+            { kind: 'symlink', name: 'bin/also', target: 'true' },
           ],
         }),
       );
@@ -208,6 +210,29 @@ describe.skipIf(obstacle !== undefined)(
       await expect(start(await pod(), { mounts: missing })).rejects.toThrow('missing');
     });
 
+    it('see volumes where links of their image lead, within their root', async () => {
+      const volume = mkdtempSync(join(directory, 'volume-'));
+      writeFileSync(join(volume, 'file'), '#!/bin/sh\necho from the volume', { mode: 0o755 });
+      const mounts = [
+        { containerPath: '/var/run/secrets/token', hostPath: volume },
+        { containerPath: '/out/deep', hostPath: volume },
+        { containerPath: '/bin/also', hostPath: join(volume, 'file') },
+        { containerPath: '/dev/shared', hostPath: volume },
+      ];
+      const id = await start(await pod(), { mounts });
+      expect(await sh(id, 'cd /run/secrets/token && ls')).toBe('file');
+      expect(await sh(id, `ls /dev/shared ${directory}/deep; also; true`)).toBe(
+        `/dev/shared:\nfile\n\n${directory}/deep:\nfile\nfrom the volume`,
+      );
+      expect(existsSync(join(directory, 'deep'))).toBe(false);
+      // What a volume covers is not what the image has there.
+      const over = [{ containerPath: '/run', hostPath: volume }, mounts[0]!];
+      const other = await start(await pod(), { mounts: over });
+      expect(await sh(other, 'ls /run /run/secrets/token')).toBe(
+        '/run:\nfile\nsecrets\n\n/run/secrets/token:\nfile\nsecrets',
+      );
+    });
+
     it('hide what must not be seen or written, and may have a read-only root', async () => {
       const id = await start(await pod(), {}, { readonlyRootfs: true, maskedPaths: ['/proc/cpuinfo', '/usr'] });
       expect(await sh(id, 'wc -c </proc/cpuinfo; ls /usr')).toBe('0');
@@ -270,6 +295,32 @@ describe.skipIf(obstacle !== undefined)(
       await client.runtime.stopContainer({ containerId: polite, timeout: 30n });
       expect(await status(polite)).toMatchObject({ exitCode: 7, state: ContainerState.CONTAINER_EXITED });
     });
+
+    // perl(1) of Debian's base, from the host: BusyBox has nothing that waits for signals as an init does.
+    it.skipIf(toolPath('perl') === undefined)(
+      'end by themselves when they wait for the stop signal without a handler, as inits do',
+      async () => {
+        const mounts = ['/usr', '/lib', '/lib64', '/etc/perl']
+          .filter((path) => existsSync(path))
+          .map((path) => ({ containerPath: path, hostPath: path, readonly: true }));
+        const podSandboxId = await pod();
+        const wait = {
+          blocked: 'do { sigpending($pending); select(undef, undef, undef, 0.01) } until $pending->ismember(SIGTERM);',
+          // rt_sigtimedwait(2): while it waits, /proc shows the signal as neither caught nor blocked.
+          'waited for': `my $set = pack("Q", 1 << (SIGTERM - 1)); syscall(${process.arch === 'arm64' ? 137 : 128}, $set, 0, 0, 8);`,
+        };
+        for (const [name, loop] of Object.entries(wait)) {
+          const script =
+            'use POSIX qw(:signal_h); my $pending = POSIX::SigSet->new; sigprocmask(SIG_BLOCK, POSIX::SigSet->new(SIGTERM));' +
+            `open(my $up, ">", "/up"); print $up "up"; close($up); ${loop} select(undef, undef, undef, 0.5); exit 42`;
+          const config = { metadata: { name: name.split(' ')[0]! }, command: ['/usr/bin/perl', '-e', script], mounts };
+          const id = await start(podSandboxId, config);
+          while ((await sh(id, 'cat /up')) !== 'up');
+          await client.runtime.stopContainer({ containerId: id, timeout: 30n });
+          expect([name, (await status(id)).exitCode]).toEqual([name, 42]);
+        }
+      },
+    );
 
     it('say 127 and 126 for a command that is not there or may not run', async () => {
       const podSandboxId = await pod();

@@ -61,11 +61,14 @@ export function mountCommands({ config, pod, root, target, skeleton, table }: Mo
   const isHostPid = context?.namespaceOptions?.pid === NamespaceMode.NODE;
   for (const name of ['proc', 'dev', 'sys']) prepareFolder(join(root, name), name);
   const files = podFiles(config, pod).map(([path, source]) => entry(source, prepareFile(root, path), 'rbind,rprivate'));
+  const places = new MountPlaces(root);
   const given = [
-    ...config.devices.map(({ hostPath, containerPath }) => bind(realPath(hostPath), containerPath, { kind: 'f' })),
+    ...config.devices.map(({ hostPath, containerPath }) =>
+      bind(realPath(hostPath), places.take(containerPath), { kind: 'f' }),
+    ),
     ...config.mounts
       .toSorted((one, other) => depth(one) - depth(other))
-      .map((mount) => givenMount(mount, isPrivileged)),
+      .map((mount) => givenMount({ ...mount, containerPath: places.take(mount.containerPath) }, isPrivileged)),
   ];
   const at = (path: string): string => join(root, path);
   const ids = IdMap.own();
@@ -240,6 +243,29 @@ function bind(
       ? []
       : [options.recursive === true ? 'remount "$at" ro' : 'mount -o remount,bind,ro "$at"']),
   ].join(' && ');
+}
+
+/**
+ * Where mounts go, one after the other. Links of the image are followed, as those of `/var/run` must be; what lies in
+ * something that is mounted by then is not looked at: a link there may be somebody else's, and `place` refuses it.
+ */
+class MountPlaces {
+  readonly #root: RootFolder;
+  readonly #covered = new Set(['/proc', '/dev', '/sys']);
+
+  constructor(root: string) {
+    this.#root = new RootFolder(root);
+  }
+
+  /** @throws RuntimeCallError for a mount point that leads to the root itself */
+  take(containerPath: string): string {
+    const place = this.#root.follow(containerPath, (path) => this.#covered.has(path));
+    if (posix.normalize(place) === '/') {
+      throw refusal(`mount point ${JSON.stringify(containerPath)} leads to the root itself`);
+    }
+    this.#covered.add(place);
+    return place;
+  }
 }
 
 function depth({ containerPath }: Mount): number {
