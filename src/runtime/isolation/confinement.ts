@@ -159,7 +159,7 @@ export class Confinement {
   adopt(parent: number): void {
     const { directory } = this.options;
     this.#first = childrenOf(parent)[0] ?? (parent > 0 ? parent : undefined);
-    this.options.cgroup.adopt();
+    this.options.cgroup.adopt(this.#first);
     try {
       // Whoever was to say it may have been killed before that.
       letGo(join(directory, 'go'));

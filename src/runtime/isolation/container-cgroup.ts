@@ -32,6 +32,8 @@ export class ContainerCgroup {
   readonly #pod: PodCgroup | undefined;
   #resources: Resources;
   #group: Cgroup | undefined;
+  /** Pid of the first process. */
+  #first: number | undefined;
 
   /**
    * @param pod undefined where no cgroup can be made
@@ -65,6 +67,7 @@ export class ContainerCgroup {
    * @throws Error of the system; RuntimeCallError
    */
   begin(pid: number): void {
+    this.#first = pid;
     setOutOfMemoryScore(pid, this.#resources.oomScoreAdj);
     if (this.#pod === undefined) return;
     this.#group = this.#pod.make(this.#id);
@@ -72,8 +75,9 @@ export class ContainerCgroup {
     this.#group.add(pid);
   }
 
-  /** As {@link begin} did for the first process, when this runtime did not see it. */
-  adopt(): void {
+  /** As {@link begin} did for the first process, when this runtime did not see it; it may have ended since. */
+  adopt(first?: number): void {
+    this.#first = first;
     const group = this.#pod?.of(this.#id);
     if (group?.exists === true) this.#group = group;
   }
@@ -89,6 +93,7 @@ export class ContainerCgroup {
     try {
       const writes = this.#writes();
       this.#group?.set(writes);
+      if (given.oomScoreAdj !== 0n) this.#scoreProcesses();
       return this.#resources;
     } catch (thrown) {
       this.#resources = before;
@@ -114,8 +119,15 @@ export class ContainerCgroup {
   async end(): Promise<boolean> {
     const wasOutOfMemory = (this.#group?.outOfMemoryKills() ?? 0) > 0;
     this.#group = undefined;
+    this.#first = undefined;
     await this.#pod?.remove(this.#id);
     return wasOutOfMemory;
+  }
+
+  /** Who forks passes it on. Where nobody holds the processes together it is the first one's, and of each exec after it. */
+  #scoreProcesses(): void {
+    const pids = this.#group?.members() ?? (this.#first === undefined ? [] : [this.#first]);
+    for (const pid of pids) setOutOfMemoryScore(pid, this.#resources.oomScoreAdj);
   }
 
   #writes() {
@@ -139,7 +151,8 @@ function setOutOfMemoryScore(pid: number, score: bigint): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
   } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code !== 'EACCES') throw thrown;
+    // ENOENT, ESRCH: it has ended.
+    if (!['EACCES', 'ENOENT', 'ESRCH'].includes((thrown as NodeJS.ErrnoException).code ?? '')) throw thrown;
   }
 }
 

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findBusybox, imageArchive } from '../../../test/support/image.ts';
-import { ContainerState, CriClient, type CriServer, NamespaceMode, serveCri } from '../../cri/index.ts';
+import {
+  ContainerState,
+  CriClient,
+  type CriServer,
+  NamespaceMode,
+  SecurityProfile_ProfileType,
+  serveCri,
+} from '../../cri/index.ts';
 import { createRuntime, ImageStore, type Runtime } from '../index.ts';
 import { listPids, readEnvironment } from '../process/process-table.ts';
 import { isolationObstacle } from './index.ts';
@@ -280,6 +287,40 @@ describe.skipIf(obstacle !== undefined)(
       const other = await start(podSandboxId, { metadata: { name: 'other' } }, { namespaceOptions: shared });
       for (let round = 0; round < 5; round += 1) await sh(other, 'true');
       expect(await sh(spy, 'cat /seen')).toBe('');
+    });
+
+    const localhost = { profileType: SecurityProfile_ProfileType.Localhost, localhostRef: '/profile' };
+    const userns = { ...own, usernsOptions: { mode: NamespaceMode.POD } };
+    it.each<[string, Config, Security]>([
+      ['a seccomp profile', {}, { seccomp: localhost }],
+      ['a seccomp profile', {}, { seccompProfilePath: 'localhost//profile' }],
+      ['an AppArmor profile', {}, { apparmor: localhost }],
+      ['an AppArmor profile', {}, { apparmorProfile: 'localhost/none' }],
+      ['SELinux labels', {}, { selinuxOptions: { type: 'container_t' } }],
+      ['ambient capabilities', {}, { capabilities: { addAmbientCapabilities: ['NET_RAW'] } }],
+      ['CDI devices', { CDIDevices: [{ name: 'vendor.test/gpu=0' }] }, {}],
+      ['mounts with other ids', { mounts: [{ containerPath: '/x', hostPath: '/', uidMappings: [{ length: 1 }] }] }, {}],
+      [
+        'the device /dev/one with the permissions r',
+        { devices: [{ containerPath: '/dev/one', hostPath: '/dev/zero', permissions: 'r' }] },
+        {},
+      ],
+    ])('are refused %s, which they would not have', async (what, config, security) => {
+      await expect(start(await pod(), config, security)).rejects.toThrow(`cannot give a container ${what}`);
+    });
+
+    it.each<[string, Security]>([
+      ['a seccomp profile', { seccomp: localhost }],
+      ['a seccomp profile', { seccompProfilePath: 'localhost//profile' }],
+      ['SELinux labels', { selinuxOptions: { level: 's0' } }],
+      ['a user namespace', { namespaceOptions: userns }],
+    ])('have no pod with %s', async (what, securityContext) => {
+      const config = { metadata: { name: 'no', namespace: 'ns', uid: 'no', attempt: 0 }, linux: { securityContext } };
+      type Request = Parameters<typeof client.runtime.runPodSandbox>[0];
+      await expect(client.runtime.runPodSandbox({ config } as Request)).rejects.toThrow(`cannot give a pod ${what}`);
+      expect((await client.runtime.listPodSandbox({})).items.filter(({ metadata }) => metadata?.name === 'no')).toEqual(
+        [],
+      );
     });
 
     it('end with their code, and at once when nobody catches the stop signal', async () => {

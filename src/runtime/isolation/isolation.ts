@@ -8,7 +8,6 @@ import {
   NamespaceMode,
   type PodSandboxConfig,
   RuntimeCallError,
-  SecurityProfile_ProfileType,
 } from '../../cri/index.ts';
 import { CgroupTree } from '../cgroup/index.ts';
 import type { StoredImage } from '../image/index.ts';
@@ -23,6 +22,7 @@ import { mountsBelow, unmountBelow } from './mounts.ts';
 import { PodNetwork } from './network.ts';
 import { Pod, type PodOptions } from './pod.ts';
 import { dismantleCgroup } from './pod-cgroup.ts';
+import { assertContainerPossible, assertPodPossible } from './refusals.ts';
 import { runTool, toolPath } from './tool.ts';
 import { ToolsRoot } from './tools-root.ts';
 
@@ -105,6 +105,7 @@ export class Isolation {
 
   /** @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind */
   async createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
+    assertPodPossible(config.linux?.securityContext);
     const pod = new Pod(this.#podOptions(id, config));
     if (this.#options.makesPodsAtOnce()) await pod.make();
     return pod;
@@ -128,7 +129,7 @@ export class Isolation {
     const { config, image, pod, directory, pidOf } = options;
     const context = config.linux?.securityContext;
     const capabilities = capabilitiesOf(context?.capabilities, context?.privileged === true);
-    assertPossible(config);
+    assertContainerPossible(config);
     assertMounts(config);
     const namespaces = context?.namespaceOptions;
     if (namespaces?.pid === NamespaceMode.TARGET && pidOf(namespaces.targetId) === undefined) {
@@ -225,20 +226,4 @@ export function podDir(stateDir: string, id: string): string {
 
 function podsDir(stateDir: string): string {
   return join(stateDir, 'pods');
-}
-
-/** What would have to be pretended is refused. */
-function assertPossible({ linux }: ContainerConfig): void {
-  const context = linux?.securityContext;
-  const wanted = [
-    context?.seccomp?.profileType === SecurityProfile_ProfileType.Localhost &&
-      !context.privileged &&
-      'a seccomp profile',
-    context?.apparmor?.profileType === SecurityProfile_ProfileType.Localhost && 'an AppArmor profile',
-    context?.selinuxOptions !== undefined && 'SELinux labels',
-    context?.namespaceOptions?.usernsOptions?.mode === NamespaceMode.POD && 'a user namespace',
-    (context?.capabilities?.addAmbientCapabilities.length ?? 0) > 0 && 'ambient capabilities',
-  ].find((what) => typeof what === 'string');
-  if (wanted !== undefined)
-    throw new RuntimeCallError(grpcCodes.InvalidArgument, `this runtime cannot give a container ${wanted}`);
 }

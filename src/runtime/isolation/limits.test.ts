@@ -128,6 +128,8 @@ describe.skipIf(tree?.controllers.memory === undefined)('limits of containers wi
     expect(limit()).toBe(String(96 * MIB));
     await client.runtime.updateContainerResources({ containerId: id, linux: { memoryLimitInBytes: BigInt(32 * MIB) } });
     expect(limit()).toBe(String(32 * MIB));
+    await client.runtime.updateContainerResources({ containerId: id, linux: { oomScoreAdj: 700n } });
+    expect(await run(id, 'cat', '/proc/1/oom_score_adj', '/proc/self/oom_score_adj')).toBe('700\n700');
     const bad = client.runtime.updateContainerResources({
       containerId: id,
       linux: { memoryLimitInBytes: BigInt(48 * MIB), cpusetCpus: '4000' },
