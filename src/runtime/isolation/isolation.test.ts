@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -239,6 +249,20 @@ describe.skipIf(obstacle !== undefined)(
         '/run:\nfile\nsecrets\n\n/run/secrets/token:\nfile\nsecrets',
       );
     });
+
+    const device = readdirSync('/dev')
+      .filter((name) => !/^(null|zero|full|u?random|tty|console|ptmx)$/.test(name))
+      .find((name) => lstatSync(join('/dev', name)).isCharacterDevice());
+    it.skipIf(device === undefined)(
+      'have the devices of the host when they are privileged, and no others do',
+      async () => {
+        const look = `ls /dev | grep -c -x ${device}; stat -c %t:%T /dev/${device}`;
+        const { rdev } = lstatSync(`/dev/${device}`);
+        const privileged = await start(await pod(), {}, { privileged: true });
+        expect(await sh(privileged, look)).toBe(`1\n${(rdev >> 8).toString(16)}:${(rdev & 0xff).toString(16)}`);
+        expect(await sh(await start(await pod()), look)).toMatch(/^0\n/);
+      },
+    );
 
     it('hide what must not be seen or written, and may have a read-only root', async () => {
       const id = await start(await pod(), {}, { readonlyRootfs: true, maskedPaths: ['/proc/cpuinfo', '/usr'] });

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, mkdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { isAbsolute, join, posix } from 'node:path';
 import { toError } from '../../common/errors.ts';
 import {
@@ -22,6 +22,9 @@ const MASKED =
   '/proc/asound /proc/acpi /proc/kcore /proc/keys /proc/latency_stats /proc/timer_list /proc/timer_stats ' +
   '/proc/sched_debug /proc/scsi /sys/firmware /sys/devices/virtual/powercap';
 const READ_ONLY = '/proc/bus /proc/fs /proc/irq /proc/sys /proc/sysrq-trigger';
+
+/** What no container takes from the host's /dev. */
+const OF_ITS_OWN = new Set([...DEVICES, 'console', 'ptmx', 'pts', 'shm', 'mqueue', 'fd']);
 
 export interface MountPlanOptions {
   readonly config: ContainerConfig;
@@ -72,16 +75,20 @@ export function mountCommands({ config, pod, root, target, skeleton, table }: Mo
   ];
   const at = (path: string): string => join(root, path);
   const ids = IdMap.own();
+  const hostDevices = isPrivileged && ids.isWhole ? devicesOfHost() : [];
   return [
     `R=${quoted(root)} E=${quoted(escaped(root))} F=${quoted(table)}`,
     ...FUNCTIONS,
     lines([
       isHostPid ? entry('/proc', at('proc'), 'rbind') : entry('proc', at('proc'), 'nosuid,nodev,noexec', 'proc'),
-      entry('dev', at('dev'), 'nosuid,nodev,noexec,mode=755,size=64k', 'tmpfs'),
+      entry('dev', at('dev'), `nosuid,${hostDevices.length > 0 ? '' : 'nodev,'}noexec,mode=755,size=64k`, 'tmpfs'),
       ...sysEntries(at('sys'), isPrivileged, ids),
     ]),
     'mount_table',
     `cp -a ${quoted(`${skeleton}/.`)} "$R/dev/"`,
+    ...(hostDevices.length > 0
+      ? [`(cd /dev && cp -a --parents -- ${hostDevices.map(quoted).join(' ')} "$R/dev/")`]
+      : []),
     lines([
       ...DEVICES.map((name) => entry(`/dev/${name}`, at(`dev/${name}`), 'bind')),
       entry('devpts', at('dev/pts'), ptsOptions(ids), 'devpts'),
@@ -110,6 +117,16 @@ function sysEntries(target: string, isPrivileged: boolean, ids: IdMap): string[]
     entry('/sys', target, isPrivileged ? 'rbind' : 'rbind,ro'),
     entry('tmpfs', `${target}/fs/cgroup`, 'ro,nosuid,nodev,noexec,size=0k', 'tmpfs'),
   ];
+}
+
+/** Device nodes below /dev that a privileged container has beside those that each has. */
+function devicesOfHost(folder = ''): string[] {
+  return readdirSync(join('/dev', folder), { withFileTypes: true }).flatMap((item) => {
+    const path = posix.join(folder, item.name);
+    if (OF_ITS_OWN.has(path)) return [];
+    if (item.isDirectory()) return devicesOfHost(path);
+    return item.isCharacterDevice() || item.isBlockDevice() ? [path] : [];
+  });
 }
 
 /** Terminals belong to the group tty, where there is one. */
