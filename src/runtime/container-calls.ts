@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { constants } from 'node:os';
 import { isAbsolute, join, relative } from 'node:path';
 import {
@@ -202,9 +203,15 @@ function environment(
   { home, image }: { readonly home: string; readonly image: readonly string[] },
 ): Record<string, string> {
   const base = { PATH: IMAGE_PATH, HOME: home, HOSTNAME: sandbox.hostname || (sandbox.metadata?.name ?? '') };
-  const own = config.envs.map(({ key, value }): [string, string] => [key, Buffer.from(value).toString()]);
+  const own = config.envs.map(({ key, value }): [string, string] => [key, textOf(key, value)]);
   const given = image.map((pair): [string, string] => [pair.replace(/=.*$/s, ''), pair.replace(/^[^=]*=?/s, '')]);
   return { ...base, ...(config.tty && { TERM: 'xterm' }), ...Object.fromEntries(given), ...Object.fromEntries(own) };
+}
+
+/** @throws RuntimeCallError InvalidArgument for bytes that are no text: they would become others */
+function textOf(key: string, value: Uint8Array): string {
+  if (isUtf8(value)) return Buffer.from(value).toString();
+  throw new RuntimeCallError(grpcCodes.InvalidArgument, `the value of environment variable ${key} is not UTF-8`);
 }
 
 /** @throws RuntimeCallError InvalidArgument for a path that leaves the pod's log directory */

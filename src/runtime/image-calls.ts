@@ -1,8 +1,8 @@
-import { statfsSync } from 'node:fs';
 import { grpcCodes, type ImageServiceHandlers, RuntimeCallError } from '../cri/index.ts';
 import { nowNs } from './ending.ts';
 import { HOST_IMAGE, type HostImage } from './host-image.ts';
 import type { ImageStore, StoredImage } from './image/index.ts';
+import { LayerMeter } from './isolation/index.ts';
 
 type ImageCalls = Pick<
   ImageServiceHandlers,
@@ -17,6 +17,7 @@ export interface ImageCallsOptions {
 
 /** The calls about images: the built-in one and those that were imported. Nothing is pulled. @see cri.md 8 */
 export function imageCalls({ host, images, stateDir }: ImageCallsOptions): ImageCalls {
+  const meter = new LayerMeter(images.path);
   const find = (reference: string) => {
     if (host.isNamedBy(reference)) return host.entry();
     const image = images.find(reference);
@@ -51,7 +52,9 @@ export function imageCalls({ host, images, stateDir }: ImageCallsOptions): Image
       return {};
     },
     imageFsInfo: async () => {
-      return { imageFilesystems: [usageOf(stateDir)] };
+      const { bytes, inodes } = await meter.read();
+      const usage = { fsId: { mountpoint: stateDir }, usedBytes: { value: bytes }, inodesUsed: { value: inodes } };
+      return { imageFilesystems: [{ timestamp: nowNs(), ...usage }] };
     },
   };
 }
@@ -67,15 +70,5 @@ function entryOf({ id, repoTags, repoDigests, sizeBytes, config }: StoredImage) 
     size: BigInt(sizeBytes),
     spec: { image: id },
     ...(isNumber ? { uid: { value: BigInt(user) } } : { username: user }),
-  };
-}
-
-function usageOf(directory: string) {
-  const stats = statfsSync(directory, { bigint: true });
-  return {
-    timestamp: nowNs(),
-    fsId: { mountpoint: directory },
-    usedBytes: { value: (stats.blocks - stats.bfree) * stats.bsize },
-    inodesUsed: { value: stats.files - stats.ffree },
   };
 }

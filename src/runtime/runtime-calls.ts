@@ -37,7 +37,7 @@ export function runtimeCalls(isolation: Isolation | undefined): RuntimeCalls {
       }),
     }),
     runtimeConfig: async () => ({ linux: { cgroupDriver: CgroupDriver.CGROUPFS } }),
-    // The pods' addresses are the host's: a CIDR changes nothing.
+    // Pods have addresses of the runtime's own network, or the host's: a CIDR is for runtimes that leave it to the kubelet.
     updateRuntimeConfig: async () => ({}),
   };
 }

@@ -51,6 +51,7 @@ interface More {
   workingDir?: string;
   linux?: { securityContext: { runAsUser?: { value: bigint }; supplementalGroups?: bigint[]; runAsUsername?: string } };
   mounts?: { containerPath: string; hostPath: string }[];
+  envs?: { key: string; value: Uint8Array<ArrayBuffer> }[];
 }
 
 async function create(podSandboxId: string, command: string[], more: More = {}): Promise<string> {
@@ -119,6 +120,8 @@ describe('the runtime itself', () => {
     expect(await client.image.removeImage({ image: { image: 'busybox' } })).toBeDefined();
     const [usage] = (await client.image.imageFsInfo({})).imageFilesystems;
     expect(usage!.timestamp > 0n && usage!.fsId!.mountpoint).toBe(join(directory, 'state'));
+    // What images take, not what the whole disk holds: none has been imported.
+    expect(usage!.usedBytes!.value).toBe(0n);
   });
 
   it('does not share its state directory', async () => {
@@ -270,6 +273,13 @@ describe('containers', () => {
     });
     const unknown = { securityContext: { runAsUsername: 'no-such-user' } };
     await expect(running(['true'], { linux: unknown })).rejects.toThrow('no user "no-such-user" in /etc/passwd');
+  });
+
+  it('are refused a variable that is no text', async () => {
+    const envs = [{ key: 'BYTES', value: Uint8Array.of(0xff) }];
+    await expect(create(await sandbox(), ['true'], { envs })).rejects.toThrow(
+      'the value of environment variable BYTES is not UTF-8',
+    );
   });
 
   it('say which mounts were asked for and not made', async () => {
