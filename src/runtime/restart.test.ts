@@ -255,3 +255,22 @@ describe.skipIf(keeperObstacle(true) !== undefined).each([
     await expect.poll(async () => (await status(starting)).exitCode, POLL).toBe(5);
   });
 });
+
+describe.skipIf(walls !== undefined || keeperObstacle(true) !== undefined)('pods with walls', () => {
+  beforeEach(async () => {
+    isolation = true;
+    writeFileSync(join(directory, 'image.tar'), imageArchive());
+    await new ImageStore(stateDir).import(join(directory, 'image.tar'));
+    await begin();
+  });
+
+  it('keep no file of a command whose runtime was killed while it ran', async () => {
+    const id = await start(await pod(), 'sleep 1000');
+    const folder = join(stateDir, 'containers', id);
+    const before = readdirSync(folder);
+    await end(true);
+    for (const name of ['environment-3', 'exec-errors-3']) writeFileSync(join(folder, name), '');
+    await begin();
+    expect(readdirSync(folder)).toEqual(before);
+  });
+});
