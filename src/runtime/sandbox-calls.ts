@@ -6,6 +6,7 @@ import {
   RuntimeCallError,
   type RuntimeServiceHandlers,
 } from '../cri/index.ts';
+import { assertSysctls } from './isolation/index.ts';
 import { matchesLabels, newId } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
 import { Sandbox } from './sandbox.ts';
@@ -30,6 +31,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
         throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
       }
       validateUser(config.linux?.securityContext);
+      if (state.isolation === undefined) assertSysctls(config.linux?.sysctls ?? {}, () => false);
       const [id, name] = [newId(), sandboxName(metadata)];
       state.sandboxes.assertFree(name);
       const pod = await state.isolation?.createPod(id, config);

@@ -106,6 +106,7 @@ export class Isolation {
   /** @throws ExecPathError ERR_ISOLATION; RuntimeCallError InvalidArgument. A failed call leaves nothing behind */
   async createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
     const pod = new Pod(this.#podOptions(id, config));
+    pod.assertPossible();
     if (this.#options.makesPodsAtOnce()) await pod.make();
     return pod;
   }

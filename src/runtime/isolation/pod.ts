@@ -11,13 +11,12 @@ import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
 import type { PodNetwork, Traffic } from './network.ts';
 import { PodCgroup } from './pod-cgroup.ts';
 import { PodInit } from './pod-init.ts';
+import { assertSysctls, sysctlNamespace } from './sysctls.ts';
 import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
 
 /** Of /dev/shm, which the containers of a pod share. */
 const SHM_OPTIONS = 'nosuid,nodev,noexec,mode=1777,size=64m';
-/** Kernel settings that belong to a namespace of the pod, and so change nothing elsewhere. */
-const POD_SYSCTLS = /^(net\.|kernel\.(shm|msg|sem)|fs\.mqueue\.)/;
 
 /** A file that says that everything else of the pod is there. */
 const MADE = 'made';
@@ -66,6 +65,11 @@ export class Pod {
     const { id, config, cgroups } = options;
     const place = { id, parent: config.linux?.cgroupParent ?? '', record: this.file('cgroup.json') };
     this.cgroup = cgroups && new PodCgroup(cgroups, place);
+  }
+
+  /** @throws RuntimeCallError InvalidArgument for settings that it has no namespace for */
+  assertPossible(): void {
+    assertSysctls(this.options.config.linux?.sysctls ?? {}, (kind) => this.namespace(kind) !== undefined);
   }
 
   /**
@@ -208,6 +212,7 @@ export class Pod {
 
   async #create(): Promise<void> {
     const { config, directory } = this.options;
+    this.assertPossible();
     mkdirSync(join(directory, 'shm'), { recursive: true, mode: 0o711 });
     const kinds = (['net', 'ipc', 'uts'] as const).filter((kind) => this.namespace(kind) !== undefined);
     for (const kind of kinds) writeFileSync(this.file(kind), '');
@@ -237,19 +242,13 @@ export class Pod {
   }
 
   async #setSysctls(): Promise<void> {
-    const entries = Object.entries(this.options.config.linux?.sysctls ?? {});
-    const refused = entries.find(([name]) => !POD_SYSCTLS.test(name) || !/^[\w.-]+$/.test(name));
-    if (refused !== undefined) {
-      const rule = `sysctl ${JSON.stringify(refused[0])} does not belong to a pod`;
-      throw new RuntimeCallError(grpcCodes.InvalidArgument, rule);
-    }
-    for (const [name, value] of entries) {
-      const flags = (['net', 'ipc', 'uts'] as const).flatMap((kind) => {
-        const file = this.namespace(kind);
-        return file === undefined ? [] : [`--${kind}=${file}`];
-      });
+    for (const [name, value] of Object.entries(this.options.config.linux?.sysctls ?? {})) {
+      const kind = sysctlNamespace(name);
+      const file = kind && this.namespace(kind);
+      // Checked before: outside a namespace of the pod nothing may be written.
+      if (file === undefined) continue;
       const path = `/proc/sys/${name.replaceAll('.', '/')}`;
-      await runTool(['nsenter', ...flags, '--', 'sh', '-c', 'echo "$2" >"$1"', 'podwire', path, value]);
+      await runTool(['nsenter', `--${kind}=${file}`, '--', 'sh', '-c', 'echo "$2" >"$1"', 'podwire', path, value]);
     }
   }
 }
