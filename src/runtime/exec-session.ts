@@ -28,7 +28,8 @@ export interface ExecSessionOptions {
 /**
  * Runs one command for a session: its streams joined to the client's, its end told truthfully.
  *
- * starting ─refused→ failed · running ─exit→ draining ─output's end | drainAfterExitMs→ exited
+ * starting ─refused→ failed · running ─exit→ draining ─output's end | drainAfterExitMs→ exited, or failed if the command
+ * never ran
  * · running ─client gone→ hang-up ─hangUpGraceMs→ kill → failed
  *
  * A client that does not read stops the command by its pipe or terminal, and nobody else.
@@ -58,7 +59,7 @@ export async function runExecSession(session: ServerSession, options: ExecSessio
   }
   await process.drained(options.drainAfterExitMs ?? DRAIN_AFTER_EXIT_MS);
   await Promise.race([Promise.all(outputs), left]);
-  return exited(first.code);
+  return first.failure === undefined ? exited(first.code) : failed(startFailure(first.failure));
 }
 
 /** containerd's words around the reason, by which clients tell 126 and 127. */

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { ExecPathError, toError } from '../common/errors.ts';
+import { ExecPathError } from '../common/errors.ts';
 import { grpcCodes, RuntimeCallError, type RuntimeServiceHandlers } from '../cri/index.ts';
 import type { Container } from './container.ts';
 import { endsWithin } from './deadline.ts';
@@ -29,7 +29,9 @@ export function execSyncCall(state: RuntimeState): Pick<RuntimeServiceHandlers, 
       if (end === 'exited') {
         await process.drained(DRAIN_MS);
         const [stdout, stderr] = await output;
-        return { stdout, stderr, exitCode: (await process.exited).code };
+        const { code, failure } = await process.exited;
+        if (failure !== undefined) throw startFailure(failure);
+        return { stdout, stderr, exitCode: code };
       }
       await process.kill();
       await process.drained(DRAIN_MS);
@@ -48,10 +50,14 @@ async function start(container: Container, argv: readonly string[]): Promise<Run
     return await container.exec({ argv, stdin: false, stdout: true, stderr: true });
   } catch (thrown) {
     if (thrown instanceof RuntimeCallError || !(thrown instanceof ExecPathError)) throw thrown;
-    const message = `failed to exec in container: unable to start container process: ${toError(thrown).message}`;
-    const code = thrown.code === 'ERR_BAD_REQUEST' ? grpcCodes.InvalidArgument : grpcCodes.Unknown;
-    throw new RuntimeCallError(code, message, { cause: thrown });
+    throw startFailure(thrown);
   }
+}
+
+function startFailure(cause: ExecPathError): RuntimeCallError {
+  const message = `failed to exec in container: unable to start container process: ${cause.message}`;
+  const code = cause.code === 'ERR_BAD_REQUEST' ? grpcCodes.InvalidArgument : grpcCodes.Unknown;
+  return new RuntimeCallError(code, message, { cause });
 }
 
 /** @param timeoutMs 0 for no limit */

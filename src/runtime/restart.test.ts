@@ -5,7 +5,15 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { findBusybox, imageArchive, TEST_IMAGE } from '../../test/support/image.ts';
 import { readUntil } from '../../test/support/read-until.ts';
-import { ContainerState, CriClient, type CriServer, PodSandboxState, serveCri } from '../cri/index.ts';
+import {
+  ContainerEventType,
+  ContainerState,
+  CriClient,
+  type CriServer,
+  NamespaceMode,
+  PodSandboxState,
+  serveCri,
+} from '../cri/index.ts';
 import { createRuntime, HOST_IMAGE, ImageStore, type Runtime } from './index.ts';
 import { isolationObstacle } from './isolation/index.ts';
 import { mountsBelow } from './isolation/mounts.ts';
@@ -73,12 +81,14 @@ interface More {
   readonly tty?: boolean;
   readonly stdin?: boolean;
   readonly stdinOnce?: boolean;
+  /** Default: processes of its own. */
+  readonly pid?: NamespaceMode;
 }
 
 async function create(podSandboxId: string, script: string, more: More = {}): Promise<string> {
-  const { name = 'main', ...rest } = more;
+  const { name = 'main', pid = NamespaceMode.CONTAINER, ...rest } = more;
   const image = { image: isolation ? TEST_IMAGE : HOST_IMAGE };
-  const linux = { securityContext: { namespaceOptions: { pid: 1 } } };
+  const linux = { securityContext: { namespaceOptions: { pid } } };
   const config = {
     metadata: { name, attempt: 0 },
     image,
@@ -253,5 +263,102 @@ describe.skipIf(keeperObstacle(true) !== undefined).each([
     ).toHaveLength(4);
     await client.runtime.startContainer({ containerId: starting });
     await expect.poll(async () => (await status(starting)).exitCode, POLL).toBe(5);
+  });
+});
+
+describe.skipIf(walls !== undefined || keeperObstacle(true) !== undefined)('pods with walls', () => {
+  beforeEach(async () => {
+    isolation = true;
+    writeFileSync(join(directory, 'image.tar'), imageArchive());
+    await new ImageStore(stateDir).import(join(directory, 'image.tar'));
+    await begin();
+  });
+
+  it('keep no file of a command whose runtime was killed while it ran', async () => {
+    const id = await start(await pod(), 'sleep 1000');
+    const folder = join(stateDir, 'containers', id);
+    const before = readdirSync(folder);
+    await end(true);
+    for (const name of ['environment-3', 'exec-errors-3']) writeFileSync(join(folder, name), '');
+    await begin();
+    expect(readdirSync(folder)).toEqual(before);
+  });
+
+  /** A pod whose containers share their processes, with one of them. */
+  async function shared(): Promise<{ readonly podSandboxId: string; readonly containerId: string }> {
+    const podSandboxId = await pod();
+    const containerId = await start(podSandboxId, 'sleep 1000', { pid: NamespaceMode.POD });
+    return { podSandboxId, containerId };
+  }
+
+  /** The first process is a child of who waits for it. */
+  function killFirstProcess(podSandboxId: string): void {
+    const inits = markedProcesses(`${marker}/${podSandboxId}/pod`);
+    const first = inits.find(({ parent }) => inits.some(({ pid }) => pid === parent));
+    process.kill(first!.pid, 'SIGKILL');
+  }
+
+  const stateOf = async (podSandboxId: string) =>
+    (await client.runtime.podSandboxStatus({ podSandboxId })).status!.state;
+
+  it('are not ready any more when their first process dies, and their containers have ended', async () => {
+    const { podSandboxId, containerId } = await shared();
+    const apart = await start(podSandboxId, 'sleep 1000', { name: 'apart' });
+    const events = client.runtime.getContainerEvents({});
+    const stopped = (async (): Promise<string[]> => {
+      const ids: string[] = [];
+      for await (const { containerId: id, containerEventType, podSandboxStatus } of events) {
+        if (containerEventType !== ContainerEventType.CONTAINER_STOPPED_EVENT) continue;
+        ids.push(id);
+        if (id !== podSandboxId) continue;
+        expect(podSandboxStatus?.state).toBe(PodSandboxState.SANDBOX_NOTREADY);
+        break;
+      }
+      return ids;
+    })();
+    killFirstProcess(podSandboxId);
+    const ids = await stopped;
+    expect(ids).toEqual(expect.arrayContaining([apart, containerId, podSandboxId]));
+    expect(await stateOf(podSandboxId)).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    for (const id of [apart, containerId]) {
+      expect(await status(id)).toMatchObject({ state: ContainerState.CONTAINER_EXITED, exitCode: 137 });
+    }
+    await expect(create(podSandboxId, 'true', { name: 'late' })).rejects.toThrow('is not running');
+    await client.runtime.removePodSandbox({ podSandboxId });
+    expect(mended.join()).toContain('its first process has died');
+  });
+
+  it('are not ready any more when who waits for their first process dies, and nobody is left of them', async () => {
+    const { podSandboxId } = await shared();
+    const inits = markedProcesses(`${marker}/${podSandboxId}/pod`);
+    const outer = inits.find(({ parent }) => !inits.some(({ pid }) => pid === parent));
+    process.kill(outer!.pid, 'SIGKILL');
+    await expect.poll(() => stateOf(podSandboxId), POLL).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    await expect.poll(() => markedProcesses(`${marker}/${podSandboxId}`), POLL).toEqual([]);
+  });
+
+  it('are not ready any more when their first process died while no runtime was there', async () => {
+    const { podSandboxId, containerId } = await shared();
+    await end(true);
+    killFirstProcess(podSandboxId);
+    await expect.poll(() => markedProcesses(`${marker}/${podSandboxId}`), POLL).toEqual([]);
+    await begin();
+    expect(await stateOf(podSandboxId)).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    expect(await status(containerId)).toMatchObject({ state: ContainerState.CONTAINER_EXITED });
+    await expect(create(podSandboxId, 'true', { name: 'late' })).rejects.toThrow('is not running');
+    expect(mended.join()).toContain('its first process has died');
+  });
+
+  it('are not ready any more when their first process dies after another runtime took them up', async () => {
+    const { podSandboxId, containerId } = await shared();
+    await restart();
+    expect(await stateOf(podSandboxId)).toBe(PodSandboxState.SANDBOX_READY);
+    await start(podSandboxId, 'sleep 1000', { name: 'other', pid: NamespaceMode.POD });
+    expect(mended).toEqual([]);
+    killFirstProcess(podSandboxId);
+    await expect.poll(() => stateOf(podSandboxId), POLL).toBe(PodSandboxState.SANDBOX_NOTREADY);
+    await expect.poll(async () => (await status(containerId)).exitCode, POLL).toBe(137);
+    await restart();
+    expect(await stateOf(podSandboxId)).toBe(PodSandboxState.SANDBOX_NOTREADY);
   });
 });

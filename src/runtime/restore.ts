@@ -62,11 +62,13 @@ async function restoreSandbox(state: RuntimeState, record: SandboxRecord, marked
   const sandbox = new Sandbox(id, name, { config, runtimeHandler, createdAt, pod, isReady, records });
   state.sandboxes.add(sandbox);
   const had = pod === undefined && podFolders(directory.path).includes(id);
-  if (!isReady || (directory.isSameBoot && !had)) return;
-  const why =
-    had && isolation === undefined
-      ? 'this runtime was started without isolation'
-      : 'the machine was started anew, or somebody took its namespaces away';
+  const losses = [
+    pod?.isLost === true && 'its first process has died',
+    had && isolation === undefined && 'this runtime was started without isolation',
+    (had || !directory.isSameBoot) && 'the machine was started anew, or somebody took its namespaces away',
+  ];
+  const why = losses.find((loss) => loss !== false);
+  if (!isReady || why === undefined) return state.endWhenLost(sandbox);
   tellMended(id, `pod is not ready any more: ${why}`);
   sandbox.stop();
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { toError } from '../common/errors.ts';
 import { ContainerEventType, grpcCodes, RuntimeCallError } from '../cri/index.ts';
 import type { Container, ContainerOptions } from './container.ts';
 import { ContainerEvents } from './container-events.ts';
@@ -7,7 +8,7 @@ import type { ImageStore } from './image/index.ts';
 import type { Isolation } from './isolation/index.ts';
 import { ObjectStore } from './object-store.ts';
 import type { FifoPool } from './process/index.ts';
-import type { RecordFolder } from './record-folder.ts';
+import { type RecordFolder, tellMended } from './record-folder.ts';
 import type { Sandbox } from './sandbox.ts';
 import type { StateDir } from './state-dir.ts';
 
@@ -87,6 +88,24 @@ export class RuntimeState {
     sandbox.stop();
     await Promise.all(this.containersOf(sandbox).map((container) => container.stop('SIGKILL', 0)));
     await sandbox.pod?.stop();
+  }
+
+  /** As {@link stopSandbox}, and tells those who watch if it was ready. */
+  async endSandbox(sandbox: Sandbox): Promise<void> {
+    const wasReady = sandbox.isReady;
+    await this.stopSandbox(sandbox);
+    if (wasReady) this.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox);
+  }
+
+  /** Ends a pod whose first process dies. @see cri.md 4.2 */
+  endWhenLost(sandbox: Sandbox): void {
+    void sandbox.pod?.lost.then(async () => {
+      if (this.#isClosed || !sandbox.isReady) return;
+      tellMended(sandbox.id, 'pod is not ready any more: its first process has died');
+      await this.endSandbox(sandbox).catch((thrown: unknown) => {
+        tellMended(sandbox.id, `pod is not whole, and cannot be stopped: ${toError(thrown).message}`);
+      });
+    });
   }
 
   containersOf(sandbox: Sandbox): Container[] {

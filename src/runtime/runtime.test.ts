@@ -167,6 +167,13 @@ describe('pods', () => {
     expect(await list({ state: { state: PodSandboxState.SANDBOX_NOTREADY } })).toEqual([]);
   });
 
+  it('have no namespace of their own, so no setting of the kernel is taken', async () => {
+    const metadata = { name: 'pod', namespace: 'ns', uid: 'u', attempt: 0 };
+    const linux = { sysctls: { 'kernel.msgmax': readFileSync('/proc/sys/kernel/msgmax', 'utf8').trim() } };
+    const refused = client.runtime.runPodSandbox({ config: { metadata, linux } });
+    await expect(refused).rejects.toThrow(/InvalidArgument.*sysctl "kernel\.msgmax" belongs to the ipc namespace/);
+  });
+
   it('have a name of their own, and only the default handler', async () => {
     await sandbox();
     attempt -= 1;

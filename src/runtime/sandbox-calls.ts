@@ -6,6 +6,7 @@ import {
   RuntimeCallError,
   type RuntimeServiceHandlers,
 } from '../cri/index.ts';
+import { assertSysctls } from './isolation/index.ts';
 import { matchesLabels, newId } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
 import { Sandbox } from './sandbox.ts';
@@ -18,11 +19,6 @@ type SandboxCalls = Pick<
 
 /** The calls about pods. @see cri.md 4.3 */
 export function sandboxCalls(state: RuntimeState): SandboxCalls {
-  const stop = async (sandbox: Sandbox): Promise<void> => {
-    const wasReady = sandbox.isReady;
-    await state.stopSandbox(sandbox);
-    if (wasReady) state.tell(ContainerEventType.CONTAINER_STOPPED_EVENT, sandbox);
-  };
   return {
     runPodSandbox: async ({ config, runtimeHandler }) => {
       state.assertOpen();
@@ -35,6 +31,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
         throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
       }
       validateUser(config.linux?.securityContext);
+      if (state.isolation === undefined) assertSysctls(config.linux?.sysctls ?? {}, () => false);
       const [id, name] = [newId(), sandboxName(metadata)];
       state.sandboxes.assertFree(name);
       const pod = await state.isolation?.createPod(id, config);
@@ -44,6 +41,7 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
         state.assertOpen();
         state.sandboxes.add(sandbox);
         sandbox.save();
+        state.endWhenLost(sandbox);
       } catch (thrown) {
         state.sandboxes.delete(sandbox);
         sandbox.forget();
@@ -56,13 +54,13 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
     },
     stopPodSandbox: async ({ podSandboxId }) => {
       const sandbox = state.sandboxes.find(podSandboxId);
-      if (sandbox !== undefined) await stop(sandbox);
+      if (sandbox !== undefined) await state.endSandbox(sandbox);
       return {};
     },
     removePodSandbox: async ({ podSandboxId }) => {
       const sandbox = state.sandboxes.find(podSandboxId);
       if (sandbox === undefined) return {};
-      await stop(sandbox);
+      await state.endSandbox(sandbox);
       await Promise.all(state.containersOf(sandbox).map((container) => state.removeContainer(container)));
       // Whatever is there without a record is cleared away by the next runtime, if it must.
       sandbox.forget();

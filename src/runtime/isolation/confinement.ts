@@ -2,6 +2,7 @@ import {
   closeSync,
   existsSync,
   constants as files,
+  fstatSync,
   openSync,
   readdirSync,
   readSync,
@@ -22,6 +23,7 @@ import {
   IdMap,
   lookUpCommand,
   nativePty,
+  type ProcessExit,
   type ProcessSpec,
   type RunningProcess,
   resolveInside,
@@ -37,7 +39,7 @@ import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
 import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
-import { wayToExec, wayToStart } from './way-in.ts';
+import { hasBecome, wayToExec, wayToStart } from './way-in.ts';
 
 export interface ConfinementOptions {
   readonly config: ContainerConfig;
@@ -179,12 +181,12 @@ export class Confinement {
     const { directory } = this.options;
     for (const name of existsSync(directory) ? readdirSync(directory) : []) {
       const isOfStart = (START_FILES as readonly string[]).includes(name);
-      if (isOfStart || /^environment-\d+$/.test(name)) rmSync(join(directory, name), { force: true });
+      if (isOfStart || /^(environment|exec-errors)-\d+$/.test(name)) rmSync(join(directory, name), { force: true });
     }
   }
 
   /**
-   * Starts a command beside the first process.
+   * Starts a command beside the first process. Who waits for its end hears there of a way in that failed.
    *
    * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
    */
@@ -200,6 +202,7 @@ export class Confinement {
     lookUp(spec.argv[0] ?? '');
     this.#execs += 1;
     const env = join(directory, `environment-${this.#execs}`);
+    const errors = join(directory, `exec-errors-${this.#execs}`);
     try {
       const { argv, evaluate } = passEnvironment(spec.argv, spec.env, {
         file: env,
@@ -210,7 +213,7 @@ export class Confinement {
       });
       const first = this.#first ?? 0;
       const way = {
-        files: [join(directory, 'exec-errors'), env] as const,
+        files: [errors, env] as const,
         evaluate,
         first,
         tools,
@@ -220,7 +223,7 @@ export class Confinement {
       };
       return await startProcess(
         { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
-        { pipes },
+        { pipes, judge: (exit) => judged(exit, errors) },
       );
     } finally {
       // The shell has it open once the process runs; a name is needed only until then.
@@ -327,6 +330,20 @@ const PUT_UNDER =
   'nsenter "--mount=/proc/$1/ns/mnt" -- pivot_root /r /r/dev/.old && ' +
   'exec nsenter "--mount=/proc/$1/ns/mnt" --root=/ --wd=/ -- umount -l "/proc/$1/root/dev/.old"';
 
+/**
+ * How an exec ended: as its command did, or before that was reached, when the code is that of a tool.
+ *
+ * @param errors where the tools of its way in complained; removed
+ */
+function judged(exit: ProcessExit, errors: string): ProcessExit {
+  const said = readEnd(errors);
+  rmSync(errors, { force: true });
+  // No tool ends well but as the command: what it could not write on a full disk does not matter then.
+  if (exit.code === 0 || hasBecome(said)) return exit;
+  const words = said.trim() || `the way into the container ended with code ${exit.code}`;
+  return { ...exit, failure: new CommandStartError('ERR_COMMAND_START', words) };
+}
+
 /** Tells the shell that waits to become the command. */
 function letGo(file: string): void {
   const release = openSync(file, files.O_WRONLY | files.O_NONBLOCK);
@@ -380,13 +397,28 @@ async function isSaid(fd: number, ended: Promise<unknown>): Promise<boolean> {
   }
 }
 
+/** More, in bytes, is not looked at of a file that something of a container may have made long. */
+const TEXT_BYTES = 4096;
+
 function readText(file: string): string {
-  const bytes = Buffer.alloc(4096);
+  return readPart(file, () => 0).trim();
+}
+
+/** What a file of ours ends with. */
+function readEnd(file: string): string {
+  return readPart(file, (fd) => Math.max(0, fstatSync(fd).size - TEXT_BYTES));
+}
+
+/** @returns nothing of a file that cannot be read */
+function readPart(file: string, from: (fd: number) => number): string {
+  const bytes = Buffer.alloc(TEXT_BYTES);
   try {
     const fd = openSync(file, 'r');
-    const length = readSync(fd, bytes);
-    closeSync(fd);
-    return bytes.toString('utf8', 0, length).trim();
+    try {
+      return bytes.toString('utf8', 0, readSync(fd, bytes, { position: from(fd) }));
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     return '';
   }

@@ -85,12 +85,13 @@ describe.skipIf(obstacle !== undefined)(
 
     async function pod(
       security: { pid?: NamespaceMode; network?: NamespaceMode; ipc?: NamespaceMode } = own,
+      sysctls: Record<string, string> = {},
     ): Promise<string> {
       attempt += 1;
       const config = {
         metadata: { name: 'pod', namespace: 'ns', uid: `u${attempt}`, attempt },
         hostname: 'walled',
-        linux: { securityContext: { namespaceOptions: security, privileged: true } },
+        linux: { securityContext: { namespaceOptions: security, privileged: true }, sysctls },
         dnsConfig: { servers: ['192.0.2.1'], searches: ['a.test'], options: ['ndots:3'] },
       };
       return (await client.runtime.runPodSandbox({ config })).podSandboxId;
@@ -395,6 +396,31 @@ describe.skipIf(obstacle !== undefined)(
         'permission denied',
       );
       await expect(client.runtime.execSync({ containerId: id, cmd: ['nope'] })).rejects.toThrow('not found');
+    });
+
+    it('have settings of the kernel changed in namespaces of their own, and nowhere else', async () => {
+      const [ttl, msgmax, swappiness] = ['net.ipv4.ip_default_ttl', 'kernel.msgmax', 'vm.swappiness'] as const;
+      const path = (name: string): string => `/proc/sys/${name.replaceAll('.', '/')}`;
+      // Written to the host after all, it would change nothing there.
+      const asItIs = (name: string): string => readFileSync(path(name), 'utf8').trim();
+      const refusal = async (name: string, network: NamespaceMode, ipc: NamespaceMode): Promise<string> =>
+        pod({ ...own, network, ipc }, { [name]: asItIs(name) }).then(
+          () => 'it is made',
+          (thrown: unknown) => (thrown as Error).message,
+        );
+      const { NODE, POD } = NamespaceMode;
+      expect(await refusal(ttl, NODE, POD)).toMatch(/InvalidArgument.*"net\.ipv4\.ip_default_ttl" belongs/);
+      expect(await refusal(msgmax, POD, NODE)).toMatch(/InvalidArgument.*"kernel\.msgmax" belongs/);
+      expect(await refusal(swappiness, POD, POD)).toMatch(/InvalidArgument.*"vm\.swappiness" belongs to no namespace/);
+      const other = String(Number(asItIs(msgmax)) + 1);
+      const id = await start(await pod({ ...own, network: NODE }, { [msgmax]: other }));
+      expect(await sh(id, `cat ${path(msgmax)}`)).toBe(other);
+      expect(asItIs(msgmax)).not.toBe(other);
+    });
+
+    it.skipIf(PodNetwork.find('/') === undefined)('have settings of their network changed', async () => {
+      const id = await start(await pod(own, { 'net.ipv4.ip_default_ttl': '65' }));
+      expect(await sh(id, 'cat /proc/sys/net/ipv4/ip_default_ttl')).toBe('65');
     });
 
     it.skipIf(PodNetwork.find('/') === undefined)('have an address that the host reaches', async () => {

@@ -107,6 +107,7 @@ export class Isolation {
   async createPod(id: string, config: PodSandboxConfig): Promise<Pod> {
     assertPodPossible(config.linux?.securityContext);
     const pod = new Pod(this.#podOptions(id, config));
+    pod.assertPossible();
     if (this.#options.makesPodsAtOnce()) await pod.make();
     return pod;
   }
@@ -150,14 +151,16 @@ export class Isolation {
     }
   }
 
-  /** Made once; a failure is tried again. */
-  #toolsRoot(): Promise<ToolsRoot> {
+  /** Made once; a failure is tried again. Whoever asks finds it held. */
+  async #toolsRoot(): Promise<ToolsRoot> {
     const { stateDir, marker } = this.#options;
     this.#tools ??= ToolsRoot.create(join(stateDir, 'tools'), marker).catch((thrown: unknown) => {
       this.#tools = undefined;
       throw thrown;
     });
-    return this.#tools;
+    const tools = await this.#tools;
+    await tools.hold();
+    return tools;
   }
 
   /** The walls of a container that another process of ours made; undefined when its root is not mounted any more. */

@@ -1,32 +1,27 @@
-import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { deferred } from '../../common/deferred.ts';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import type { CgroupTree } from '../cgroup/index.ts';
-import { childrenOf, IdMap, type MarkedProcess, ProcessHandle, SESSION_VARIABLE } from '../process/index.ts';
+import type { MarkedProcess } from '../process/index.ts';
 import { allDone } from './all-done.ts';
 import { mountsBelow, unmountBelow } from './mounts.ts';
 import { type DialOptions, NamespaceDialer } from './namespace-dialer.ts';
 import type { PodNetwork, Traffic } from './network.ts';
 import { PodCgroup } from './pod-cgroup.ts';
-import { runTool, TOOL_PATH, toolPath } from './tool.ts';
+import { PodInit } from './pod-init.ts';
+import { assertSysctls, sysctlNamespace } from './sysctls.ts';
+import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
-import { groupsFlag } from './way-in.ts';
 
 /** Of /dev/shm, which the containers of a pod share. */
 const SHM_OPTIONS = 'nosuid,nodev,noexec,mode=1777,size=64m';
-/** Kernel settings that belong to a namespace of the pod, and so change nothing elsewhere. */
-const POD_SYSCTLS = /^(net\.|kernel\.(shm|msg|sem)|fs\.mqueue\.)/;
-
-/** A process that SIGKILL does not end hangs in the kernel; longer than this, in ms, nobody waits for it. */
-const INIT_GONE_MS = 5_000;
-
-/** A user without rights, and his group. */
-const NOBODY = 65_534;
 
 /** A file that says that everything else of the pod is there. */
 const MADE = 'made';
+/** A file that says that the pod has had a first process: one that is not found any more has died. */
+const HAD_INIT = 'had-init';
 
 export interface PodOptions {
   readonly id: string;
@@ -52,16 +47,29 @@ export class Pod {
   addresses: readonly string[] = [];
   /** Where its containers have their cgroups; undefined where none can be made. */
   readonly cgroup: PodCgroup | undefined;
-  #init: ProcessHandle | undefined;
+  /**
+   * Settles when its first process has died, though nobody ended it here, and never when it has none: nothing can be
+   * started among its shared processes any more.
+   */
+  readonly lost: Promise<void>;
+  readonly #loss = deferred<void>();
+  #isLost = false;
+  #init: Promise<PodInit> | undefined;
   #made: Promise<void> | undefined;
   #dialer: NamespaceDialer | undefined;
 
   /** Nothing is there until {@link make}. */
   constructor(options: PodOptions) {
     this.options = options;
+    this.lost = this.#loss.promise;
     const { id, config, cgroups } = options;
     const place = { id, parent: config.linux?.cgroupParent ?? '', record: this.file('cgroup.json') };
     this.cgroup = cgroups && new PodCgroup(cgroups, place);
+  }
+
+  /** @throws RuntimeCallError InvalidArgument for settings that it has no namespace for */
+  assertPossible(): void {
+    assertSysctls(this.options.config.linux?.sysctls ?? {}, (kind) => this.namespace(kind) !== undefined);
   }
 
   /**
@@ -76,6 +84,11 @@ export class Pod {
       throw thrown;
     });
     return this.#made;
+  }
+
+  /** Whether {@link lost} has settled. */
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Whether it has, or soon has, namespaces of its own. */
@@ -100,10 +113,10 @@ export class Pod {
     if (isMissing(pod.file('shm'))) return undefined;
     pod.#made = Promise.resolve();
     if (!pod.isHostNetwork) pod.addresses = options.network?.addressesOf(pod.file('network.json')) ?? [];
-    const inits = marked.filter(({ session }) => session === `${options.marker}/pod`);
-    const all = new Set(inits.map(({ pid }) => pid));
-    const init = inits.find(({ parent }) => !all.has(parent));
-    if (init !== undefined) pod.#init = new ProcessHandle(init.pid);
+    const inits = marked.filter(({ session }) => session === pod.#initMarker);
+    const init = PodInit.adopt(inits, pod.#lose);
+    if (init !== undefined) pod.#init = Promise.resolve(init);
+    else if (existsSync(pod.file(HAD_INIT))) pod.#lose();
     return pod;
   }
 
@@ -141,37 +154,53 @@ export class Pod {
     return this.isHostNetwork ? undefined : this.options.network?.traffic(this.file('network.json'));
   }
 
-  /** Path of the shared pid namespace; its first process is started when a container first asks for it. */
+  /**
+   * Path of the shared pid namespace; its first process is started when a container first asks for it.
+   *
+   * @throws RuntimeCallError Unknown when that cannot be started, or has died
+   */
   async pidNamespace(): Promise<string> {
-    const tools = await this.options.tools();
-    this.#init ??= this.#startInit(tools);
-    const init = this.#init;
-    // unshare(1) forks the first process within a millisecond or two.
-    for (let tries = 0; tries < 500 && init.isAlive; tries += 1) {
-      const [first] = childrenOf(init.pid);
-      if (first !== undefined) return `/proc/${first}/ns/pid`;
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-    throw new RuntimeCallError(grpcCodes.Unknown, 'the first process of the pod could not be started');
+    if (this.#isLost) throw new RuntimeCallError(grpcCodes.Unknown, 'the first process of the pod has died');
+    this.#init ??= this.#startInit().catch((thrown: unknown) => {
+      this.#init = undefined;
+      throw thrown;
+    });
+    return (await this.#init).namespace;
   }
+
+  async #startInit(): Promise<PodInit> {
+    const init = await PodInit.start(await this.options.tools(), this.#initMarker, this.#lose);
+    try {
+      writeFileSync(this.file(HAD_INIT), '');
+      return init;
+    } catch (thrown) {
+      await init.end();
+      throw thrown;
+    }
+  }
+
+  get #initMarker(): string {
+    return `${this.options.marker}/pod`;
+  }
+
+  readonly #lose = (): void => {
+    this.#isLost = true;
+    this.#loss.resolve();
+  };
 
   /** Ends its first process, and with it every process in its pid namespace. Twice is once. */
   async stop(): Promise<void> {
     await this.#dialer?.close();
-    const init = this.#init;
+    const init = await this.#init?.catch(() => undefined);
     this.#init = undefined;
-    if (init?.isAlive === true) {
-      // What is set to die with unshare(1) forgets that when it changes its user: the first process itself is killed.
-      for (const pid of childrenOf(init.pid)) new ProcessHandle(pid).kill();
-      init.kill();
-      await init.gone(INIT_GONE_MS);
-    }
+    await init?.end();
     if (!this.isHostNetwork) await this.options.network?.disconnect(this.file('network.json'));
   }
 
   /** Leaves everything to another process of ours. */
   async leave(): Promise<void> {
     await this.#dialer?.close();
+    (await this.#init?.catch(() => undefined))?.leave();
   }
 
   async close(): Promise<void> {
@@ -183,6 +212,7 @@ export class Pod {
 
   async #create(): Promise<void> {
     const { config, directory } = this.options;
+    this.assertPossible();
     mkdirSync(join(directory, 'shm'), { recursive: true, mode: 0o711 });
     const kinds = (['net', 'ipc', 'uts'] as const).filter((kind) => this.namespace(kind) !== undefined);
     for (const kind of kinds) writeFileSync(this.file(kind), '');
@@ -212,39 +242,14 @@ export class Pod {
   }
 
   async #setSysctls(): Promise<void> {
-    const entries = Object.entries(this.options.config.linux?.sysctls ?? {});
-    const refused = entries.find(([name]) => !POD_SYSCTLS.test(name) || !/^[\w.-]+$/.test(name));
-    if (refused !== undefined) {
-      const rule = `sysctl ${JSON.stringify(refused[0])} does not belong to a pod`;
-      throw new RuntimeCallError(grpcCodes.InvalidArgument, rule);
-    }
-    for (const [name, value] of entries) {
-      const flags = (['net', 'ipc', 'uts'] as const).flatMap((kind) => {
-        const file = this.namespace(kind);
-        return file === undefined ? [] : [`--${kind}=${file}`];
-      });
+    for (const [name, value] of Object.entries(this.options.config.linux?.sysctls ?? {})) {
+      const kind = sysctlNamespace(name);
+      const file = kind && this.namespace(kind);
+      // Checked before: outside a namespace of the pod nothing may be written.
+      if (file === undefined) continue;
       const path = `/proc/sys/${name.replaceAll('.', '/')}`;
-      await runTool(['nsenter', ...flags, '--', 'sh', '-c', 'echo "$2" >"$1"', 'podwire', path, value]);
+      await runTool(['nsenter', `--${kind}=${file}`, '--', 'sh', '-c', 'echo "$2" >"$1"', 'podwire', path, value]);
     }
-  }
-
-  #startInit(tools: ToolsRoot): ProcessHandle {
-    const { marker } = this.options;
-    const ids = IdMap.own();
-    // A namespace of a single user has nobody else.
-    const id = ids.hasUser(NOBODY) && ids.hasGroup(NOBODY) ? NOBODY : 0;
-    const user = [`--reuid=${id}`, `--regid=${id}`, groupsFlag([])];
-    const nobody = [...user, '--bounding-set=-all', '--inh-caps=-all', '--nnp'];
-    const enter = [`--mount=${tools.mountNamespace}`, '--', 'unshare', '--pid', '--fork', '--kill-child', '--'];
-    const argv = [...enter, 'setpriv', ...nobody, '--', 'sh', '-c', 'tail -f /dev/null & wait'];
-    const init = spawn(toolPath('nsenter') ?? 'nsenter', argv, {
-      stdio: 'ignore',
-      env: { PATH: TOOL_PATH, [SESSION_VARIABLE]: `${marker}/pod` },
-      detached: true,
-    });
-    init.on('error', () => {});
-    init.unref();
-    return new ProcessHandle(init.pid ?? 0);
   }
 }
 

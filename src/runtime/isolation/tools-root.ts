@@ -21,15 +21,20 @@ const PROGRAM_FOLDERS = ['bin', 'sbin', 'lib', 'lib32', 'lib64', 'libx32', 'usr'
  * r                    where a container's is    proc  → r/proc   dev/null   skeleton  what a new /dev begins as
  * ```
  *
- * Its holder is a process that has it as root, and nothing above it, in a mount namespace of its own.
+ * Its holder is a process that has it as root, and nothing above it, in a mount namespace of its own. One that somebody
+ * killed is followed by another.
  * Owns: the folder's mounts, the holder.
  */
 export class ToolsRoot {
   readonly path: string;
-  readonly #holder: ChildProcess;
+  readonly #marker: string;
+  #holder: ChildProcess;
+  #renewal: Promise<void> | undefined;
+  #isClosed = false;
 
-  private constructor(path: string, holder: ChildProcess) {
+  private constructor(path: string, marker: string, holder: ChildProcess) {
     this.path = path;
+    this.#marker = marker;
     this.#holder = holder;
   }
 
@@ -49,7 +54,7 @@ export class ToolsRoot {
       writeFileSync(join(path, 'dev/null'), '');
       await runTool(['mount', '-o', 'bind', '/dev/null', join(path, 'dev/null')]);
       await runTool(['mount', '-o', 'remount,bind,ro,nosuid,nodev', path]);
-      return new ToolsRoot(path, await startHolder(path, marker));
+      return new ToolsRoot(path, marker, await startHolder(path, marker));
     } catch (thrown) {
       await unmountBelow(path);
       throw thrown;
@@ -62,6 +67,24 @@ export class ToolsRoot {
     await unmountBelow(path);
     // rmdir: whatever is mounted there after all is not touched.
     if (existsSync(path)) rmdirSync(path);
+  }
+
+  /** Makes a holder anew that has died. @throws ExecPathError ERR_ISOLATION */
+  async hold(): Promise<void> {
+    if (this.#isHeld || this.#isClosed) return;
+    const renew = async (): Promise<void> => {
+      this.#holder = await startHolder(this.path, this.#marker);
+    };
+    this.#renewal ??= renew().finally(() => {
+      this.#renewal = undefined;
+    });
+    await this.#renewal;
+  }
+
+  /** One that is dead has no namespace any more, before we hear of its end too. */
+  get #isHeld(): boolean {
+    const { exitCode, signalCode } = this.#holder;
+    return exitCode === null && signalCode === null && existsSync(this.mountNamespace);
   }
 
   /** Its programs are looked up by a process that has nothing else. */
@@ -84,6 +107,8 @@ export class ToolsRoot {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#renewal?.catch(() => {});
     this.#holder.kill('SIGKILL');
     await unmountBelow(this.path);
     // rmdir: whatever is mounted there after all is not touched.
@@ -131,6 +156,11 @@ async function startHolder(path: string, marker: string): Promise<ChildProcess> 
   }
   holder.unref();
   const outside = ['nsenter', `--mount=/proc/${holder.pid}/ns/mnt`, '--root=/', '--wd=/', '--'];
-  await runTool([...outside, 'umount', '-l', `/proc/${holder.pid}/root/old`]);
-  return holder;
+  try {
+    await runTool([...outside, 'umount', '-l', `/proc/${holder.pid}/root/old`]);
+    return holder;
+  } catch (thrown) {
+    holder.kill('SIGKILL');
+    throw thrown;
+  }
 }

@@ -21,8 +21,13 @@ const OPEN_EXEC =
  * put under it, and becomes the command. The shell is in memory by then and needs no file of the host.
  */
 const WAIT = 'echo >&8; read -r go <&9; exec 2>&6 6>&- 7<&- 8>&- 9>&-; cd -- "$1" && shift && exec "$@"';
-/** For an exec, in whose case a program of the host makes the last step. */
-const BECOME = 'exec 2>&6 6>&- 7<&-; exec "$@"';
+/**
+ * For an exec, in whose case a program of the host makes the last step. Nobody waits for it, so it says where tools
+ * complain that it got here.
+ */
+const BECOME = 'echo + >&2; exec 2>&6 6>&- 7<&-; exec "$@"';
+/** The line of {@link BECOME}, behind what tools had to say without failing. */
+const HAS_BECOME = /(^|\n)\+\n$/;
 
 /**
  * For an exec beside a root that has dropped SYS_CHROOT: the one tool that takes rights away and changes the root in one
@@ -86,8 +91,13 @@ export function wayToStart({
   ].flat();
 }
 
+/** @param errors what {@link WayToExec} has in its file of errors, or the end of that */
+export function hasBecome(errors: string): boolean {
+  return HAS_BECOME.test(errors);
+}
+
 export interface WayToExec {
-  /** Paths: where tools complain, the environment. */
+  /** Paths, of this exec alone: where tools complain, the environment. */
   readonly files: readonly [errors: string, environment: string];
   /** As {@link WayToStart.evaluate}. */
   readonly evaluate: string;

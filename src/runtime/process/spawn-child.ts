@@ -51,6 +51,8 @@ export interface ProcessExit {
   readonly at?: bigint;
   /** Nobody knows how it ended; the code says nothing. */
   readonly isLost?: true;
+  /** The command never ran, for what comes before it failed; the code is not the command's. */
+  readonly failure?: CommandStartError;
 }
 
 export interface Child {

@@ -5,12 +5,15 @@ import { nativePty } from './native-terminal.ts';
 import { DEFAULT_SIZE, hostProgram, type ProcessSpec, prepare, validate } from './prepare-launch.ts';
 import { launchOnScript } from './script-terminal.ts';
 import { type RunningProcess, SessionProcess } from './session-process.ts';
+import type { ProcessExit } from './spawn-child.ts';
 
 export interface StartOptions {
   /** Where pipes come from; by default one pool for the whole program. */
   readonly pipes?: FifoPool;
   /** `script`: a terminal by script(1) even where native code is installed. */
   readonly terminal?: 'script';
+  /** Tells the end of a wrapper from that of the command; must not throw. By default each is the command's. */
+  readonly judge?: (exit: ProcessExit) => ProcessExit;
 }
 
 /**
@@ -25,7 +28,10 @@ export async function startProcess(spec: ProcessSpec, options: StartOptions = {}
   const launched = await (spec.tty === undefined
     ? launchOnPipes(launch, spec, options.pipes ?? sharedFifoPool())
     : onTerminal(launch, spec, options));
-  return new SessionProcess(launched, spec);
+  const { judge } = options;
+  if (judge === undefined) return new SessionProcess(launched, spec);
+  const child = { ...launched.child, exited: launched.child.exited.then(judge) };
+  return new SessionProcess({ ...launched, child }, spec);
 }
 
 function onTerminal(launch: Launch, { tty, takesTerminal }: ProcessSpec, options: StartOptions): Promise<Launched> {
