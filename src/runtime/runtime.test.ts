@@ -282,6 +282,16 @@ describe('containers', () => {
     await expect(running(['true'], { linux: unknown })).rejects.toThrow('no user "no-such-user" in /etc/passwd');
   });
 
+  it('are told of with the pod’s own status', async () => {
+    const podSandboxId = await sandbox();
+    const containerId = await create(podSandboxId, ['true']);
+    const { containersStatuses, timestamp } = await client.runtime.podSandboxStatus({ podSandboxId });
+    expect(containersStatuses.map(({ id }) => id)).toEqual([containerId]);
+    expect(timestamp).toBeGreaterThan(0n);
+    expect(await client.runtime.updatePodSandboxResources({ podSandboxId })).toMatchObject({});
+    await expect(client.runtime.updatePodSandboxResources({ podSandboxId: 'none' })).rejects.toThrow('NotFound');
+  });
+
   it('are refused a variable that is no text', async () => {
     const envs = [{ key: 'BYTES', value: Uint8Array.of(0xff) }];
     await expect(create(await sandbox(), ['true'], { envs })).rejects.toThrow(

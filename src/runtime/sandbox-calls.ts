@@ -6,6 +6,8 @@ import {
   RuntimeCallError,
   type RuntimeServiceHandlers,
 } from '../cri/index.ts';
+import { containerStatus } from './container-status.ts';
+import { nowNs } from './ending.ts';
 import { assertSysctls } from './isolation/index.ts';
 import { matchesLabels, newId } from './object-store.ts';
 import type { RuntimeState } from './runtime-state.ts';
@@ -14,7 +16,12 @@ import { sandboxEntry, sandboxInfo, sandboxStateOf, sandboxStatus } from './sand
 
 type SandboxCalls = Pick<
   RuntimeServiceHandlers,
-  'runPodSandbox' | 'stopPodSandbox' | 'removePodSandbox' | 'podSandboxStatus' | 'listPodSandbox'
+  | 'runPodSandbox'
+  | 'stopPodSandbox'
+  | 'removePodSandbox'
+  | 'podSandboxStatus'
+  | 'listPodSandbox'
+  | 'updatePodSandboxResources'
 >;
 
 /** The calls about pods. @see cri.md 4.3 */
@@ -71,7 +78,20 @@ export function sandboxCalls(state: RuntimeState): SandboxCalls {
     },
     podSandboxStatus: async ({ podSandboxId, verbose }) => {
       const sandbox = state.sandboxes.get(podSandboxId);
-      return { status: sandboxStatus(sandbox), ...(verbose && { info: sandboxInfo(sandbox) }) };
+      const containersStatuses = state
+        .containersOf(sandbox)
+        .map((container) => containerStatus(container, false).status);
+      return {
+        status: sandboxStatus(sandbox),
+        containersStatuses,
+        timestamp: nowNs(),
+        ...(verbose && { info: sandboxInfo(sandbox) }),
+      };
+    },
+    // For information alone: what a pod may use is what its containers may, and those are told one by one.
+    updatePodSandboxResources: async ({ podSandboxId }) => {
+      state.sandboxes.get(podSandboxId);
+      return {};
     },
     listPodSandbox: async ({ filter }) => {
       const only = filter?.id ? [state.sandboxes.find(filter.id)] : state.sandboxes.values();
