@@ -4,7 +4,7 @@ import { ExecPathError } from '../common/errors.ts';
 import { spdyOffer } from '../common/subprotocols.ts';
 import { type DialedSpdy, dialSpdy, type HopLimits, proxyUpgrade } from '../httpstream/index.ts';
 import { parsePorts, proxyTunnel, tunnelProtocols } from '../portforward/index.ts';
-import { isUpgrade, needsTranslation, translateStreams } from '../remotecommand/index.ts';
+import { isUpgrade, needsTranslation, refuseInBand, translateStreams } from '../remotecommand/index.ts';
 import type { ConnectHandler, ConnectRequest } from './connect-request.ts';
 import type { PodLocation } from './pod-location.ts';
 
@@ -96,7 +96,17 @@ async function proxied(hop: KubeletHop, proxy: typeof proxyUpgrade | typeof prox
   const result = await proxy(
     { request, socket, head },
     { connect: (gone) => dialKubelet(location, gone), path, headers, dropHeaders },
-    { refuse: (_socket, error) => void connect.refuse(error), limits, signal },
+    {
+      refuse: (_socket, error) => void connect.refuse(error),
+      // As a hop that translates has it: the words reach the user in one piece, and the client does not try again.
+      tellRefusal: (error) => {
+        if (connect.subresource === 'portforward' || !needsTranslation(request)) return false;
+        void refuseInBand({ request, socket, head }, streamOptionsOf(connect.query), error, limits);
+        return true;
+      },
+      limits,
+      signal,
+    },
   );
   if (result.kind === 'refused') return { connect, how: `refused: ${result.error.message}` };
   return { connect, how: `ended by ${result.endedBy}`, bytesUp: result.bytesUp, bytesDown: result.bytesDown };

@@ -28,6 +28,11 @@ export interface UpgradeProxyOptions {
    * that speaks the same bytes in another wrapping. undefined: the client was refused, and has its answer.
    */
   readonly accept?: (answer: UpgradeAnswer) => RelaySide | undefined;
+  /**
+   * Tells the client of a refusal of the next hop (400 and above) in its own way. Owns the socket when it answers true;
+   * else the refusal is passed on as it is.
+   */
+  readonly tellRefusal?: (error: UpgradeError) => boolean;
   readonly limits?: Pick<HopLimits, 'upgradeTimeoutMs' | 'lingerMs'>;
   readonly signal?: AbortSignal;
 }
@@ -134,7 +139,7 @@ function forwardedHeaders(request: IncomingMessage, target: UpgradeTarget): [str
 
 function passOn(socket: Duplex, error: Error, options: UpgradeProxyOptions): ExecPathError {
   if (error instanceof UpgradeError && error.httpStatus >= 400) {
-    passAnswerOn(socket, error);
+    if (options.tellRefusal?.(error) !== true) passAnswerOn(socket, error);
     return error;
   }
   const told =

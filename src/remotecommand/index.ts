@@ -13,5 +13,5 @@ export {
   StreamCollector,
   type StreamSet,
 } from './stream-set.ts';
-export { type DialUpstream, translateStreams } from './stream-translator.ts';
+export { type DialUpstream, refuseInBand, translateStreams } from './stream-translator.ts';
 export { isUpgrade, needsTranslation } from './upgrade-request.ts';

@@ -67,11 +67,36 @@ export async function translateStreams(
     }
   } catch (thrown) {
     const error = thrown instanceof ExecPathError ? thrown : new ExecPathError('ERR_DIAL', toError(thrown).message);
-    statusBytes = Buffer.from(JSON.stringify(statusOfOutcome(failed(error))));
+    statusBytes = statusOfFailure(error);
   }
   if (!downstream.streams.error.destroyed) downstream.streams.error.write(statusBytes);
   await channels.close();
   return outcomeOfErrorStream(statusBytes);
+}
+
+/**
+ * Tells a v5 WebSocket of a failure as {@link translateStreams} does: accepts it, and says so by a Status on channel 3. A
+ * client that read an HTTP error there would try again over SPDY.
+ *
+ * Owns: the socket. Never rejects.
+ */
+export async function refuseInBand(
+  { request, socket, head }: { readonly request: IncomingMessage; readonly socket: Duplex; readonly head: Buffer },
+  options: StreamOptions,
+  error: ExecPathError,
+  limits: ConnectionLimits = {},
+): Promise<void> {
+  const directions = channelDirections(options);
+  const channels = acceptChannels(request, socket, head, { ...limits, protocols: [subprotocols.v5], ...directions });
+  if (channels === undefined) return;
+  const { streams } = channelStreamSet(channels, options);
+  for (const stream of Object.values(streams)) stream.on('error', () => {});
+  streams.error.write(statusOfFailure(error));
+  await channels.close();
+}
+
+function statusOfFailure(error: ExecPathError): Buffer {
+  return Buffer.from(JSON.stringify(statusOfOutcome(failed(error))));
 }
 
 /** @returns stops it */

@@ -2,17 +2,18 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Cluster, startCluster } from '../../src/cluster/index.ts';
+import { type Cluster, NODE_NAME, startCluster } from '../../src/cluster/index.ts';
 import { requirePeer } from '../support/find-peer.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { describeWithPeer } from '../support/peer.ts';
 
 const exec = '/api/v1/namespaces/default/pods/two/exec';
+const refused = 'error: Internal error occurred: unable to upgrade connection: ';
 const server = (reason: string, message: string): string => `Error from server (${reason}): ${message}`;
 
 /**
  * What kubectl 1.32.4 prints last before a kube-apiserver 1.32.4 with the same objects: a pod `two` with the containers a
- * and b on a node that is gone, and a pod `pend` that has none. Printed by both and compared, in November 2026.
+ * and b on a node that is gone, a pod `pend` that has none, and a pod `unpulled` whose image is nowhere. Printed by both and compared, in November 2026.
  */
 const said: readonly (readonly [line: string, words: string])[] = [
   ['get pod nope', server('NotFound', 'pods "nope" not found')],
@@ -30,6 +31,9 @@ const said: readonly (readonly [line: string, words: string])[] = [
     `create --raw ${exec}?command=ls&stdout=1&container=zz -f /dev/null`,
     server('BadRequest', 'container zz is not valid for pod two'),
   ],
+  ['exec unpulled -- ls', `${refused}container not found ("a")`],
+  ['exec -it unpulled -- ls', `${refused}container not found ("a")`],
+  ['attach unpulled', `${refused}container a not found in pod unpulled_default`],
   ['attach two -c a', server('NotFound', 'pods "gone" not found')],
   ['attach pend', server('BadRequest', 'pod pend does not have a host assigned')],
   ['port-forward pend 18080:80', 'error: unable to forward port because pod is not running. Current status=Pending'],
@@ -66,9 +70,14 @@ describeWithPeer('kubectl', 'what a real kubectl is told, word for word as by a 
     folder = mkdtempSync(join(tmpdir(), 'podwire-words-'));
     cluster = await startCluster({ stateDir: folder, securePort: 0, version: '0.0.0' });
     kubectl = await Kubectl.create({ kubeconfig: cluster.kubeconfig, program: requirePeer('kubectl') });
-    for (const stdin of [pod('two', { nodeName: 'gone' }, ['a', 'b']), pod('pend', { schedulerName: 'none' }, ['a'])]) {
+    for (const stdin of [
+      pod('two', { nodeName: 'gone' }, ['a', 'b']),
+      pod('pend', { schedulerName: 'none' }, ['a']),
+      pod('unpulled', { nodeName: NODE_NAME }, ['a']),
+    ]) {
       expect((await kubectl.run(['create', '-f', '-'], { stdin })).exitCode).toBe(0);
     }
+    await kubectl.must('wait', '--for=jsonpath={.status.containerStatuses[0].state.waiting.message}', 'pod/unpulled');
   }, 60_000);
 
   afterAll(async () => {
