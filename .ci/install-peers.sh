@@ -5,9 +5,11 @@
 set -eu
 
 KUBECTL_VERSION=0.36.0 # of the module k8s.io/kubectl: kubectl 1.36
-CRI_TOOLS_VERSION=1.36.0
+CRI_TOOLS_VERSION=1.37.0
+CRITEST_OLD_VERSION=1.34.0 # a second critest; the module has no 1.32, 1.33 and 1.35 to download
 
 peers=${PODWIRE_PEERS:-${HOME:-/root}/.cache/podwire-peers}
+critest_old=critest-${CRITEST_OLD_VERSION%.*}
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -116,29 +118,50 @@ GO
   )
 }
 
-# crictl is a command of its module, critest a test binary of it. Both are built inside a module of our own that takes
-# over the versions of theirs: `go install` would ask for a list of versions, which not every Go proxy has.
-build_cri_tools() {
+# is_at VERSION NAME: whether $peers has the crictl or critest NAME in that version, which its build wrote into it.
+is_at() {
+  [ -x "$peers/$2" ] && "$peers/$2" --version 2>/dev/null | grep -q "version:* v$1\$"
+}
+
+# wants_crictl: one that the system brought is good too, for it has no numbers of ours.
+wants_crictl() {
+  if is_at "$CRI_TOOLS_VERSION" crictl; then return 1; fi
+  [ -e "$peers/crictl" ] || ! have crictl
+}
+
+# build_cri_tool VERSION PROGRAM NAME: crictl is a command of its module, critest a test binary of it. Both are built
+# inside a module of our own that takes over the versions of theirs: `go install` would ask for a list of versions, which
+# not every Go proxy has. An older one in $peers is replaced.
+build_cri_tool() {
   if ! have go; then return; fi
-  if { have crictl || [ -x "$peers/crictl" ]; } && { have critest || [ -x "$peers/critest" ]; }; then return; fi
-  module=$(go mod download -json "sigs.k8s.io/cri-tools@v$CRI_TOOLS_VERSION" 2>"$work/log" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  module=$(go mod download -json "sigs.k8s.io/cri-tools@v$1" 2>"$work/log" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
   if [ -z "$module" ]; then
-    say "no source of crictl and critest: $(tail -n 1 "$work/log")"
+    say "no source of $2 $1: $(tail -n 1 "$work/log")"
     return
   fi
-  mkdir "$work/cri-tools"
+  mkdir "$work/$3"
   (
-    cd "$work/cri-tools"
+    cd "$work/$3"
     sed 's#^module .*#module podwire.local/cri-tools#' "$module/go.mod" >go.mod
     cp "$module/go.sum" go.sum
     chmod u+w go.sum
-    echo "require sigs.k8s.io/cri-tools v$CRI_TOOLS_VERSION" >>go.mod
+    echo "require sigs.k8s.io/cri-tools v$1" >>go.mod
     export GOFLAGS="$GOFLAGS -mod=mod"
-    quietly "build of crictl" go build -trimpath -ldflags '-s -w' -o crictl sigs.k8s.io/cri-tools/cmd/crictl || exit 0
-    mv crictl "$peers/crictl"
-    quietly "build of critest" go test -c -trimpath -ldflags '-s -w' -o critest sigs.k8s.io/cri-tools/cmd/critest || exit 0
-    mv critest "$peers/critest"
+    case $2 in
+      critest) verb="test -c" ;;
+      *) verb=build ;;
+    esac
+    # shellcheck disable=SC2086 # two words
+    quietly "build of $2 $1" go $verb -trimpath -ldflags "-s -w -X sigs.k8s.io/cri-tools/pkg/version.Version=v$1" \
+      -o "$2" "sigs.k8s.io/cri-tools/cmd/$2" || exit 0
+    mv "$2" "$peers/$3"
   )
+}
+
+build_cri_tools() {
+  if wants_crictl; then build_cri_tool "$CRI_TOOLS_VERSION" crictl crictl; fi
+  is_at "$CRI_TOOLS_VERSION" critest || build_cri_tool "$CRI_TOOLS_VERSION" critest critest
+  is_at "$CRITEST_OLD_VERSION" "$critest_old" || build_cri_tool "$CRITEST_OLD_VERSION" critest "$critest_old"
 }
 
 # The test builds it itself; client-go takes minutes the first time, and a second the next.
@@ -159,8 +182,10 @@ for program in containerd runc ip sshd systemctl tmux haproxy capsh newuidmap et
 done
 [ -e /usr/lib/cni/ptp ] || missing="$missing cni-plugins"
 static_busybox || missing="$missing busybox-static"
-for program in kubectl crictl critest; do
+for program in kubectl crictl; do
   have "$program" || [ -x "$peers/$program" ] || missing="$missing $program"
 done
+is_at "$CRI_TOOLS_VERSION" critest || missing="$missing critest-$CRI_TOOLS_VERSION"
+is_at "$CRITEST_OLD_VERSION" "$critest_old" || missing="$missing critest-$CRITEST_OLD_VERSION"
 [ -x "$peers/kubectl-1.20" ] || missing="$missing kubectl-1.20"
 if [ -n "$missing" ]; then say "missing:$missing"; fi

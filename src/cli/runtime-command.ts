@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { ReloadingTls, TlsFiles } from '../pki/index.ts';
 import type { StartRuntimeOptions } from '../runtime/index.ts';
 import { closeInherited } from './close-inherited.ts';
 import { defineCommand } from './command.ts';
@@ -7,7 +8,7 @@ import { withoutUndefined } from './given-options.ts';
 import { runInUserNamespace } from './in-user-namespace.ts';
 import type { Io } from './io.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
-import { serveUntilStopped } from './serve-until-stopped.ts';
+import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
 import { stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -25,7 +26,7 @@ const flags = {
   }),
   'stream-address': stringFlag({
     value: 'IP',
-    help: 'address of the streaming server; its URLs are all the right that a client needs',
+    help: 'address of the streaming server, and the host of its URLs, which are all the right that a client needs: without TLS it must be on loopback',
     initial: '127.0.0.1',
   }),
   'stream-port': intFlag({
@@ -36,6 +37,12 @@ const flags = {
     max: 65_535,
     shownDefault: '0',
   }),
+  'stream-tls-cert-file': stringFlag({
+    value: 'FILE',
+    source: 'file',
+    help: 'its certificate, PEM, for the host of --stream-address; read again when it changes; the URLs are https then',
+  }),
+  'stream-tls-key-file': stringFlag({ value: 'FILE', source: 'file', help: 'its key, PEM' }),
   'stream-idle-timeout': durationFlag({
     help: 'how long nothing may be typed or read; 0 for ever',
     shownDefault: '4h',
@@ -46,6 +53,13 @@ const flags = {
   }),
   'image-alias': listFlag({ value: 'IMAGE', help: 'another name of the host image; may be repeated' }),
 } as const;
+
+interface RuntimeCommandOptions {
+  readonly args: readonly string[];
+  readonly options: StartRuntimeOptions;
+  readonly streamTls: TlsFiles;
+  readonly leaveContainers: boolean;
+}
 
 export const runtimeCommand = defineCommand({
   name: 'runtime',
@@ -60,13 +74,14 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
   examples: [
     { about: 'in the state folder', line: 'podwire runtime' },
     { about: 'for crictl and a real kubelet', line: 'podwire runtime --listen unix:///run/podwire.sock' },
+    {
+      about: 'with a streaming server that other machines reach',
+      line: 'podwire runtime --stream-address 10.0.0.7 --stream-tls-cert-file node.crt --stream-tls-key-file node.key',
+    },
   ],
   groups: [{ title: 'Options', flags }],
   flags,
-  complete: (
-    { args, values },
-    io,
-  ): { args: readonly string[]; options: StartRuntimeOptions; leaveContainers: boolean } => {
+  complete: ({ args, values }, io): RuntimeCommandOptions => {
     const sockets = values.listen.filter((url) => url.startsWith('unix://'));
     const tcp = values.listen.filter((url) => url.startsWith('tcp://'));
     if (sockets.length > 1 || tcp.length > 1 || sockets.length + tcp.length < values.listen.length) {
@@ -86,26 +101,49 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
         idleTimeoutMs: values['stream-idle-timeout'],
       }),
     };
-    return { args, options, leaveContainers: values['leave-containers'] };
+    const streamTls = {
+      certificateFile: values['stream-tls-cert-file'],
+      keyFile: values['stream-tls-key-file'],
+    };
+    return { args, options, streamTls, leaveContainers: values['leave-containers'] };
   },
-  validate: ({ args }) => {
+  validate: ({ args, streamTls }) => {
     if (args.length > 0) throw new UsageError(`runtime takes no argument, got ${JSON.stringify(args[0])}`);
+    if ((streamTls.certificateFile === undefined) !== (streamTls.keyFile === undefined)) {
+      throw new UsageError('--stream-tls-cert-file and --stream-tls-key-file go together: give both or none');
+    }
   },
-  run: async ({ options, leaveContainers }, io) => {
-    const { isolation = false, stateDir } = options;
+  run: async (command, io) => {
+    const { isolation = false, stateDir } = command.options;
     const inside = await runInUserNamespace(io, { isolation, stateDir, hasImage: false });
-    return inside ?? serveRuntime(options, leaveContainers, io);
+    return inside ?? serveUntilStopped(io, () => serve(command, io));
   },
 });
 
-function serveRuntime(options: StartRuntimeOptions, leaveContainers: boolean, io: Io): Promise<number> {
-  return serveUntilStopped(io, async () => {
-    closeInherited([]);
+async function serve({ options, streamTls, leaveContainers }: RuntimeCommandOptions, io: Io): Promise<ServedHop> {
+  closeInherited([]);
+  const tls = await loadTls(streamTls, io);
+  try {
     const { startRuntime } = await import('../runtime/index.ts');
-    const runtime = await startRuntime(options);
+    const runtime = await startRuntime({
+      ...options,
+      streaming: { ...options.streaming, ...withoutUndefined({ tls }) },
+    });
     return {
       lines: runtime.endpoints.map((endpoint) => `ready ${endpoint}`),
-      close: () => runtime.close({ leaveContainers }),
+      close: async () => {
+        await runtime.close({ leaveContainers });
+        tls?.close();
+      },
     };
-  });
+  } catch (thrown) {
+    tls?.close();
+    throw thrown;
+  }
+}
+
+async function loadTls(files: TlsFiles, io: Io): Promise<ReloadingTls | undefined> {
+  if (files.certificateFile === undefined) return undefined;
+  const { ReloadingTls } = await import('../pki/index.ts');
+  return await ReloadingTls.load(files, { onError: ({ message }) => io.err.write(`podwire runtime: ${message}\n`) });
 }

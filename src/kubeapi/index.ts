@@ -21,6 +21,7 @@ export * from './kubeconfig-writer.ts';
 export * from './lease.ts';
 export type * from './list.ts';
 export * from './list-watch.ts';
+export { machineRoots } from './machine-roots.ts';
 export * from './manifest.ts';
 export type * from './namespace.ts';
 export * from './namespace-table.ts';

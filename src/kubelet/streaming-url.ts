@@ -1,7 +1,5 @@
-import { connect as connectTcp, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls } from 'node:tls';
-import { ExecPathError, toError } from '../common/errors.ts';
+import { ExecPathError } from '../common/errors.ts';
 import { spdyOffer } from '../common/subprotocols.ts';
 import type { CriClient } from '../cri/index.ts';
 import {
@@ -24,9 +22,7 @@ import type {
   SessionEnd,
   Upgrade,
 } from './running-command.ts';
-
-/** How long the streaming server may take to accept a connection, in ms. */
-export const STREAMING_DIAL_TIMEOUT_MS = 10_000;
+import { StreamingDialer } from './streaming-dialer.ts';
 
 /** How long a runtime's name is taken for known, in ms. */
 const RUNTIME_KNOWN_MS = 10_000;
@@ -42,6 +38,7 @@ const runtimesWithV5: ReadonlySet<string> = new Set(['podwire']);
 export class StreamingUrlStarter implements CommandStarter {
   readonly #cri: CriClient;
   readonly #limits: HopLimits;
+  readonly #dialer = new StreamingDialer();
   #speaksV5: { readonly answer: Promise<boolean>; readonly since: number } | undefined;
 
   constructor(cri: CriClient, limits: HopLimits = {}) {
@@ -68,7 +65,8 @@ export class StreamingUrlStarter implements CommandStarter {
 
   async #target(asked: Promise<{ readonly url: string }>): Promise<StreamingTarget> {
     const [{ url }, speaksV5] = await Promise.all([asked, this.#runtimeSpeaksV5()]);
-    return { url: streamingUrl(url), speaksV5, limits: this.#limits };
+    const target = streamingUrl(url);
+    return { url: target, dial: (signal) => this.#dialer.dial(target, signal), speaksV5, limits: this.#limits };
   }
 
   /** Asked again after a while, for another runtime may have come to the same socket; and when it failed. */
@@ -100,6 +98,7 @@ function streamingUrl(text: string): URL {
 /** The streaming server, and how a session with it is kept. */
 interface StreamingTarget {
   readonly url: URL;
+  readonly dial: (signal: AbortSignal) => Promise<Duplex>;
   readonly speaksV5: boolean;
   readonly limits: HopLimits;
 }
@@ -110,7 +109,7 @@ async function serveCommand(target: StreamingTarget, upgrade: Upgrade, request: 
   }
   const { url, limits } = target;
   const dial = async (signal: AbortSignal): Promise<DialedSpdy> => {
-    const socket = await dialStreaming(url, AbortSignal.any([signal, request.signal]));
+    const socket = await target.dial(AbortSignal.any([signal, request.signal]));
     return await dialSpdy(socket, {
       path: url.pathname + url.search,
       headers: Object.entries(headersFor(url, request)),
@@ -141,10 +140,10 @@ function headersFor(url: URL, { sessionId }: Session): Record<string, string> {
 }
 
 /** The last two arguments of `proxyUpgrade` and `proxyTunnel`. */
-function proxyTo({ url, limits }: StreamingTarget, session: Session): [UpgradeTarget, UpgradeProxyOptions] {
+function proxyTo({ url, dial, limits }: StreamingTarget, session: Session): [UpgradeTarget, UpgradeProxyOptions] {
   return [
     {
-      connect: (signal) => dialStreaming(url, signal),
+      connect: dial,
       path: url.pathname + url.search,
       headers: headersFor(url, session),
       dropHeaders: ['authorization', 'cookie'],
@@ -157,43 +156,4 @@ function endOf(result: UpgradeProxyResult): SessionEnd {
   return result.kind === 'refused'
     ? { how: `refused: ${result.error.message}` }
     : { how: `ended by ${result.endedBy}`, bytesUp: result.bytesUp, bytesDown: result.bytesDown };
-}
-
-/** A certificate of the streaming server is checked against the system's roots, as the kubelet does. */
-function dialStreaming(url: URL, signal: AbortSignal): Promise<Duplex> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
-  return new Promise((resolve, reject) => {
-    const secure = url.protocol === 'https:';
-    const socket: Socket = secure
-      ? connectTls({ host, port, ALPNProtocols: ['http/1.1'] })
-      : connectTcp({ host, port });
-    socket.setNoDelay(true).setKeepAlive(true, 30_000);
-    const fail = (cause: unknown): void => {
-      done();
-      socket.on('error', () => {}).destroy();
-      reject(
-        new ExecPathError('ERR_DIAL', `the runtime's streaming server at ${host}:${port}: ${toError(cause).message}`, {
-          cause,
-          hop: 'runtime',
-        }),
-      );
-    };
-    const abort = (): void => fail(new Error('the client left'));
-    const timer = setTimeout(
-      () => fail(new Error(`no connection within ${STREAMING_DIAL_TIMEOUT_MS} ms`)),
-      STREAMING_DIAL_TIMEOUT_MS,
-    );
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', abort);
-      socket.removeListener('error', fail);
-    };
-    socket.once('error', fail).once(secure ? 'secureConnect' : 'connect', () => {
-      done();
-      resolve(socket);
-    });
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-  });
 }

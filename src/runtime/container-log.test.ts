@@ -1,11 +1,23 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import {
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mustRun } from '../../test/support/child.ts';
 import { ContainerLog } from './container-log.ts';
 
 let directory: string;
@@ -18,14 +30,15 @@ beforeEach(() => {
 
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const entries = (file = path): string[] =>
-  readFileSync(file, 'latin1')
-    .split('\n')
-    .slice(0, -1)
-    .map((line) => {
-      expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [PF] /);
-      return line.slice(31);
-    });
+const entries = (file = path): string[] => {
+  const lines = readFileSync(file, 'latin1').split('\n');
+  // What stands behind the last newline would be half an entry.
+  expect(lines.pop()).toBe('');
+  return lines.map((line) => {
+    expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [PF] /);
+    return line.slice(31);
+  });
+};
 
 describe('a container log', () => {
   it('has one entry for each line, with stream and tag; the last line without newline is partial', async () => {
@@ -126,5 +139,118 @@ describe('a container log', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe.skipIf(process.platform !== 'linux' || process.getuid?.() !== 0)('a container log on a full disk', () => {
+  const LINE = 'x'.repeat(5000);
+  const full = `stdout F ${LINE}`;
+  let disk: string;
+  let filler: string;
+
+  beforeEach(async () => {
+    disk = join(directory, 'disk');
+    path = join(disk, '0.log');
+    filler = join(disk, 'filler');
+    mkdirSync(disk);
+    await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'podwire-full', disk]);
+    writeFileSync(filler, Buffer.alloc(40_000));
+  });
+
+  afterEach(() => mustRun('umount', ['-l', disk]));
+
+  /** Fills the disk by single lines, as a container does that is not in a hurry. */
+  const fill = async (log: ContainerLog): Promise<void> => {
+    for (let line = 0; line < 10; line += 1) {
+      log.write('stdout', Buffer.from(`${LINE}\n`));
+      await log.settled();
+    }
+  };
+
+  it('has whole entries alone at every moment, and those that come after space is freed', async () => {
+    const log = await ContainerLog.open(path);
+    await fill(log);
+    const whole = entries();
+    expect(whole.length).toBeGreaterThan(2);
+    expect(whole).toEqual(whole.map(() => full));
+    rmSync(filler);
+    log.write('stdout', Buffer.from('after 1\nafter 2\n'));
+    await log.close();
+    expect(entries()).toEqual([...whole, 'stdout F after 1', 'stdout F after 2']);
+  });
+
+  it('keeps of many entries at once those that the disk took', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from(`${LINE}\n`.repeat(20)));
+    await log.settled();
+    const whole = entries();
+    expect(whole.length).toBeGreaterThan(2);
+    rmSync(filler);
+    log.write('stdout', Buffer.from('after\n'));
+    await log.close();
+    expect(entries()).toEqual([...whole, 'stdout F after']);
+  });
+
+  it('writes what came while an entry was lost, without waiting for more', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from(`${LINE}\n`.repeat(20)));
+    // The first write is under way by now.
+    await Promise.resolve().then(() => log.write('stderr', Buffer.from('short\n')));
+    await log.settled();
+    expect(entries().at(-1)).toBe('stderr F short');
+    await log.close();
+  });
+
+  it('goes on with whole entries in a new file', async () => {
+    const log = await ContainerLog.open(path);
+    await fill(log);
+    const old = `${path}.1`;
+    const whole = entries();
+    renameSync(path, old);
+    rmSync(filler);
+    await log.reopen();
+    log.write('stdout', Buffer.from('after\n'));
+    await log.close();
+    expect([entries(old), entries()]).toEqual([whole, ['stdout F after']]);
+  });
+
+  it('is reopened at the same file, as somebody does who made space only', async () => {
+    const log = await ContainerLog.open(path);
+    await fill(log);
+    const whole = entries();
+    rmSync(filler);
+    await log.reopen();
+    log.write('stdout', Buffer.from('after\n'));
+    await log.close();
+    expect(entries()).toEqual([...whole, 'stdout F after']);
+  });
+
+  it('is left alone by a cut where somebody emptied the file meanwhile', async () => {
+    const log = await ContainerLog.open(path);
+    log.write('stdout', Buffer.from('before\n'));
+    await log.settled();
+    writeFileSync(path, '');
+    await fill(log);
+    const whole = entries();
+    rmSync(filler);
+    log.write('stdout', Buffer.from('after\n'));
+    await log.close();
+    expect(entries()).toEqual([...whole, 'stdout F after']);
+  });
+
+  it('tells who goes on with it how long it really is', async () => {
+    const restFile = join(directory, 'rest');
+    const log = await ContainerLog.open(path, { restFile });
+    await fill(log);
+    log.write('stdout', Buffer.from('begun'));
+    expect(JSON.parse(readFileSync(restFile, 'utf8'))).toMatchObject({ logBytes: statSync(path).size });
+    log.suspend();
+    await log.close();
+    const whole = entries();
+    rmSync(filler);
+    const next = await ContainerLog.open(path, { restFile, isRestored: true });
+    next.write('stdout', Buffer.from(' and ended\n'));
+    await next.close();
+    expect(entries()).toEqual([...whole, 'stdout F begun and ended']);
   });
 });

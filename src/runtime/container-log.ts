@@ -42,6 +42,8 @@ export class ContainerLog {
   #queuedBytes = 0;
   #work: Promise<void> = Promise.resolve();
   #isWriting = false;
+  /** Bytes of half an entry at the file's end: of one that the disk did not take whole, until they are cut off. */
+  #tornBytes = 0;
   readonly #rest: LogRest | undefined;
   /** Length of the file when everything queued is in it. */
   #bytes: number;
@@ -121,8 +123,8 @@ export class ContainerLog {
         await this.#flush();
       } finally {
         this.#file = file;
-        this.#bytes = (await file.stat()).size;
-        this.#keepRest();
+        this.#tornBytes = 0;
+        await this.#countBytes();
         await old.close();
       }
     });
@@ -180,17 +182,51 @@ export class ContainerLog {
     return this.#work;
   }
 
+  /** What the disk does not take is lost, and only that: the rest of the queue has its own try. */
   async #flush(): Promise<void> {
     try {
       while (this.#queue.length > 0) {
         const bytes = Buffer.concat(this.#queue);
         this.#queue = [];
         this.#queuedBytes = 0;
-        await this.#file.appendFile(bytes);
+        await this.#append(bytes).catch((error: unknown) => {
+          logLost.publish({ path: this.#path, error });
+        });
       }
     } finally {
       this.#isWriting = false;
     }
+  }
+
+  /**
+   * Whole entries, as many as the disk takes. Half an entry is taken away at once rather than completed later: whoever
+   * reads the file meanwhile, or is left with it for good, must not take half a line for a line.
+   */
+  async #append(bytes: Buffer): Promise<void> {
+    let written = 0;
+    try {
+      if (this.#tornBytes > 0) await this.#cutTorn();
+      while (written < bytes.length) written += (await this.#file.write(bytes, written)).bytesWritten;
+    } catch (thrown) {
+      // No entry has a newline but at its end.
+      if (written > 0) this.#tornBytes = written - (bytes.lastIndexOf(NEWLINE, written - 1) + 1);
+      if (this.#tornBytes > 0) await this.#cutTorn().catch(() => {});
+      await this.#countBytes();
+      throw thrown;
+    }
+  }
+
+  /** By the file's own length: somebody else may have emptied it. */
+  async #cutTorn(): Promise<void> {
+    const { size } = await this.#file.stat();
+    await this.#file.truncate(Math.max(0, size - this.#tornBytes));
+    this.#tornBytes = 0;
+  }
+
+  async #countBytes(): Promise<void> {
+    const { size } = await this.#file.stat();
+    this.#bytes = size + this.#queuedBytes;
+    this.#keepRest();
   }
 }
 

@@ -28,7 +28,7 @@ export interface RunningRuntime {
 /**
  * Starts hop 4: the embedded runtime with its CRI socket and its streaming server.
  *
- * @throws ExecPathError ERR_STATE_IN_USE, ERR_CRI_LISTEN, ERR_LISTEN
+ * @throws ExecPathError ERR_STATE_IN_USE, ERR_BAD_REQUEST, ERR_CRI_LISTEN, ERR_LISTEN
  */
 export async function startRuntime(options: StartRuntimeOptions): Promise<RunningRuntime> {
   let streamingUrl = '';

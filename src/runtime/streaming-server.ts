@@ -5,6 +5,7 @@ import { ExecPathError } from '../common/errors.ts';
 import { exited, failed, type Outcome } from '../common/outcome.ts';
 import { isSessionId } from '../common/session-id.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
+import { isLoopback } from '../cri/index.ts';
 import { type ConnectionLimits, type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstream/index.ts';
 import { type DialPort, servePortForward } from '../portforward/index.ts';
 import { serveRemoteCommand } from '../remotecommand/index.ts';
@@ -13,7 +14,7 @@ import { runExecSession } from './exec-session.ts';
 import type { AttachTicket, ExecTicket, PortForwardTicket, Runtime } from './runtime.ts';
 
 export interface StreamingServerOptions extends ConnectionLimits {
-  /** Default 127.0.0.1. A token is all the right that a client needs, so keep it on loopback or use TLS. */
+  /** Default 127.0.0.1. A token is all the right that a client needs: without `tls` none but loopback is taken. */
   readonly host?: string;
   /** Default 0: any free one. */
   readonly port?: number;
@@ -46,9 +47,19 @@ export const STREAMING_IDLE_TIMEOUT_MS = 4 * 3_600_000;
 /**
  * Serves the URLs that the runtime hands out: `/exec/TOKEN` and `/attach/TOKEN` by GET and POST, SPDY and WebSocket up to
  * v5; `/portforward/TOKEN` by SPDY, the tunnel and the older WebSocket form.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST for an address that needs TLS, ERR_LISTEN
  */
-export function serveStreams(runtime: Runtime, options: StreamingServerOptions = {}): Promise<Listener> {
-  return listen({
+export async function serveStreams(runtime: Runtime, options: StreamingServerOptions = {}): Promise<Listener> {
+  const { host, tls } = options;
+  if (host !== undefined && tls === undefined && !isLoopback(host)) {
+    throw new ExecPathError(
+      'ERR_BAD_REQUEST',
+      `the stream address ${JSON.stringify(host)} is not on loopback: in plain HTTP the network would read the tokens that give a command on the node; give --stream-tls-cert-file and --stream-tls-key-file`,
+      { hop: 'runtime' },
+    );
+  }
+  return await listen({
     ...(options.host === undefined ? {} : { host: options.host }),
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HOST_IMAGE } from '../../src/runtime/index.ts';
@@ -51,21 +51,31 @@ describe.skipIf(obstacle !== undefined).each([
     expect(await walls.bytesOf(containerId, ['sh', '-c', script], { tty: true })).toEqual({ bytes: 6, code: 3 });
   });
 
-  it('runs on, and ends with its own code, when the disk of its log is full', async () => {
+  it('runs on, and ends with its own code, when the disk of its log is full, and has whole entries alone when space is freed', async () => {
     const logDirectory = join(walls.directory, `full-${image.length}`);
     mkdirSync(logDirectory);
     await mustRun('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'podwire-full', logDirectory]);
     try {
-      const command = [
-        'sh',
-        '-c',
-        'i=0; while [ $i -lt 300 ]; do i=$((i+1)); head -c 5000 /dev/zero | tr "\\0" x; echo; done; exit 7',
-      ];
-      const { containerId } = await walls.run(command, { image: { image }, logPath: '0.log' }, { logDirectory });
+      const filler = join(logDirectory, 'filler');
+      writeFileSync(filler, Buffer.alloc(30_000));
+      const freed = image === HOST_IMAGE ? join(walls.directory, 'freed') : '/tmp/freed';
+      const lines = 'i=0; while [ $i -lt 300 ]; do i=$((i+1)); head -c 5000 /dev/zero | tr "\\0" x; echo; done';
+      const script = `${lines}; until [ -e ${freed} ]; do echo short >&2; sleep 0.05; done; echo after; exit 7`;
+      const { containerId } = await walls.run(
+        ['sh', '-c', script],
+        { image: { image }, logPath: '0.log' },
+        { logDirectory },
+      );
+      const log = join(logDirectory, '0.log');
+      // A short line finds space where the long ones find none.
+      await expect.poll(() => readFileSync(log, 'latin1').includes('stderr F short\n'), { timeout: 30_000 }).toBe(true);
+      rmSync(filler);
+      await walls.cri.runtime.execSync({ containerId, cmd: ['touch', freed] });
       expect(await walls.exitCode(containerId)).toBe(7);
-      const written = readFileSync(join(logDirectory, '0.log'), 'latin1');
-      expect(written.length).toBeGreaterThan(10_000);
-      for (const line of written.split('\n').slice(0, -2)) expect(line).toMatch(/^\S+Z stdout F x{5000}$/);
+      const written = readFileSync(log, 'latin1').split('\n');
+      expect(written.slice(-2).map((line) => line.replace(/^\S+Z /, ''))).toEqual(['stdout F after', '']);
+      for (const line of written.slice(0, -2)) expect(line).toMatch(/^\S+Z (stdout F x{5000}|stderr F short)$/);
+      expect(written.filter((line) => line.endsWith('x')).length).toBeGreaterThan(2);
     } finally {
       await mustRun('umount', ['-l', logDirectory]);
     }

@@ -9,6 +9,7 @@ const requiredInCi = [
   'containerd',
   'crictl',
   'critest',
+  'critest-1.34',
   'etcd',
   'network-namespaces',
   'sshd',
