@@ -9,6 +9,7 @@ import {
   rmdirSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { Socket } from 'node:net';
@@ -211,6 +212,8 @@ export class Confinement {
         cwd: spec.cwd,
         beforeHostProgram: true,
       });
+      // With a block of its own already: on a disk that is full for the container's user it is still said who got there.
+      writeFileSync(errors, '\n', { mode: 0o600 });
       const first = this.#first ?? 0;
       const way = {
         files: [errors, env] as const,
@@ -225,6 +228,9 @@ export class Confinement {
         { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
         { pipes, judge: (exit) => judged(exit, errors) },
       );
+    } catch (thrown) {
+      rmSync(errors, { force: true });
+      throw thrown;
     } finally {
       // The shell has it open once the process runs; a name is needed only until then.
       setTimeout(() => rmSync(env, { force: true }), ENVIRONMENT_MS).unref();
@@ -338,7 +344,7 @@ const PUT_UNDER =
 function judged(exit: ProcessExit, errors: string): ProcessExit {
   const said = readEnd(errors);
   rmSync(errors, { force: true });
-  // No tool ends well but as the command: what it could not write on a full disk does not matter then.
+  // No tool ends well but as the command.
   if (exit.code === 0 || hasBecome(said)) return exit;
   const words = said.trim() || `the way into the container ended with code ${exit.code}`;
   return { ...exit, failure: new CommandStartError('ERR_COMMAND_START', words) };

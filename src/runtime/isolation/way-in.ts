@@ -10,11 +10,12 @@ import type { ToolsRoot } from './tools-root.ts';
 /** Opens what comes later by descriptor, so that it needs no path: 6 our stderr, 7 environment, 8 ready, 9 go. */
 const OPEN = 'exec 6>&2 2>"$1" 7<"$2" 8>"$3" 9<>"$4"; shift 4; exec "$@"';
 /**
- * For an exec. What a shell says of a working directory that it cannot name, and a tool that fails, goes to a file. Then
- * it becomes a member of the container's cgroups, before it or anything of the container can fork.
+ * For an exec. What a shell says of a working directory that it cannot name, and a tool that fails, goes to a file, which
+ * is there and is written over. Then it becomes a member of the container's cgroups, before it or anything of the
+ * container can fork.
  */
 const OPEN_EXEC =
-  'exec 6>&2 2>"$1" 7<"$2"; [ -z "$3" ] || echo "$3" >/proc/self/oom_score_adj; n=$4; shift 4; ' +
+  'exec 6>&2 2<>"$1" 7<"$2"; [ -z "$3" ] || echo "$3" >/proc/self/oom_score_adj; n=$4; shift 4; ' +
   'while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 1; shift; n=$((n - 1)); done; exec "$@"';
 /**
  * Has the container's rights already and a root with nothing but tools: says so, waits for the container's root to be
