@@ -1,7 +1,8 @@
 import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
-import { mirrorUpdateErrors, podErrors, podUpdateErrors } from './pod-validation.ts';
+import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
+import { newPodErrors, podErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
 
 /** The longest grace, in seconds: 68 years. */
@@ -38,6 +39,7 @@ export const podResource: Resource = {
   applyDefaults: withPodDefaults,
   prepareCreate: (pod) => ({ ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } }),
   validate: podErrors,
+  validateNew: newPodErrors,
   validateUpdate: podUpdateErrors,
   validateAnyUpdate: mirrorUpdateErrors,
   deletionGraceSeconds: graceOf,
