@@ -43,7 +43,7 @@ PodSpec.ephemeralContainers: Added to a running pod, as by kubectl debug; never 
 PodSpec.volumes: Folders that containers mount by name.
 PodSpec.restartPolicy: When a container that has ended starts again: Always (the default), OnFailure or Never. Waits between starts grow from 10 s to 5 min.
 PodSpec.terminationGracePeriodSeconds: Seconds between the stop signal and the kill when the pod is deleted. Default 30.
-PodSpec.activeDeadlineSeconds: The pod fails when it has been active for so long, in seconds.
+PodSpec.activeDeadlineSeconds: The pod fails when it has been active for so long, in seconds. Not read by podwire's kubelet.
 PodSpec.nodeName: The node that runs the pod. When empty, the server chooses one.
 PodSpec.nodeSelector: Labels that the node must have.
 PodSpec.tolerations: Taints of nodes that do not keep the pod away.
@@ -53,7 +53,7 @@ PodSpec.hostIPC: Use the node's IPC.
 PodSpec.shareProcessNamespace: The containers see each other's processes.
 PodSpec.hostname: The host name within the pod. Default: the pod's name.
 PodSpec.securityContext: User, groups and the like of all containers that do not say otherwise.
-PodSpec.serviceAccountName: The identity of the pod. Not used by podwire.
+PodSpec.serviceAccountName: The identity of the pod. podwire's kubelet asks a real cluster for its tokens; podwire's apiserver gives none.
 PodSpec.schedulingGates: The pod gets no node while one of these stands.
 PodSpec.affinity: Wishes about the node. Not read by podwire's scheduler.
 PodSpec.schedulerName: Who chooses the node. Default default-scheduler; with another name the server does not.
@@ -66,7 +66,7 @@ Container.command: Replaces the image's entrypoint. No shell is involved. $(NAME
 Container.args: Replaces the image's arguments. $(NAME) stands for an environment variable, $$ for $.
 Container.workingDir: Where the command starts. Default: what the image says.
 Container.env: Environment variables.
-Container.envFrom: Variables from config maps and secrets, which podwire does not have.
+Container.envFrom: Variables from config maps and secrets. podwire's kubelet reads those of a real cluster; podwire's apiserver has none.
 Container.ports: Ports that the container listens on: said for people, nothing is opened or closed by it.
 Container.volumeMounts: Where volumes of the pod stand in the container's files.
 Container.resources: What the container needs and may have at most.
@@ -87,7 +87,7 @@ EnvVar: One environment variable.
 EnvVar.value: Its value. $(NAME) stands for a variable before it, $$ for $.
 EnvVar.valueFrom: Where its value comes from.
 EnvVarSource: Where a value comes from. podwire's kubelet knows fieldRef, resourceFieldRef, configMapKeyRef and secretKeyRef.
-EnvVarSource.fieldRef: A field of the pod: metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.podIP, status.podIPs.
+EnvVarSource.fieldRef: A field of the pod: metadata.name, metadata.namespace, metadata.uid, metadata.labels['KEY'], metadata.annotations['KEY'], spec.nodeName, spec.serviceAccountName, status.hostIP, status.hostIPs, status.podIP, status.podIPs.
 ObjectFieldSelector: A field of an object.
 ResourceRequirements: Amounts of cpu, memory and so on.
 ResourceRequirements.limits: The most that may be used.

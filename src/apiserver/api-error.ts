@@ -127,7 +127,17 @@ export function requiredField(field: string, message = ''): FieldError {
 }
 
 export function invalidField(field: string, value: unknown, message: string): FieldError {
-  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${JSON.stringify(value)}: ${message}` };
+  return invalidShown(field, JSON.stringify(value), message);
+}
+
+/** Where upstream shows the value otherwise than as JSON. */
+export function invalidShown(field: string, shown: string, message: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${shown}: ${message}` };
+}
+
+/** Texts as Go prints a list of them. */
+export function goTexts(texts: readonly string[]): string {
+  return `[]string{${texts.map((text) => JSON.stringify(text)).join(', ')}}`;
 }
 
 export function forbiddenField(field: string, message: string): FieldError {
@@ -138,11 +148,17 @@ export function duplicateField(field: string, value: unknown): FieldError {
   return { field, reason: 'FieldValueDuplicate', message: `Duplicate value: ${JSON.stringify(value)}` };
 }
 
-/** A value that is none of those that there are. */
+/** A value that is none of those that there are; upstream sorts them for some fields, for others it does not. */
 export function unsupportedField(field: string, value: unknown, supported: readonly string[]): FieldError {
-  const list = [...supported].sort().map((one) => JSON.stringify(one));
+  const list = supported.map((one) => JSON.stringify(one));
   const message = `Unsupported value: ${JSON.stringify(value)}: supported values: ${list.join(', ')}`;
   return { field, reason: 'FieldValueNotSupported', message };
+}
+
+/** A value that must be there and be one of a few. */
+export function choiceErrors(field: string, value: string, choices: readonly string[]): FieldError[] {
+  if (value === '') return [requiredField(field)];
+  return choices.includes(value) ? [] : [unsupportedField(field, value, choices)];
 }
 
 /** A reference to nothing. */
@@ -160,7 +176,8 @@ export function invalid(
   name: string,
   errors: readonly FieldError[],
 ): ApiError {
-  const texts = errors.map(({ field, message }) => `${field}: ${message}`);
+  // Upstream says the same once.
+  const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   return new ApiError('ERR_INVALID', `${kind} "${name}" is invalid: ${list}`, {

@@ -1,4 +1,4 @@
-import { type FieldError, invalidField, requiredField, tooLongField } from './api-error.ts';
+import { type FieldError, goTexts, invalidField, invalidShown, requiredField, tooLongField } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import { isLabelValue, isQualifiedName } from './label-selector.ts';
 
@@ -40,10 +40,12 @@ export function dnsLabelFaults(text: string): string[] {
     ...(text.length > 63 ? ['must be no more than 63 characters'] : []),
     ...(dnsLabel.test(text)
       ? []
-      : [
-          "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and " +
-            `end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL_FORM}')`,
-        ]),
+      : dnsSubdomain.test(text)
+        ? ['must not contain dots']
+        : [
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and " +
+              `end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '${LABEL_FORM}')`,
+          ]),
   ];
 }
 
@@ -105,13 +107,26 @@ export function labelErrors(field: string, labels: Readonly<Record<string, strin
   ]);
 }
 
-/** What is wrong with names, labels, annotations, finalizers and owners, in upstream's words. */
-export function metadataErrors(object: ApiObject, isNamedByLabel: boolean): FieldError[] {
-  const { name, labels = {}, annotations = {}, finalizers = [], ownerReferences = [] } = object.metadata;
+/** Finalizers that upstream's own controllers take away. */
+const standardFinalizers = ['kubernetes', 'orphan', 'foregroundDeletion'];
+
+/** How the names of a kind are judged. */
+export interface NameRules {
+  /** Names must be a DNS label instead of a DNS subdomain. */
+  readonly isNamedByLabel: boolean;
+  /** Finalizers must have a domain, or be upstream's: a rule of the core group. */
+  readonly isCore: boolean;
+}
+
+/** What is wrong with names, labels, annotations, owners and finalizers, in upstream's words and order. */
+export function metadataErrors(object: ApiObject, { isNamedByLabel, isCore }: NameRules): FieldError[] {
+  const { name, generateName: prefix = '', labels = {}, annotations = {} } = object.metadata;
+  const { finalizers = [], ownerReferences = [] } = object.metadata;
+  const nameFaults = isNamedByLabel ? dnsLabelFaults : dnsSubdomainFaults;
   const errors: FieldError[] = [];
+  if (prefix !== '') errors.push(...faultsOf('metadata.generateName', prefix, nameFaults(withoutDash(prefix))));
   if (name === '') errors.push(requiredField('metadata.name', 'name or generateName is required'));
-  else
-    errors.push(...faultsOf('metadata.name', name, isNamedByLabel ? dnsLabelFaults(name) : dnsSubdomainFaults(name)));
+  else errors.push(...faultsOf('metadata.name', name, nameFaults(name)));
   errors.push(...labelErrors('metadata.labels', labels));
   for (const key of Object.keys(annotations)) {
     errors.push(...faultsOf('metadata.annotations', key, qualifiedNameFaults(key.toLowerCase())));
@@ -120,14 +135,53 @@ export function metadataErrors(object: ApiObject, isNamedByLabel: boolean): Fiel
     .flat()
     .reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   if (bytes > MAX_ANNOTATION_BYTES) errors.push(tooLongField('metadata.annotations', MAX_ANNOTATION_BYTES));
-  for (const finalizer of finalizers) {
-    errors.push(...faultsOf('metadata.finalizers', finalizer, qualifiedNameFaults(finalizer)));
-  }
-  for (const [at, owner] of ownerReferences.entries()) {
-    for (const field of ['apiVersion', 'kind', 'name', 'uid'] as const) {
-      if ((owner[field] ?? '') !== '') continue;
-      errors.push(requiredField(`metadata.ownerReferences[${at}].${field}`, 'must not be empty'));
+  errors.push(...ownerErrors(ownerReferences));
+  return [...errors, ...finalizerErrors(finalizers, isCore)];
+}
+
+/** A prefix may end with a dash, for more comes behind it. Upstream takes the character before it away too. */
+function withoutDash(prefix: string): string {
+  return prefix.length > 1 && prefix.endsWith('-') ? `${prefix.slice(0, -2)}a` : prefix;
+}
+
+type Owners = NonNullable<ApiObject['metadata']['ownerReferences']>;
+
+/** @see kubernetes/apimachinery pkg/api/validation, ValidateOwnerReferences */
+function ownerErrors(owners: Owners): FieldError[] {
+  const field = 'metadata.ownerReferences';
+  const errors: FieldError[] = [];
+  let controller: string | undefined;
+  for (const { apiVersion = '', kind = '', name = '', uid = '', controller: isController } of owners) {
+    // A version that cannot be read counts as none.
+    const [, version = ''] = /^(?:[^/]*\/)?([^/]+)$/.exec(apiVersion) ?? [];
+    if (version === '') errors.push(invalidField(`${field}.apiVersion`, apiVersion, 'version must not be empty'));
+    for (const [key, value] of Object.entries({ kind, name, uid })) {
+      if (value === '') errors.push(invalidField(`${field}.${key}`, '', `${key} must not be empty`));
+    }
+    if (isController !== true) continue;
+    const text = `${kind}/${name}`;
+    if (controller === undefined) controller = text;
+    else {
+      const found = `Found "true" in references for ${controller} and ${text}`;
+      // There upstream prints the owners as Go source with addresses in memory: the rule alone is its own.
+      errors.push(invalidField(field, owners, `Only one reference can have Controller set to true. ${found}`));
     }
   }
   return errors;
+}
+
+function finalizerErrors(finalizers: readonly string[], isCore: boolean): FieldError[] {
+  const field = 'metadata.finalizers';
+  const bare = 'name is neither a standard finalizer name nor is it fully qualified';
+  return [
+    ...finalizers.flatMap((one) => faultsOf(field, one, qualifiedNameFaults(one))),
+    ...(finalizers.includes('orphan') && finalizers.includes('foregroundDeletion')
+      ? [invalidShown(field, goTexts(finalizers), 'finalizer orphan and foregroundDeletion cannot be both set')]
+      : []),
+    ...finalizers.flatMap((one, at) =>
+      !isCore || one.includes('/') || standardFinalizers.includes(one)
+        ? []
+        : [invalidField(`${field}[${at}]`, one, bare)],
+    ),
+  ];
 }

@@ -50,7 +50,7 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
   };
   const filled = resource.applyDefaults?.(object) ?? object;
   const full = resource.prepareCreate?.(filled) ?? filled;
-  throwInvalid(resource, full, []);
+  throwInvalid(resource, full, resource.validateNew?.(full) ?? []);
   return full;
 }
 
@@ -125,7 +125,7 @@ function throwInvalid(
   more: ReturnType<NonNullable<Resource['validate']>>,
 ): void {
   const errors = [
-    ...metadataErrors(object, resource.isNamedByLabel === true),
+    ...metadataErrors(object, { isNamedByLabel: resource.isNamedByLabel === true, isCore: resource.group === '' }),
     ...(resource.validate?.(object) ?? []),
     ...more,
   ];

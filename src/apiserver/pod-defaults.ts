@@ -66,7 +66,7 @@ function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
 
 function withProbeDefaults(probe: JsonObject): JsonObject {
   const defaults = { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 };
-  const given = Object.fromEntries(Object.entries(probe).filter(([, value]) => value !== 0));
+  const given = Object.fromEntries(Object.entries(probe).filter(([key, value]) => value !== 0 || !(key in defaults)));
   const httpGet = probe['httpGet'];
   return {
     ...defaults,

@@ -32,6 +32,20 @@ function find(more: Partial<LocationTarget> = {}, options = {}) {
   return findPodLocation(registry, { namespace: 'default', pod: 'web', subresource: 'exec', ...more }, options);
 }
 
+/** Ephemeral containers come to a pod that is there. */
+async function createWithEphemeral(spec: object, ephemeral: string): Promise<void> {
+  await registry.create(pods, pod(spec));
+  await registry.update(
+    pods,
+    { namespace: 'default', name: 'web' },
+    (current) => ({
+      ...current,
+      spec: { ...(current['spec'] as object), ephemeralContainers: [container(ephemeral)] },
+    }),
+    { scope: 'ephemeralContainers' },
+  );
+}
+
 beforeEach(async () => {
   registry = new Registry(new MemoryStore(), allResources());
   await registry.createLastingNamespaces();
@@ -67,8 +81,7 @@ describe('the location of a pod', () => {
   });
 
   it('takes a regular, init or ephemeral container by name, and the only regular one without', async () => {
-    const spec = { initContainers: [container('i')], ephemeralContainers: [container('e')] };
-    await registry.create(pods, pod(spec));
+    await createWithEphemeral({ initContainers: [container('i')] }, 'e');
     await registry.create(nodes, node({ addresses }));
     for (const name of ['a', 'i', 'e']) expect(await find({ container: name })).toMatchObject({ container: name });
     expect(await find({ container: '' })).toMatchObject({ container: 'a' });
@@ -79,14 +92,8 @@ describe('the location of a pod', () => {
   });
 
   it('asks for a container among several, but not for port-forward', async () => {
-    await registry.create(
-      pods,
-      pod({
-        initContainers: [container('i')],
-        containers: [container('a'), container('b')],
-        ephemeralContainers: [container('e')],
-      }),
-    );
+    const containers = [container('a'), container('b')];
+    await createWithEphemeral({ initContainers: [container('i')], containers }, 'e');
     await registry.create(nodes, node({ addresses }));
     await expect(find()).rejects.toMatchObject({
       code: 'ERR_BAD_REQUEST',

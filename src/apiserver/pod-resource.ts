@@ -1,7 +1,9 @@
 import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
+import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
-import { mirrorUpdateErrors, podErrors, podUpdateErrors } from './pod-validation.ts';
+import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
+import { newPodErrors, podErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
 
 /** The longest grace, in seconds: 68 years. */
@@ -35,10 +37,15 @@ export const podResource: Resource = {
     'status.podIP': textAt(pod, ['status', 'podIP']),
     'status.nominatedNodeName': textAt(pod, ['status', 'nominatedNodeName']),
   }),
-  applyDefaults: withPodDefaults,
-  prepareCreate: (pod) => ({ ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } }),
+  applyDefaults: (pod) => withAdmissionDefaults(withPodDefaults(pod)),
+  prepareCreate: (pod) => {
+    admitNewPod(pod);
+    return { ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
+  },
   validate: podErrors,
-  validateUpdate: podUpdateErrors,
+  validateNew: newPodErrors,
+  // Pods may be stored that came before there were these defaults.
+  validateUpdate: (next, current) => podUpdateErrors(next, withAdmissionDefaults(current)),
   validateAnyUpdate: mirrorUpdateErrors,
   deletionGraceSeconds: graceOf,
 };

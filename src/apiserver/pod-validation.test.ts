@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiObject } from './api-object.ts';
 import { withPodDefaults } from './pod-defaults.ts';
-import { mirrorUpdateErrors, podErrors, podUpdateErrors, taintErrors } from './pod-validation.ts';
+import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
+import { newPodErrors, podErrors } from './pod-validation.ts';
+import { taintErrors } from './taint-validation.ts';
 
 const container = { name: 'c', image: 'i' };
 
@@ -22,7 +24,7 @@ describe('the rules of a pod', () => {
     [{ initContainers: [container] }, ['spec.initContainers[0].name: Duplicate value: "c"']],
     [
       { restartPolicy: 'Maybe' },
-      ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"'],
+      ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"'],
     ],
     [
       { containers: [{ ...container, imagePullPolicy: 'x' }] },
@@ -78,6 +80,53 @@ describe('the rules of a pod', () => {
     ],
   ])('refuse %j', (spec, faults) => {
     expect(faultsOf(spec)).toEqual(faults);
+  });
+
+  it.each([
+    [{ dnsPolicy: 'x' }, '"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"'],
+    [{ containers: [{ ...container, terminationMessagePolicy: 'x' }] }, '"File", "FallbackToLogsOnError"'],
+    [{ tolerations: [{ key: 'k', effect: 'x' }] }, '"NoSchedule", "PreferNoSchedule", "NoExecute"'],
+    [{ tolerations: [{ key: 'k', operator: 'x' }] }, '"Equal", "Exists"'],
+    [{ securityContext: { fsGroupChangePolicy: 'x' } }, '"Always", "OnRootMismatch"'],
+    [{ os: { name: 'x' } }, '"linux", "windows"'],
+  ])("name what there is for %j in upstream's order", (spec, names) => {
+    expect(faultsOf(spec)).toEqual([expect.stringContaining(`Unsupported value: "x": supported values: ${names}`)]);
+  });
+
+  it.each([
+    [
+      { shareProcessNamespace: true, hostPID: true },
+      'spec.securityContext.shareProcessNamespace: Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled',
+    ],
+    [{ dnsPolicy: 'None' }, 'spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None'],
+    [
+      { dnsConfig: { nameservers: ['1.1.1.1', '1.1.1.2', '1.1.1.3', '1.1.1.4'] } },
+      'spec.dnsConfig.nameservers: Invalid value: []string{"1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"}: must not have more than 3 nameservers',
+    ],
+    [
+      { hostAliases: [{ ip: 'x' }] },
+      'spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+    ],
+    [{ schedulingGates: [{ name: 'a' }, { name: 'a' }] }, 'spec.schedulingGates[1]: Duplicate value: "a"'],
+    [
+      { schedulingGates: [{ name: 'a' }], nodeName: 'n' },
+      'spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared',
+    ],
+    [{ hostname: 'a.b' }, 'spec.hostname: Invalid value: "a.b": must not contain dots'],
+  ])('refuse %j', (spec, fault) => {
+    expect(faultsOf(spec)).toEqual([fault]);
+  });
+
+  it('let ephemeral containers come later', () => {
+    const pod = podOf({ ephemeralContainers: [{ name: 'e', image: 'i' }] });
+    expect(podErrors(pod)).toEqual([]);
+    expect(newPodErrors(pod)).toEqual([
+      {
+        field: 'spec.ephemeralContainers',
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: cannot be set on create',
+      },
+    ]);
   });
 
   it('fill in what is left open', () => {
@@ -142,6 +191,19 @@ describe('the rules of a pod', () => {
     expect(faults(mirror, bearing({}))).toEqual([
       `metadata.annotations[${mark}]: Forbidden: may not add mirror pod annotation`,
     ]);
+  });
+
+  it('want a node for a mirror', () => {
+    const pod = podOf({});
+    const metadata = { ...pod.metadata, annotations: { 'kubernetes.io/config.mirror': 'a' } };
+    expect(podErrors({ ...pod, metadata })).toEqual([
+      {
+        field: 'metadata.annotations[kubernetes.io/config.mirror]',
+        reason: 'FieldValueInvalid',
+        message: 'Invalid value: "a": must set spec.nodeName if mirror pod annotation is set',
+      },
+    ]);
+    expect(podErrors({ ...podOf({ nodeName: 'n' }), metadata })).toEqual([]);
   });
 
   it('let a node have each taint once', () => {

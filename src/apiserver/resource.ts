@@ -42,6 +42,8 @@ export interface Resource extends ResourceType<unknown> {
   /** What only the server says of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
   readonly validate?: (object: ApiObject) => readonly FieldError[];
+  /** What holds for new objects alone. */
+  readonly validateNew?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
   /** What holds for writes of a subresource too. */
   readonly validateAnyUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];

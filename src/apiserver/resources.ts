@@ -1,8 +1,7 @@
 import { csiNodes, events, leases, namespaces, nodes, serviceAccounts, services } from '../kubeapi/index.ts';
-import { requiredField } from './api-error.ts';
-import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { type ApiObject, textAt, valueAt } from './api-object.ts';
+import { eventErrors, leaseErrors, nodeErrors } from './object-validation.ts';
 import { podResource } from './pod-resource.ts';
-import { taintErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
 
 /** How long events are kept, in ms: `--event-ttl`. */
@@ -52,10 +51,10 @@ export const nodeResource: Resource = {
     const { spec } = object as { readonly spec?: { readonly unschedulable?: unknown } };
     return { 'spec.unschedulable': String(spec?.unschedulable === true) };
   },
-  validate: (node) => taintErrors(objectsAt(node, ['spec', 'taints'])),
+  validate: nodeErrors,
 };
 
-export const leaseResource: Resource = { ...leases, singular: 'lease', createsOnUpdate: true };
+export const leaseResource: Resource = { ...leases, singular: 'lease', createsOnUpdate: true, validate: leaseErrors };
 
 export const serviceAccountResource: Resource = {
   ...serviceAccounts,
@@ -89,7 +88,9 @@ export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
     shortNames: ['ev'],
     createsOnUpdate: true,
     ttlMs,
-    validate: (event) => (event['involvedObject'] === undefined ? [requiredField('involvedObject')] : []),
+    // Upstream's type has it always.
+    applyDefaults: (event): ApiObject => ({ involvedObject: {}, ...event }),
+    validate: eventErrors,
     selectableFields: (object) => ({
       ...Object.fromEntries(
         involvedObjectFields.map((field) => [`involvedObject.${field}`, textAt(object, ['involvedObject', field])]),

@@ -7,6 +7,7 @@ import type { KubeClient, Node, Pod } from '../kubeapi/index.ts';
 import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
+import { measureRoom } from './node-pressure.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
@@ -124,7 +125,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   const healthz =
     options.healthzPort === undefined ? undefined : await orUndo(closers, serveHealthz(options.healthzPort));
   const describeNode = async (before: Node | undefined): Promise<Node> => {
-    const health = await runtimeHealth(cri);
+    const [health, room] = await Promise.all([runtimeHealth(cri), measureRoom(rootDir)]);
     runtime = health.runtime ?? runtime;
     const { port } = listener;
     const { nodeLabels: labels = {}, version } = options;
@@ -137,6 +138,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
         notReady: health.notReady,
         version,
         labels,
+        room,
         now: new Date(),
       },
       before,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { arch, cpus, hostname, networkInterfaces, platform, release, totalmem } from 'node:os';
 import { type Node, type NodeAddress, WEBSOCKET_PASS_THROUGH_FEATURE } from '../kubeapi/index.ts';
+import { type NodeFinding, type NodeRoom, pressureConditions } from './node-pressure.ts';
 import { timestamp } from './pod-status.ts';
 
 /** How many pods a node says it takes: upstream's default. */
@@ -16,6 +17,7 @@ export interface NodeFacts {
   readonly notReady: string | undefined;
   readonly version: string;
   readonly labels?: Readonly<Record<string, string>>;
+  readonly room: NodeRoom;
   readonly now: Date;
 }
 
@@ -30,7 +32,12 @@ export function machineResources(): Readonly<Record<string, string>> {
 export async function nodeObject(facts: NodeFacts, before: Node | undefined): Promise<Node> {
   const goArch = goArchitectures[arch()] ?? arch();
   const goOs = platform() === 'win32' ? 'windows' : platform();
-  const resources = { ...machineResources(), pods: String(MAX_PODS) };
+  const { disk } = facts.room;
+  const resources = {
+    ...machineResources(),
+    ...(disk === undefined ? {} : { 'ephemeral-storage': `${Math.floor(disk.totalBytes / 1024)}Ki` }),
+    pods: String(MAX_PODS),
+  };
   const [machineId, bootId, osImage] = await Promise.all([
     firstLine('/etc/machine-id'),
     firstLine('/proc/sys/kernel/random/boot_id'),
@@ -58,7 +65,9 @@ export async function nodeObject(facts: NodeFacts, before: Node | undefined): Pr
       allocatable: resources,
       addresses,
       daemonEndpoints: { kubeletEndpoint: { Port: facts.port } },
-      conditions: [readyCondition(facts, before)],
+      conditions: [...pressureConditions(facts.room), readyCondition(facts)].map((condition) =>
+        timed(condition, facts, before),
+      ),
       nodeInfo: {
         machineID: machineId,
         systemUUID: machineId,
@@ -77,21 +86,22 @@ export async function nodeObject(facts: NodeFacts, before: Node | undefined): Pr
   };
 }
 
-function readyCondition(
-  facts: NodeFacts,
-  before: Node | undefined,
-): NonNullable<NonNullable<Node['status']>['conditions']>[number] {
-  const status = facts.notReady === undefined ? 'True' : 'False';
-  const known = before?.status?.conditions?.find(({ type }) => type === 'Ready');
-  const now = timestamp(facts.now);
+function readyCondition({ notReady }: NodeFacts): NodeFinding {
   return {
     type: 'Ready',
-    status,
-    reason: facts.notReady === undefined ? 'KubeletReady' : 'KubeletNotReady',
-    message: facts.notReady ?? 'kubelet is posting ready status',
-    lastHeartbeatTime: now,
-    lastTransitionTime: known?.status === status ? (known.lastTransitionTime ?? now) : now,
+    status: notReady === undefined ? 'True' : 'False',
+    reason: notReady === undefined ? 'KubeletReady' : 'KubeletNotReady',
+    message: notReady ?? 'kubelet is posting ready status',
   };
+}
+
+type Condition = NonNullable<NonNullable<Node['status']>['conditions']>[number];
+
+function timed(condition: NodeFinding, facts: NodeFacts, before: Node | undefined): Condition {
+  const known = before?.status?.conditions?.find(({ type }) => type === condition.type);
+  const now = timestamp(facts.now);
+  const lastTransitionTime = known?.status === condition.status ? (known.lastTransitionTime ?? now) : now;
+  return { ...condition, lastHeartbeatTime: now, lastTransitionTime };
 }
 
 /** The name under which the node registers when none is given: the host's, in lower case. */
