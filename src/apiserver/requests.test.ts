@@ -167,6 +167,106 @@ describe('a request that cannot be served', () => {
   });
 });
 
+describe('a deletion whose options are wrong', () => {
+  const dryRunText = 'dryRun: Unsupported value: []string{"Foo"}: supported values: "All"';
+  const policyText =
+    'propagationPolicy: Unsupported value: "Foo": supported values: "Foreground", "Background", "Orphan", "nil"';
+  const invalid = (why: string): string => `DeleteOptions.meta.k8s.io "" is invalid: ${why}`;
+  const unreadable = (why: string, kind = 'DeleteOptions'): string =>
+    `${kind} in version "v1" cannot be handled as a DeleteOptions: ${why}`;
+
+  const bodies: readonly (readonly [body: unknown, code: number, message: string])[] = [
+    [{ dryRun: ['Foo'] }, 422, invalid(dryRunText)],
+    [{ dryRun: [''] }, 422, invalid('dryRun: Unsupported value: []string{""}: supported values: "All"')],
+    [
+      { dryRun: ['All', 'Foo'] },
+      422,
+      invalid('dryRun: Unsupported value: []string{"All", "Foo"}: supported values: "All"'),
+    ],
+    [{ propagationPolicy: 'Foo' }, 422, invalid(policyText)],
+    [{ propagationPolicy: 'Foo', dryRun: ['Foo'] }, 422, invalid(`[${policyText}, ${dryRunText}]`)],
+    [
+      { propagationPolicy: 'Orphan', orphanDependents: true },
+      422,
+      invalid(
+        'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+      ),
+    ],
+    [
+      { dryRun: 'All' },
+      400,
+      unreadable('json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string'),
+    ],
+    [
+      { kind: 'Pod', apiVersion: 'v1' },
+      400,
+      unreadable('the kind in the data (Pod) does not match the expected kind (DeleteOptions)', 'Pod'),
+    ],
+    [
+      { preconditions: { uid: 5 } },
+      400,
+      unreadable(
+        'json: cannot unmarshal number into Go struct field Preconditions.preconditions.uid of type types.UID',
+      ),
+    ],
+    [
+      { preconditions: { resourceVersion: 5 } },
+      400,
+      unreadable(
+        'json: cannot unmarshal number into Go struct field Preconditions.preconditions.resourceVersion of type string',
+      ),
+    ],
+    [
+      { gracePeriodSeconds: 1.5 },
+      400,
+      unreadable(
+        'json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
+      ),
+    ],
+  ];
+
+  it.each(bodies)('%j deletes nothing', async (body, code, message) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const reason = code === 422 ? 'Invalid' : 'BadRequest';
+    for (const path of [`${podsPath}/web`, podsPath]) {
+      const { status, json } = await world.call(path, { method: 'DELETE', body });
+      expect(json).toMatchObject({ kind: 'Status', status: 'Failure', code, reason, message });
+      expect(status).toBe(code);
+    }
+    const { json } = await world.call(`${podsPath}/web`);
+    expect(valueAt(json, ['metadata', 'deletionTimestamp'])).toBeUndefined();
+  });
+
+  it.each([
+    ['dryRun=Foo', 422, invalid(dryRunText)],
+    ['propagationPolicy=Foo', 422, invalid(policyText)],
+    ['gracePeriodSeconds=x', 400, 'gracePeriodSeconds "x" is not an integer'],
+  ])('?%s deletes nothing', async (query, code, message) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const { json } = await world.call(`${podsPath}/web?${query}`, { method: 'DELETE' });
+    expect(json).toMatchObject({ code, message });
+    expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 200 });
+  });
+
+  it('evicts nothing either', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const eviction = { metadata: { name: 'web' }, deleteOptions: { dryRun: ['Foo'] } };
+    const { json } = await world.call(`${podsPath}/web/eviction`, { method: 'POST', body: eviction });
+    expect(json).toMatchObject({ code: 422, message: invalid(dryRunText) });
+    const { json: pod } = await world.call(`${podsPath}/web`);
+    expect(valueAt(pod, ['metadata', 'deletionTimestamp'])).toBeUndefined();
+  });
+
+  it('says nothing of other versions, of fields that are unknown and of a grace below nothing, as upstream', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const body = { apiVersion: 'policy/v1', kind: 'DeleteOptions', foo: 1, gracePeriodSeconds: -5, dryRun: ['All'] };
+    expect(await world.call(`${podsPath}/web`, { method: 'DELETE', body })).toMatchObject({
+      status: 200,
+      json: { metadata: { deletionGracePeriodSeconds: 1 } },
+    });
+  });
+});
+
 describe('objects over HTTP', () => {
   it('are created, read, listed, patched, replaced and deleted', async () => {
     const created = await world.call(podsPath, { method: 'POST', body: web });
@@ -275,7 +375,14 @@ describe('objects over HTTP', () => {
   it('change nothing in a dry run', async () => {
     expect(await world.call(`${podsPath}?dryRun=All`, { method: 'POST', body: web })).toMatchObject({ status: 201 });
     expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 404 });
-    expect(await world.call(`${podsPath}?dryRun=Some`, { method: 'POST', body: web })).toMatchObject({ status: 400 });
+    const refused = await world.call(`${podsPath}?dryRun=Some`, { method: 'POST', body: web });
+    expect(refused).toMatchObject({
+      status: 422,
+      json: {
+        message:
+          'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"Some"}: supported values: "All"',
+      },
+    });
   });
 
   it('are deleted as a collection by selector', async () => {
