@@ -394,6 +394,25 @@ describe('objects over HTTP', () => {
     expect((await world.server.registry.list(pods)).items).toMatchObject([{ metadata: { name: 'other' } }]);
   });
 
+  it('are deleted as a collection by pages', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      await world.call(podsPath, {
+        method: 'POST',
+        body: { metadata: { name }, spec: { containers: web.spec.containers } },
+      });
+    }
+    const first = await world.call(`${podsPath}?limit=1`, { method: 'DELETE' });
+    expect(first.json).toMatchObject({ metadata: { remainingItemCount: 2 }, items: [{ metadata: { name: 'a' } }] });
+    expect((await world.server.registry.list(pods)).items).toMatchObject([
+      { metadata: { name: 'b' } },
+      { metadata: { name: 'c' } },
+    ]);
+    const token = String(valueAt(first.json, ['metadata', 'continue']));
+    const last = await world.call(`${podsPath}?continue=${token}`, { method: 'DELETE' });
+    expect(last.json).toMatchObject({ items: [{ metadata: { name: 'b' } }, { metadata: { name: 'c' } }] });
+    expect(await world.call(`${podsPath}?limit=x`, { method: 'DELETE' })).toMatchObject({ status: 400 });
+  });
+
   it('come as Tables with what a row is asked to hold', async () => {
     await world.call(podsPath, { method: 'POST', body: web });
     const { json } = await world.call(podsPath, { headers: { Accept: tableAccept } });
