@@ -355,6 +355,17 @@ describe('objects over HTTP', () => {
     });
   });
 
+  it('define no further kinds, for whoever looks, and discovery does not speak of any', async () => {
+    const group = '/apis/apiextensions.k8s.io';
+    const definitions = `${group}/v1/customresourcedefinitions`;
+    expect(await world.call(definitions)).toMatchObject({
+      status: 200,
+      json: { kind: 'CustomResourceDefinitionList', apiVersion: 'apiextensions.k8s.io/v1', items: [] },
+    });
+    expect(await world.call(definitions, { method: 'POST', body: {} })).toMatchObject({ status: 405 });
+    expect(await world.call(group)).toMatchObject({ status: 404 });
+  });
+
   it('hold the CSINode that a node writes, its own alone', async () => {
     const csiNodes = '/apis/storage.k8s.io/v1/csinodes';
     const token = testTokens.node1;

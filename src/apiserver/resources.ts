@@ -1,4 +1,13 @@
-import { csiNodes, events, leases, namespaces, nodes, serviceAccounts, services } from '../kubeapi/index.ts';
+import {
+  csiNodes,
+  customResourceDefinitions,
+  events,
+  leases,
+  namespaces,
+  nodes,
+  serviceAccounts,
+  services,
+} from '../kubeapi/index.ts';
 import { requiredField } from './api-error.ts';
 import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
 import { podResource } from './pod-resource.ts';
@@ -79,6 +88,14 @@ export const serviceResource: Resource = {
 /** A real kubelet writes the one of its node, and ends when it may not. */
 export const csiNodeResource: Resource = { ...csiNodes, singular: 'csinode' };
 
+/** None, ever: kubectl looks here for a kind that discovery does not list, before it says that there is none. */
+export const customResourceDefinitionResource: Resource = {
+  ...customResourceDefinitions,
+  singular: 'customresourcedefinition',
+  verbs: ['get', 'list', 'watch'],
+  isUnlisted: true,
+};
+
 const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
 
 /** @param ttlMs how long an event outlives its last write */
@@ -102,7 +119,7 @@ export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
   };
 }
 
-/** Everything that the registry holds, in the order in which discovery lists it. */
+/** Everything that the registry holds, in the order in which discovery lists what it lists. */
 export function allResources(options: { readonly eventTtlMs?: number } = {}): readonly Resource[] {
   return [
     eventResource(options.eventTtlMs),
@@ -113,5 +130,6 @@ export function allResources(options: { readonly eventTtlMs?: number } = {}): re
     serviceResource,
     leaseResource,
     csiNodeResource,
+    customResourceDefinitionResource,
   ];
 }
