@@ -2,7 +2,7 @@ import { pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
 import { type ApiObject, type JsonObject, textAt } from './api-object.ts';
 import type { Exchange } from './exchange.ts';
-import { fieldValidationOf, judgePatchedFields, judgeUnknownFields } from './field-validation.ts';
+import { fieldValidationOf, judgeFields, judgePatchedFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { admitFromNode } from './node-admission.ts';
@@ -10,7 +10,15 @@ import type { ObjectAddress } from './object-codec.ts';
 import type { UpdateScope } from './object-rules.ts';
 import { bindPod } from './pod-binding.ts';
 import type { Registry } from './registry.ts';
-import { type BodyOptions, mediaTypeOf, parseJson, readBody, readObject, unknownMediaType } from './request-body.ts';
+import {
+  type BodyOptions,
+  mediaTypeOf,
+  parseJson,
+  readBody,
+  readObject,
+  readObjectBody,
+  unknownMediaType,
+} from './request-body.ts';
 import type { Resource } from './resource.ts';
 import { readPatchedObject, readSentAs, readSentObject } from './sent-object.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
@@ -91,8 +99,10 @@ export class ObjectWriter {
     if (apply === undefined) throw refusedPatchType(type);
     const judgement = { directive: fieldValidationOf(query, 'PatchOptions'), response };
     const dryRun = isDryRun(query, 'PatchOptions');
-    const patch = parseJson(await readBody(request, this.#body));
+    const body = await readBody(request, this.#body);
+    const patch = parseJson(body);
     const isStrategic = apply === applyStrategicMergePatch;
+    const sent = { json: body.toString(), isList: apply === applyJsonPatch, isStrategic };
     return this.#registry.update(
       resource,
       address,
@@ -101,7 +111,7 @@ export class ObjectWriter {
         const { resourceVersion: _, ...metadata } = current.metadata;
         const patched = apply({ ...current, metadata }, patch, resource.kind);
         const { object: next, unknownFields } = readPatchedObject(patched, resource, { patch, isStrategic });
-        judgePatchedFields(unknownFields, { shown: isStrategic ? patch : patched, isStrategic }, judgement);
+        judgePatchedFields(unknownFields, { ...sent, shown: isStrategic ? patch : patched }, judgement);
         checkName(next, address);
         admitFromNode(user, { resource, next, current, scope });
         return next;
@@ -146,10 +156,10 @@ export class ObjectWriter {
     { resource, namespace, options }: Sending,
   ): Promise<ApiObject> {
     const directive = fieldValidationOf(query, options);
-    const body = await readObject(request, this.#body);
+    const body = await readObjectBody(request, this.#body);
     if (body === undefined) throw badRequest('the body is empty: an object is needed');
-    const { object: sent, unknownFields } = readSentObject(body, resource);
-    judgeUnknownFields(unknownFields, resource, { directive, response });
+    const { object: sent, unknownFields } = readSentObject(body.object, resource);
+    judgeFields({ unknownFields, json: body.json }, resource, { directive, response });
     const given = sent.metadata.namespace ?? '';
     if (given !== '' && given !== namespace) {
       throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);

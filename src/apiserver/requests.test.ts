@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiWorld, testTokens } from '../../test/support/api-world.ts';
+import { type ApiAnswer, ApiWorld, testTokens } from '../../test/support/api-world.ts';
 import { nodes, pods } from '../kubeapi/index.ts';
 import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 
@@ -264,6 +264,55 @@ describe('a deletion whose options are wrong', () => {
       status: 200,
       json: { metadata: { deletionGracePeriodSeconds: 1 } },
     });
+  });
+});
+
+describe('a body in which a field comes twice', () => {
+  const spec = JSON.stringify(web.spec);
+  const twice = `{"metadata":{"name":"a","name":"b"},"foo":{"x":1,"x":2},"foo":2,"spec":${spec}}`;
+
+  const post = async (fieldValidation: string): Promise<ApiAnswer> =>
+    world.call(`${podsPath}?fieldValidation=${fieldValidation}`, { method: 'POST', body: twice });
+
+  it('is refused, warned of or taken, as the caller asks', async () => {
+    expect(await post('Strict')).toMatchObject({
+      status: 400,
+      json: {
+        message:
+          'Pod in version "v1" cannot be handled as a Pod: strict decoding error: duplicate field "metadata.name", unknown field "foo"',
+      },
+    });
+    const warned = await post('Warn');
+    expect(warned).toMatchObject({ status: 201, json: { metadata: { name: 'b' } } });
+    expect(warned.headers['warning']).toBe(
+      String.raw`299 - "duplicate field \"metadata.name\"", 299 - "unknown field \"foo\""`,
+    );
+    const ignored = await post('Ignore');
+    expect(ignored.status).toBe(409);
+    expect(ignored.headers).not.toHaveProperty('warning');
+  });
+
+  it.each([
+    ['merge-patch', '{"metadata":{"labels":{"a":"1","a":"2"}}}', 'duplicate field "metadata.labels.a"'],
+    ['strategic-merge-patch', '{"metadata":{"labels":{"a":"1","a":"2"}}}', 'duplicate field "metadata.labels.a"'],
+    [
+      'json-patch',
+      '[{"op":"test","op":"add","path":"/metadata/labels","value":{}}]',
+      'json patch duplicate field "[0].op"',
+    ],
+  ])('is judged so as a %s too', async (type, body, fault) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const patch = async (fieldValidation: string): Promise<ApiAnswer> =>
+      world.call(`${podsPath}/web?fieldValidation=${fieldValidation}`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': `application/${type}+json` },
+        body,
+      });
+    const strict = await patch('Strict');
+    expect(strict.status).toBe(422);
+    expect(String(valueAt(strict.json, ['message'])).endsWith(`strict decoding error: ${fault}`)).toBe(true);
+    expect((await patch('Warn')).headers['warning']).toBe(`299 - ${JSON.stringify(fault)}`);
+    expect((await patch('Ignore')).headers).not.toHaveProperty('warning');
   });
 });
 
