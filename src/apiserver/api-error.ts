@@ -82,6 +82,12 @@ export function alreadyExists(resource: ResourceName, name: string): ApiError {
   );
 }
 
+/** The name is taken by an object that is being deleted. */
+export function stillGoing(resource: ResourceName, name: string): ApiError {
+  const { code, message, details } = alreadyExists(resource, name);
+  return new ApiError(code, `object is being deleted: ${message}`, details);
+}
+
 export function conflict(resource: ResourceName, name: string, why: string): ApiError {
   return new ApiError(
     'ERR_CONFLICT',

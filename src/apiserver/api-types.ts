@@ -285,5 +285,5 @@ Eviction: apiVersion:string deleteOptions:DeleteOptions kind:string metadata:Obj
 DeleteOptions: apiVersion:string dryRun:[]string gracePeriodSeconds:int64
   ignoreStoreReadErrorWithClusterBreakingPotential:bool kind:string orphanDependents:bool preconditions:Preconditions
   propagationPolicy:string/v1.DeletionPropagation
-Preconditions: uid:string/types.UID
+Preconditions: resourceVersion:string uid:string/types.UID
 `;

@@ -25,7 +25,9 @@ export class Discovery {
 
   constructor(resources: readonly Resource[]) {
     this.#all = [
-      ...resources.map((resource) => ({ ...resource, verbs: resource.verbs ?? objectVerbs })),
+      ...resources
+        .filter(({ isUnlisted }) => isUnlisted !== true)
+        .map((resource) => ({ ...resource, verbs: resource.verbs ?? objectVerbs })),
       ...reviewKinds.map((review: ReviewKind) => ({ ...review, verbs: ['create'] })),
     ];
   }

@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { toError } from '../common/errors.ts';
-import { events, type KubeObject } from '../kubeapi/index.ts';
+import { eventName, events, type KubeObject } from '../kubeapi/index.ts';
 import { ApiError } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import { apiTime } from './object-rules.ts';
@@ -38,7 +37,7 @@ export class EventRecorder {
     try {
       const known = this.#known.get(key);
       if (known !== undefined && (await this.#countUp(namespace, known))) return;
-      const event = `${name}.${randomBytes(8).toString('hex')}`;
+      const event = eventName(name);
       const now = apiTime(new Date());
       await this.#registry.create(events, {
         apiVersion: 'v1',

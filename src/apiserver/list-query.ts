@@ -20,7 +20,7 @@ const MAX_INTEGER = 2_147_483;
 const listOptions = { group: 'meta.k8s.io', kind: 'ListOptions' };
 
 /** The selectors of a list, watch or deletecollection. */
-export function objectQueryOf(query: URLSearchParams, namespace: string): ObjectQuery {
+function objectQueryOf(query: URLSearchParams, namespace: string): ObjectQuery {
   return {
     namespace,
     labelSelector: query.get('labelSelector') ?? '',
@@ -29,7 +29,7 @@ export function objectQueryOf(query: URLSearchParams, namespace: string): Object
 }
 
 /**
- * Reads the query of a list.
+ * Reads the query of a list, or of a deletecollection, which deletes what it lists.
  *
  * @returns `atLeast`: the revision that must have been reached
  * @throws ApiError ERR_INVALID, ERR_BAD_REQUEST

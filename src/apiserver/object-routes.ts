@@ -4,10 +4,10 @@ import { ApiError, methodNotAllowed, successStatus, unknownPath } from './api-er
 import type { ApiObject } from './api-object.ts';
 import { EventLines } from './event-lines.ts';
 import type { Exchange } from './exchange.ts';
-import { listOptionsOf, objectQueryOf, watchQueryOf } from './list-query.ts';
+import { listOptionsOf, watchQueryOf } from './list-query.ts';
 import { answerFormOf } from './media-negotiation.ts';
 import { ObjectWriter, type WriteTarget } from './object-writer.ts';
-import { addressOf, type Registry } from './registry.ts';
+import { addressOf, type ObjectList, type Registry } from './registry.ts';
 import type { BodyOptions } from './request-body.ts';
 import type { ResourceRequest } from './request-info.ts';
 import { apiVersionOf, type Resource } from './resource.ts';
@@ -107,14 +107,19 @@ export class ObjectRoutes {
 
   async #list(exchange: Exchange, info: ResourceRequest, resource: Resource): Promise<void> {
     const form = answerFormOf(exchange.request.headers.accept ?? '');
-    const { atLeast, ...options } = listOptionsOf(exchange.query, info.namespace);
-    const newest = await this.#registry.revision();
-    if (atLeast > newest) throw tooLargeVersion(atLeast, newest);
-    const { metadata, items } = await this.#registry.list(resource, options);
+    const { metadata, items } = await this.#listed(exchange, info, resource);
     if (form.form === 'table') {
       const include = includeObjectOf(exchange.query);
       sendJson(exchange.response, 200, tableOf(resource, items, { ...form, metadata, include }));
     } else sendJson(exchange.response, 200, listOf(resource, metadata, items));
+  }
+
+  /** The objects, or the page of them, that the query names. */
+  async #listed({ query }: Exchange, { namespace }: ResourceRequest, resource: Resource): Promise<ObjectList> {
+    const { atLeast, ...options } = listOptionsOf(query, namespace);
+    const newest = await this.#registry.revision();
+    if (atLeast > newest) throw tooLargeVersion(atLeast, newest);
+    return this.#registry.list(resource, options);
   }
 
   async #delete(exchange: Exchange, { resource, address }: WriteTarget): Promise<void> {
@@ -130,7 +135,7 @@ export class ObjectRoutes {
 
   async #deleteAll(exchange: Exchange, info: ResourceRequest, resource: Resource): Promise<void> {
     const options = await this.#writer.deleteOptions(exchange);
-    const { metadata, items } = await this.#registry.list(resource, objectQueryOf(exchange.query, info.namespace));
+    const { metadata, items } = await this.#listed(exchange, info, resource);
     const gone: ApiObject[] = [];
     for (const item of items) {
       try {

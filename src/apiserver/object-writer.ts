@@ -1,9 +1,8 @@
 import { pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { type ApiObject, isJsonObject, type JsonObject, textAt } from './api-object.ts';
-import type { DeleteOptions } from './deletion.ts';
+import { type ApiObject, type JsonObject, textAt } from './api-object.ts';
 import type { Exchange } from './exchange.ts';
-import { fieldValidationOf, judgePatchedFields, judgeUnknownFields } from './field-validation.ts';
+import { fieldValidationOf, judgeFields, judgePatchedFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';
 import { applyMergePatch } from './merge-patch.ts';
 import { admitFromNode } from './node-admission.ts';
@@ -11,10 +10,19 @@ import type { ObjectAddress } from './object-codec.ts';
 import type { UpdateScope } from './object-rules.ts';
 import { bindPod } from './pod-binding.ts';
 import type { Registry } from './registry.ts';
-import { type BodyOptions, mediaTypeOf, parseJson, readBody, readObject, unknownMediaType } from './request-body.ts';
+import {
+  type BodyOptions,
+  mediaTypeOf,
+  parseJson,
+  readBody,
+  readObject,
+  readObjectBody,
+  unknownMediaType,
+} from './request-body.ts';
 import type { Resource } from './resource.ts';
 import { readPatchedObject, readSentAs, readSentObject } from './sent-object.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
+import { type AskedDeletion, deleteOptionsOf, isDryRun, readDeleteOptions } from './write-options.ts';
 
 /** How a patch is applied, by the media type of the body. */
 const patchTypes: Readonly<Record<string, (target: unknown, patch: unknown, kind: string) => unknown>> = {
@@ -54,7 +62,7 @@ export class ObjectWriter {
     const { query, user } = exchange;
     const sent = await this.#sentObject(exchange, { resource, namespace, options: 'CreateOptions' });
     admitFromNode(user, { resource, next: sent });
-    return this.#registry.create(resource, sent, { dryRun: isDryRun(query) });
+    return this.#registry.create(resource, sent, { dryRun: isDryRun(query, 'CreateOptions') });
   }
 
   /** @returns `isNew` when the object did not exist and its kind allows that */
@@ -66,7 +74,7 @@ export class ObjectWriter {
     const { namespace } = address;
     const sent = await this.#sentObject(exchange, { resource, namespace, options: 'UpdateOptions' });
     checkName(sent, address);
-    const dryRun = isDryRun(query);
+    const dryRun = isDryRun(query, 'UpdateOptions');
     const change = (current: ApiObject): ApiObject => {
       admitFromNode(user, { resource, next: sent, current, scope });
       return sent;
@@ -90,9 +98,11 @@ export class ObjectWriter {
     const apply = Object.hasOwn(patchTypes, type) ? patchTypes[type] : undefined;
     if (apply === undefined) throw refusedPatchType(type);
     const judgement = { directive: fieldValidationOf(query, 'PatchOptions'), response };
-    const dryRun = isDryRun(query);
-    const patch = parseJson(await readBody(request, this.#body));
+    const dryRun = isDryRun(query, 'PatchOptions');
+    const body = await readBody(request, this.#body);
+    const patch = parseJson(body);
     const isStrategic = apply === applyStrategicMergePatch;
+    const sent = { json: body.toString(), isList: apply === applyJsonPatch, isStrategic };
     return this.#registry.update(
       resource,
       address,
@@ -101,7 +111,7 @@ export class ObjectWriter {
         const { resourceVersion: _, ...metadata } = current.metadata;
         const patched = apply({ ...current, metadata }, patch, resource.kind);
         const { object: next, unknownFields } = readPatchedObject(patched, resource, { patch, isStrategic });
-        judgePatchedFields(unknownFields, { shown: isStrategic ? patch : patched, isStrategic }, judgement);
+        judgePatchedFields(unknownFields, { ...sent, shown: isStrategic ? patch : patched }, judgement);
         checkName(next, address);
         admitFromNode(user, { resource, next, current, scope });
         return next;
@@ -115,13 +125,14 @@ export class ObjectWriter {
     const sent = await this.#sentRequest(request, 'Binding', address);
     const { uid = '', resourceVersion = '', annotations = {} } = sent.metadata;
     const node = textAt(sent, ['target', 'name']);
-    const dryRun = isDryRun(query);
+    const dryRun = isDryRun(query, 'CreateOptions');
     await bindPod(this.#registry, address, { node, uid, resourceVersion, annotations, dryRun });
   }
 
   /** Does what an Eviction asks for: nothing here forbids one, for there are no disruption budgets. */
   async evict({ request, query }: Exchange, address: ObjectAddress): Promise<void> {
     const sent = await this.#sentRequest(request, 'Eviction', address);
+    isDryRun(query, 'CreateOptions');
     await this.#registry.delete(pods, address, deleteOptionsOf((sent['deleteOptions'] ?? {}) as JsonObject, query));
   }
 
@@ -135,9 +146,9 @@ export class ObjectWriter {
     return object;
   }
 
-  /** The query's or, stronger, the body's DeleteOptions. */
-  async deleteOptions({ request, query }: Exchange): Promise<DeleteOptions & { readonly dryRun: boolean }> {
-    return deleteOptionsOf((await readObject(request, this.#body)) ?? {}, query);
+  /** The query's or, stronger, the body's DeleteOptions. @throws ExecPathError ERR_BAD_REQUEST, ApiError ERR_INVALID */
+  async deleteOptions({ request, query }: Exchange): Promise<AskedDeletion> {
+    return readDeleteOptions(await readObject(request, this.#body), query);
   }
 
   async #sentObject(
@@ -145,10 +156,10 @@ export class ObjectWriter {
     { resource, namespace, options }: Sending,
   ): Promise<ApiObject> {
     const directive = fieldValidationOf(query, options);
-    const body = await readObject(request, this.#body);
+    const body = await readObjectBody(request, this.#body);
     if (body === undefined) throw badRequest('the body is empty: an object is needed');
-    const { object: sent, unknownFields } = readSentObject(body, resource);
-    judgeUnknownFields(unknownFields, resource, { directive, response });
+    const { object: sent, unknownFields } = readSentObject(body.object, resource);
+    judgeFields({ unknownFields, json: body.json }, resource, { directive, response });
     const given = sent.metadata.namespace ?? '';
     if (given !== '' && given !== namespace) {
       throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
@@ -157,44 +168,10 @@ export class ObjectWriter {
   }
 }
 
-/** @throws ExecPathError ERR_BAD_REQUEST */
-function deleteOptionsOf(body: JsonObject, query: URLSearchParams): DeleteOptions & { readonly dryRun: boolean } {
-  const grace = body['gracePeriodSeconds'] ?? numberOf(query.get('gracePeriodSeconds'), 'gracePeriodSeconds');
-  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace)) {
-    throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not an integer`);
-  }
-  const preconditions = body['preconditions'];
-  return {
-    ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
-    ...(isJsonObject(preconditions) ? { preconditions: preconditionsOf(preconditions) } : {}),
-    dryRun: isDryRun(query) || (Array.isArray(body['dryRun']) && body['dryRun'].includes('All')),
-  };
-}
-
 function checkName(sent: ApiObject, { name }: ObjectAddress): void {
   const given = sent.metadata.name ?? '';
   if (given === name) return;
   throw badRequest(`the name of the object (${given}) does not match the name on the URL (${name})`);
-}
-
-/** @throws ApiError ERR_INVALID for anything but `All` */
-function isDryRun(query: URLSearchParams): boolean {
-  const values = query.getAll('dryRun').filter((value) => value !== '');
-  if (values.every((value) => value === 'All')) return values.length > 0;
-  throw badRequest(`invalid dryRun ${JSON.stringify(values)}: the only value is "All"`);
-}
-
-function preconditionsOf({ uid, resourceVersion }: JsonObject): NonNullable<DeleteOptions['preconditions']> {
-  return {
-    ...(typeof uid === 'string' ? { uid } : {}),
-    ...(typeof resourceVersion === 'string' ? { resourceVersion } : {}),
-  };
-}
-
-function numberOf(text: string | null, name: string): number | undefined {
-  if (text === null || text === '') return undefined;
-  if (/^-?\d{1,9}$/.test(text)) return Number(text);
-  throw badRequest(`${name} ${JSON.stringify(text)} is not an integer`);
 }
 
 function refusedPatchType(type: string): Error {

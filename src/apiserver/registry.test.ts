@@ -206,6 +206,14 @@ describe('the registry', () => {
     });
     const address = { namespace: '', name: 'n1' };
     expect(await registry.delete(nodes, address)).toMatchObject({ isGone: false });
+    const again = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } };
+    for (const dryRun of [false, true]) {
+      await expect(registry.create(nodes, again, { dryRun })).rejects.toMatchObject({
+        code: 'ERR_ALREADY_EXISTS',
+        message: 'object is being deleted: nodes "n1" already exists',
+        details: { name: 'n1', kind: 'nodes' },
+      });
+    }
     await registry.update(nodes, address, (node) => ({ ...node, metadata: { ...node.metadata, finalizers: [] } }));
     await expect(registry.get(nodes, address)).rejects.toMatchObject({ code: 'ERR_NOT_FOUND' });
   });

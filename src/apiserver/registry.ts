@@ -1,7 +1,7 @@
 import { ExecPathError } from '../common/errors.ts';
 import type { ListMeta, ResourceType } from '../kubeapi/index.ts';
 import type { Store } from '../store/index.ts';
-import { alreadyExists, forbidden, notFound, staleVersion } from './api-error.ts';
+import { type ApiError, alreadyExists, forbidden, notFound, staleVersion, stillGoing } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
 import { decodeContinue, encodeContinue, expiredContinue } from './continue-token.ts';
 import { type DeleteOptions, type Deletion, decideDeletion, isReadyToGo } from './deletion.ts';
@@ -144,14 +144,17 @@ export class Registry {
     await this.#requireNamespace(resource, address);
     if (options.dryRun === true) {
       const { entry, revision } = await this.#store.get(key);
-      if (entry !== undefined) throw alreadyExists(resource, address.name);
+      if (entry !== undefined) throw nameTaken(resource, decodeObject(resource, entry));
       return withRevision(object, revision);
     }
     const result = await this.#store.put(key, encodeBounded(resource, object), {
       expectedRevision: 0,
       ...ttlOf(resource),
     });
-    if (!result.written) throw alreadyExists(resource, address.name);
+    if (!result.written) {
+      const { current } = result;
+      throw nameTaken(resource, current === undefined ? object : decodeObject(resource, current));
+    }
     return decodeObject(resource, result.entry);
   }
 
@@ -254,6 +257,11 @@ export class Registry {
     ];
     throw forbidden(resource, name, why, causes);
   }
+}
+
+/** Whoever waits for a name is told when the object that has it is on its way out. */
+function nameTaken(resource: Resource, { metadata }: ApiObject): ApiError {
+  return metadata.deletionTimestamp ? stillGoing(resource, metadata.name) : alreadyExists(resource, metadata.name);
 }
 
 /** @throws ApiError ERR_FORBIDDEN */

@@ -74,6 +74,13 @@ function lost(cause: unknown): ExecPathError {
   return new ExecPathError('ERR_CONNECTION_LOST', 'the client ended the connection within the body', { cause });
 }
 
+/** An object as it came. */
+export interface ObjectBody {
+  readonly object: JsonObject;
+  /** The JSON that it was read from; `''` when it was none. */
+  readonly json: string;
+}
+
 /**
  * Reads an object from a body: JSON, or protobuf for the few kinds that kubectl sends so.
  *
@@ -81,11 +88,17 @@ function lost(cause: unknown): ExecPathError {
  * @throws ExecPathError ERR_MEDIA_TYPE, ERR_BAD_REQUEST, and what {@link readBody} throws
  */
 export async function readObject(request: IncomingMessage, options?: BodyOptions): Promise<JsonObject | undefined> {
+  return (await readObjectBody(request, options))?.object;
+}
+
+/** The same with its text. */
+export async function readObjectBody(request: IncomingMessage, options?: BodyOptions): Promise<ObjectBody | undefined> {
   const type = mediaTypeOf(request);
   if (type !== '' && type !== 'application/json' && type !== PROTOBUF_MEDIA_TYPE) throw unknownMediaType(type);
   const body = await readBody(request, options);
   if (body.length === 0) return undefined;
-  return type === PROTOBUF_MEDIA_TYPE ? decodeProtobuf(body) : parseJsonObject(body);
+  if (type === PROTOBUF_MEDIA_TYPE) return { object: decodeProtobuf(body), json: '' };
+  return { object: parseJsonObject(body), json: body.toString() };
 }
 
 /** @throws ExecPathError ERR_BAD_REQUEST */

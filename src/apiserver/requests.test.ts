@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ApiWorld, testTokens } from '../../test/support/api-world.ts';
+import { type ApiAnswer, ApiWorld, testTokens } from '../../test/support/api-world.ts';
 import { nodes, pods } from '../kubeapi/index.ts';
 import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 
@@ -167,6 +167,155 @@ describe('a request that cannot be served', () => {
   });
 });
 
+describe('a deletion whose options are wrong', () => {
+  const dryRunText = 'dryRun: Unsupported value: []string{"Foo"}: supported values: "All"';
+  const policyText =
+    'propagationPolicy: Unsupported value: "Foo": supported values: "Foreground", "Background", "Orphan", "nil"';
+  const invalid = (why: string): string => `DeleteOptions.meta.k8s.io "" is invalid: ${why}`;
+  const unreadable = (why: string, kind = 'DeleteOptions'): string =>
+    `${kind} in version "v1" cannot be handled as a DeleteOptions: ${why}`;
+
+  const bodies: readonly (readonly [body: unknown, code: number, message: string])[] = [
+    [{ dryRun: ['Foo'] }, 422, invalid(dryRunText)],
+    [{ dryRun: [''] }, 422, invalid('dryRun: Unsupported value: []string{""}: supported values: "All"')],
+    [
+      { dryRun: ['All', 'Foo'] },
+      422,
+      invalid('dryRun: Unsupported value: []string{"All", "Foo"}: supported values: "All"'),
+    ],
+    [{ propagationPolicy: 'Foo' }, 422, invalid(policyText)],
+    [{ propagationPolicy: 'Foo', dryRun: ['Foo'] }, 422, invalid(`[${policyText}, ${dryRunText}]`)],
+    [
+      { propagationPolicy: 'Orphan', orphanDependents: true },
+      422,
+      invalid(
+        'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation cannot be both set',
+      ),
+    ],
+    [
+      { dryRun: 'All' },
+      400,
+      unreadable('json: cannot unmarshal string into Go struct field DeleteOptions.dryRun of type []string'),
+    ],
+    [
+      { kind: 'Pod', apiVersion: 'v1' },
+      400,
+      unreadable('the kind in the data (Pod) does not match the expected kind (DeleteOptions)', 'Pod'),
+    ],
+    [
+      { preconditions: { uid: 5 } },
+      400,
+      unreadable(
+        'json: cannot unmarshal number into Go struct field Preconditions.preconditions.uid of type types.UID',
+      ),
+    ],
+    [
+      { preconditions: { resourceVersion: 5 } },
+      400,
+      unreadable(
+        'json: cannot unmarshal number into Go struct field Preconditions.preconditions.resourceVersion of type string',
+      ),
+    ],
+    [
+      { gracePeriodSeconds: 1.5 },
+      400,
+      unreadable(
+        'json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64',
+      ),
+    ],
+  ];
+
+  it.each(bodies)('%j deletes nothing', async (body, code, message) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const reason = code === 422 ? 'Invalid' : 'BadRequest';
+    for (const path of [`${podsPath}/web`, podsPath]) {
+      const { status, json } = await world.call(path, { method: 'DELETE', body });
+      expect(json).toMatchObject({ kind: 'Status', status: 'Failure', code, reason, message });
+      expect(status).toBe(code);
+    }
+    const { json } = await world.call(`${podsPath}/web`);
+    expect(valueAt(json, ['metadata', 'deletionTimestamp'])).toBeUndefined();
+  });
+
+  it.each([
+    ['dryRun=Foo', 422, invalid(dryRunText)],
+    ['propagationPolicy=Foo', 422, invalid(policyText)],
+    ['gracePeriodSeconds=x', 400, 'gracePeriodSeconds "x" is not an integer'],
+  ])('?%s deletes nothing', async (query, code, message) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const { json } = await world.call(`${podsPath}/web?${query}`, { method: 'DELETE' });
+    expect(json).toMatchObject({ code, message });
+    expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 200 });
+  });
+
+  it('evicts nothing either', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const eviction = { metadata: { name: 'web' }, deleteOptions: { dryRun: ['Foo'] } };
+    const { json } = await world.call(`${podsPath}/web/eviction`, { method: 'POST', body: eviction });
+    expect(json).toMatchObject({ code: 422, message: invalid(dryRunText) });
+    const { json: pod } = await world.call(`${podsPath}/web`);
+    expect(valueAt(pod, ['metadata', 'deletionTimestamp'])).toBeUndefined();
+  });
+
+  it('says nothing of other versions, of fields that are unknown and of a grace below nothing, as upstream', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const body = { apiVersion: 'policy/v1', kind: 'DeleteOptions', foo: 1, gracePeriodSeconds: -5, dryRun: ['All'] };
+    expect(await world.call(`${podsPath}/web`, { method: 'DELETE', body })).toMatchObject({
+      status: 200,
+      json: { metadata: { deletionGracePeriodSeconds: 1 } },
+    });
+  });
+});
+
+describe('a body in which a field comes twice', () => {
+  const spec = JSON.stringify(web.spec);
+  const twice = `{"metadata":{"name":"a","name":"b"},"foo":{"x":1,"x":2},"foo":2,"spec":${spec}}`;
+
+  const post = async (fieldValidation: string): Promise<ApiAnswer> =>
+    world.call(`${podsPath}?fieldValidation=${fieldValidation}`, { method: 'POST', body: twice });
+
+  it('is refused, warned of or taken, as the caller asks', async () => {
+    expect(await post('Strict')).toMatchObject({
+      status: 400,
+      json: {
+        message:
+          'Pod in version "v1" cannot be handled as a Pod: strict decoding error: duplicate field "metadata.name", unknown field "foo"',
+      },
+    });
+    const warned = await post('Warn');
+    expect(warned).toMatchObject({ status: 201, json: { metadata: { name: 'b' } } });
+    expect(warned.headers['warning']).toBe(
+      String.raw`299 - "duplicate field \"metadata.name\"", 299 - "unknown field \"foo\""`,
+    );
+    const ignored = await post('Ignore');
+    expect(ignored.status).toBe(409);
+    expect(ignored.headers).not.toHaveProperty('warning');
+  });
+
+  it.each([
+    ['merge-patch', '{"metadata":{"labels":{"a":"1","a":"2"}}}', 'duplicate field "metadata.labels.a"'],
+    ['strategic-merge-patch', '{"metadata":{"labels":{"a":"1","a":"2"}}}', 'duplicate field "metadata.labels.a"'],
+    [
+      'json-patch',
+      '[{"op":"test","op":"add","path":"/metadata/labels","value":{}}]',
+      'json patch duplicate field "[0].op"',
+    ],
+  ])('is judged so as a %s too', async (type, body, fault) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const patch = async (fieldValidation: string): Promise<ApiAnswer> =>
+      world.call(`${podsPath}/web?fieldValidation=${fieldValidation}`, {
+        method: 'PATCH',
+        headers: { 'Content-Type': `application/${type}+json` },
+        body,
+      });
+    const strict = await patch('Strict');
+    expect(strict.status).toBe(422);
+    expect(String(valueAt(strict.json, ['message'])).endsWith(`strict decoding error: ${fault}`)).toBe(true);
+    expect((await patch('Warn')).headers['warning']).toBe(`299 - ${JSON.stringify(fault)}`);
+    expect((await patch('Ignore')).headers).not.toHaveProperty('warning');
+  });
+});
+
 describe('objects over HTTP', () => {
   it('are created, read, listed, patched, replaced and deleted', async () => {
     const created = await world.call(podsPath, { method: 'POST', body: web });
@@ -255,6 +404,17 @@ describe('objects over HTTP', () => {
     });
   });
 
+  it('define no further kinds, for whoever looks, and discovery does not speak of any', async () => {
+    const group = '/apis/apiextensions.k8s.io';
+    const definitions = `${group}/v1/customresourcedefinitions`;
+    expect(await world.call(definitions)).toMatchObject({
+      status: 200,
+      json: { kind: 'CustomResourceDefinitionList', apiVersion: 'apiextensions.k8s.io/v1', items: [] },
+    });
+    expect(await world.call(definitions, { method: 'POST', body: {} })).toMatchObject({ status: 405 });
+    expect(await world.call(group)).toMatchObject({ status: 404 });
+  });
+
   it('hold the CSINode that a node writes, its own alone', async () => {
     const csiNodes = '/apis/storage.k8s.io/v1/csinodes';
     const token = testTokens.node1;
@@ -275,7 +435,14 @@ describe('objects over HTTP', () => {
   it('change nothing in a dry run', async () => {
     expect(await world.call(`${podsPath}?dryRun=All`, { method: 'POST', body: web })).toMatchObject({ status: 201 });
     expect(await world.call(`${podsPath}/web`)).toMatchObject({ status: 404 });
-    expect(await world.call(`${podsPath}?dryRun=Some`, { method: 'POST', body: web })).toMatchObject({ status: 400 });
+    const refused = await world.call(`${podsPath}?dryRun=Some`, { method: 'POST', body: web });
+    expect(refused).toMatchObject({
+      status: 422,
+      json: {
+        message:
+          'CreateOptions.meta.k8s.io "" is invalid: dryRun: Unsupported value: []string{"Some"}: supported values: "All"',
+      },
+    });
   });
 
   it('are deleted as a collection by selector', async () => {
@@ -285,6 +452,25 @@ describe('objects over HTTP', () => {
     const gone = await world.call(`${podsPath}?labelSelector=app%3Dweb`, { method: 'DELETE' });
     expect(gone.json).toMatchObject({ kind: 'PodList', items: [{ metadata: { name: 'web' } }] });
     expect((await world.server.registry.list(pods)).items).toMatchObject([{ metadata: { name: 'other' } }]);
+  });
+
+  it('are deleted as a collection by pages', async () => {
+    for (const name of ['a', 'b', 'c']) {
+      await world.call(podsPath, {
+        method: 'POST',
+        body: { metadata: { name }, spec: { containers: web.spec.containers } },
+      });
+    }
+    const first = await world.call(`${podsPath}?limit=1`, { method: 'DELETE' });
+    expect(first.json).toMatchObject({ metadata: { remainingItemCount: 2 }, items: [{ metadata: { name: 'a' } }] });
+    expect((await world.server.registry.list(pods)).items).toMatchObject([
+      { metadata: { name: 'b' } },
+      { metadata: { name: 'c' } },
+    ]);
+    const token = String(valueAt(first.json, ['metadata', 'continue']));
+    const last = await world.call(`${podsPath}?continue=${token}`, { method: 'DELETE' });
+    expect(last.json).toMatchObject({ items: [{ metadata: { name: 'b' } }, { metadata: { name: 'c' } }] });
+    expect(await world.call(`${podsPath}?limit=x`, { method: 'DELETE' })).toMatchObject({ status: 400 });
   });
 
   it('come as Tables with what a row is asked to hold', async () => {

@@ -24,6 +24,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly categories?: readonly string[];
   /** What may be asked for; default {@link objectVerbs}. */
   readonly verbs?: readonly string[];
+  /** Discovery and OpenAPI do not speak of it. */
+  readonly isUnlisted?: boolean;
   /** Names must be a DNS label (63 characters, no dots) instead of a DNS subdomain (253). */
   readonly isNamedByLabel?: boolean;
   /** `status` is written through the subresource `/status` alone, and `/status` writes nothing else but metadata. */

@@ -1,4 +1,13 @@
-import { csiNodes, events, leases, namespaces, nodes, serviceAccounts, services } from '../kubeapi/index.ts';
+import {
+  csiNodes,
+  customResourceDefinitions,
+  events,
+  leases,
+  namespaces,
+  nodes,
+  serviceAccounts,
+  services,
+} from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { eventErrors, leaseErrors, nodeErrors } from './object-validation.ts';
 import { podResource } from './pod-resource.ts';
@@ -78,6 +87,14 @@ export const serviceResource: Resource = {
 /** A real kubelet writes the one of its node, and ends when it may not. */
 export const csiNodeResource: Resource = { ...csiNodes, singular: 'csinode' };
 
+/** None, ever: kubectl looks here for a kind that discovery does not list, before it says that there is none. */
+export const customResourceDefinitionResource: Resource = {
+  ...customResourceDefinitions,
+  singular: 'customresourcedefinition',
+  verbs: ['get', 'list', 'watch'],
+  isUnlisted: true,
+};
+
 const involvedObjectFields = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
 
 /** @param ttlMs how long an event outlives its last write */
@@ -103,7 +120,7 @@ export function eventResource(ttlMs = EVENT_TTL_MS): Resource {
   };
 }
 
-/** Everything that the registry holds, in the order in which discovery lists it. */
+/** Everything that the registry holds, in the order in which discovery lists what it lists. */
 export function allResources(options: { readonly eventTtlMs?: number } = {}): readonly Resource[] {
   return [
     eventResource(options.eventTtlMs),
@@ -114,5 +131,6 @@ export function allResources(options: { readonly eventTtlMs?: number } = {}): re
     serviceResource,
     leaseResource,
     csiNodeResource,
+    customResourceDefinitionResource,
   ];
 }

@@ -10,6 +10,7 @@ export type { RequestHeaders } from './credentials.ts';
 export { explainDialError } from './dial-error.ts';
 export { ElasticTabs } from './elastic-tabs.ts';
 export type * from './event.ts';
+export * from './event-name.ts';
 export type { ExecPluginConfig, ExecPluginSurroundings } from './exec-plugin.ts';
 export * from './host-port.ts';
 export { ageOf, humanDuration } from './human-duration.ts';

@@ -64,6 +64,14 @@ export const csiNodes: ResourceType<KubeObject> = {
   namespaced: false,
 };
 
+export const customResourceDefinitions: ResourceType<KubeObject> = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  plural: 'customresourcedefinitions',
+  kind: 'CustomResourceDefinition',
+  namespaced: false,
+};
+
 export interface ResourceAddress {
   readonly namespace?: string | undefined;
   readonly name?: string | undefined;

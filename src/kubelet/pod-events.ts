@@ -1,6 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { toError } from '../common/errors.ts';
-import { type Event, events, type KubeClient, type Pod } from '../kubeapi/index.ts';
+import { type Event, eventName, events, type KubeClient, type Pod } from '../kubeapi/index.ts';
 import { timestamp } from './pod-status.ts';
 
 /** What the kubelet has done with a pod, or what has failed. */
@@ -78,7 +77,7 @@ export class PodEvents {
     }
     const fieldPath = container === undefined ? {} : { fieldPath: `spec.containers{${container}}` };
     const event: Event = {
-      metadata: { name: `${name}.${randomBytes(8).toString('hex')}`, namespace },
+      metadata: { name: eventName(name), namespace },
       involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, ...fieldPath },
       ...happening,
       source: { component: 'kubelet', host: nodeName },

@@ -122,6 +122,35 @@ for (const peer of ['kubectl', 'kubectl-1.20'] as const) {
       ).toMatch(/is invalid: .*the JSON patch's test of "\/metadata\/name" failed\nexit 1$/);
     });
 
+    it('is told in upstream’s words that a kind is not there', async () => {
+      const kinds = [
+        ['v1', 'Podd'],
+        ['v1', 'ConfigMap'],
+        ['apps/v1', 'Deployment'],
+      ] as const;
+      for (const [apiVersion, kind] of kinds) {
+        const sent = JSON.stringify({ apiVersion, kind, metadata: { name: 'x' } });
+        const none = `no matches for kind "${kind}" in version "${apiVersion}"`;
+        const words = isOld
+          ? `error: unable to recognize "STDIN": ${none}\nexit 1`
+          : `error: resource mapping not found for name: "x" namespace: "" from "STDIN": ${none}\n` +
+            'ensure CRDs are installed first\nexit 1';
+        expect(await outcomeOf(['create', '-f', '-'], sent)).toBe(words);
+        expect(await outcomeOf(['apply', '--dry-run=server', '-f', '-'], sent)).toBe(words);
+      }
+    });
+
+    it('creates and deletes what a list of pods holds', async () => {
+      const list = {
+        apiVersion: 'v1',
+        kind: 'PodList',
+        items: ['first', 'second'].map((name) => JSON.parse(manifest(name))),
+      };
+      const sent = JSON.stringify(list);
+      expect(await outcomeOf(['create', '-f', '-'], sent)).toBe('pod/first created\npod/second created\nexit 0');
+      expect(await outcomeOf(['delete', '-f', '-'], sent)).toBe('pod "first" deleted\npod "second" deleted\nexit 0');
+    });
+
     it('edits, labels, annotates and deletes', async () => {
       const { argv, env } = kubectl.commandLine('edit', 'pod', 'made');
       const [program = '', ...args] = argv;
