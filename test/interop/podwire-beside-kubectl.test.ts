@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiObject } from '../../src/apiserver/index.ts';
 import { runCli } from '../../src/cli/index.ts';
-import { events, leases, nodes, pods } from '../../src/kubeapi/index.ts';
+import { events, leases, nodes, pods, serviceAccounts } from '../../src/kubeapi/index.ts';
 import { ApiWorld, testTokens } from '../support/api-world.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { MemoryIo } from '../support/memory-io.ts';
@@ -330,7 +333,31 @@ const waits = [
   'wait pods -l app=nope --for=delete --timeout=1s',
 ];
 
-describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubectl', () => {
+const account = (metadata: ApiObject['metadata']): ApiObject => ({
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata,
+});
+
+/** What `-f` names, by file. */
+const manifests: Readonly<Record<string, ApiObject>> = {
+  'elsewhere.json': account({ name: 'elsewhere', namespace: 'kube-system' }),
+};
+
+/** None of them changes anything: both commands meet the same cluster. */
+const ofManifests = [
+  'apply -f elsewhere.json -n default',
+  'delete -f elsewhere.json -n default',
+  'describe -f elsewhere.json -n default',
+  'describe -f elsewhere.json -n kube-system',
+  'get -f elsewhere.json -n default',
+  'get -f elsewhere.json -n default -A',
+  'get -f elsewhere.json',
+  'wait -f elsewhere.json -n default --for=create',
+];
+
+describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
+  let folder: string;
   let world: ApiWorld;
   let kubectl: Kubectl;
   let kubeconfig: string;
@@ -359,9 +386,12 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
   }
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'podwire-manifests-'));
+    for (const [file, object] of Object.entries(manifests)) writeFileSync(join(folder, file), JSON.stringify(object));
     world = await ApiWorld.start({ controllers: ['namespace'] });
     const { registry } = world.server;
     await registry.create(nodes, node);
+    await registry.create(serviceAccounts, account({ name: 'elsewhere', namespace: 'kube-system' }));
     for (const pod of [plain('api'), full, plain('dns', 'kube-system')]) await registry.create(pods, pod);
     await registry.update(pods, { namespace: 'default', name: 'web' }, (one) => ({ ...one, status }), {
       scope: 'status',
@@ -405,6 +435,7 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
   afterAll(async () => {
     kubectl[Symbol.dispose]();
     await world[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it.each(table)('%s', (line) => sameFor(line.split(' ')));
@@ -414,6 +445,10 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
+
+  it.each(ofManifests)('%s', (line) =>
+    sameFor(line.split(' ').map((word) => (word in manifests ? join(folder, word) : word))),
+  );
 
   it('tells a stranger what kubectl tells him', async () => {
     const bob = world.kubeconfig('bob', { token: testTokens.bob });
