@@ -49,6 +49,9 @@ it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, asy
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web created\nexit 0');
   expect(await podwire(['wait', '--for=condition=Ready', 'pod/web'])).toBe('pod/web condition met\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web unchanged\nexit 0');
+  const dry = ['apply', '-f', '-', '--dry-run=server'];
+  expect(await podwire(dry, manifest({ a: '1', b: '2' }))).toBe('pod/web unchanged (server dry run)\nexit 0');
+  expect(await podwire(dry, manifest({ a: '1' }))).toBe('pod/web configured (server dry run)\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '3' }))).toBe('pod/web configured\nexit 0');
   expect(await podwire(['get', 'pods', '-l', 'a=3,!b', '-o', 'name'])).toBe('pod/web\nexit 0');
   expect(await podwire(['get', 'pod/web', 'node/podwire', '-o', 'name'])).toBe('pod/web\nnode/podwire\nexit 0');

@@ -342,11 +342,17 @@ const account = (metadata: ApiObject['metadata']): ApiObject => ({
 /** What `-f` names, by file. */
 const manifests: Readonly<Record<string, ApiObject>> = {
   'elsewhere.json': account({ name: 'elsewhere', namespace: 'kube-system' }),
+  'applied.json': account({ name: 'applied', namespace: 'default', labels: { a: 'b' } }),
+  'changed.json': account({ name: 'applied', namespace: 'default', labels: { a: 'c' } }),
+  'new.json': account({ name: 'new', namespace: 'default' }),
 };
 
 /** None of them changes anything: both commands meet the same cluster. */
 const ofManifests = [
   'apply -f elsewhere.json -n default',
+  'apply -f applied.json --dry-run=server',
+  'apply -f changed.json --dry-run=server',
+  'apply -f new.json --dry-run=server',
   'delete -f elsewhere.json -n default',
   'describe -f elsewhere.json -n default',
   'describe -f elsewhere.json -n kube-system',
@@ -430,6 +436,7 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
     const pair = await world.issue({ commonName: 'ann', organizations: ['system:masters'] });
     kubeconfig = world.kubeconfig('ann', { pair });
     kubectl = await Kubectl.create({ kubeconfig });
+    await kubectl.must('apply', '-f', join(folder, 'applied.json'));
   });
 
   afterAll(async () => {
