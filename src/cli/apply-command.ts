@@ -50,7 +50,7 @@ the last manifest in the same annotation, so either can go on with the other's o
     if (values.filename.length === 0) throw new UsageError('must specify -f: the manifest to apply');
   },
   run: async ({ values }, io: Io) => {
-    const objects = await readManifests(values.filename, io, values);
+    const objects = await readManifests(values.filename, io, { ...values, command: 'apply' });
     return withClient(values, io, async (call) => {
       if (objects.length === 0) io.err.write('error: no objects passed to apply\n');
       const code = await eachObject(objects, io, async (one) => {

@@ -12,6 +12,8 @@ export interface ManifestObject {
 }
 
 export interface ManifestOptions {
+  /** What the objects are for, for errors. Default: `this command`. */
+  readonly command?: string;
   /** Also what is in the folders below a folder. Default: not. */
   readonly recursive?: boolean;
   /** What `--namespace` says: objects of another are refused. Absent or '': any will do. */
@@ -27,12 +29,12 @@ const MANIFEST = /\.(?:json|ya?ml)$/;
  * All are read and checked before the first is handed out, so that a command does either all or nothing.
  *
  * @throws ExecPathError ERR_MANIFEST naming file, document and field; UsageError for a path that cannot be read, and for a
- *   kind that podwire does not have or an object of another namespace
+ *   kind that podwire does not have or an object of another namespace or without a name
  */
 export async function readManifests(
   paths: readonly string[],
   io: Io,
-  { recursive = false, namespace }: ManifestOptions = {},
+  { command = 'this command', recursive = false, namespace }: ManifestOptions = {},
 ): Promise<readonly ManifestObject[]> {
   const { parseManifests } = await import('../kubeapi/index.ts');
   const found: ManifestObject[] = [];
@@ -43,6 +45,8 @@ export async function readManifests(
       const kind = kindOf(read.kind);
       if (kind === undefined)
         throw new UsageError(`${file}: podwire has no objects of kind ${JSON.stringify(read.kind)}`);
+      const { name, generateName } = read.metadata;
+      if (name === '') throw new UsageError(`from ${generateName}: cannot use generate name with ${command}`);
       const type = await resourceTypeOf(kind);
       if (type.namespaced) checkNamespace(read.metadata.namespace, namespace);
       found.push({ type, object: read });

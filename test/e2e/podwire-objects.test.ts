@@ -137,6 +137,7 @@ it('advises within the namespace that was asked for', async () => {
   expect(await podwire(['logs', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
   expect(await podwire(['get', 'pod', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
   expect(await podwire(['shell', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
+  expect(await podwire(['get', 'pod', 'one', '-n', 'nope'])).toContain('podwire get namespaces\n');
 });
 
 it('says what is wrong, and what to do', async () => {
@@ -155,5 +156,12 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['wait', '--for=condition=Sunny', 'pod/demo', '--timeout=100ms'])).toBe(
     'error: timed out waiting for the condition on pods/demo\nexit 1',
   );
+  expect(await podwire(['wait', '--for=create', 'cm/x'])).toContain('podwire does not wait for "cm": there are pods, ');
+  const unnamed = manifest({ a: '1' }).replace('"name":"web"', '"generateName":"abc-"');
+  for (const args of [['get'], ['describe'], ['delete'], ['wait', '--for=create']]) {
+    expect(await podwire([...args, '-f', '-'], unnamed)).toContain(
+      'error: from abc-: cannot use generate name with this command\n',
+    );
+  }
   expect(await podwire(['run', 'x'])).toContain('--image is required');
 });

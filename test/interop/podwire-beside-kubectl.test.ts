@@ -222,6 +222,10 @@ const table = [
   'get pods web nope api',
   'get pods nope',
   'get pods -n nope',
+  'get pod one -n nope',
+  'get pods one two -n nope -o name',
+  'get pod one -n nope -w',
+  'get pod one -n nope --ignore-not-found',
   'get pods -l app=nope',
   'get pods nope --ignore-not-found',
   'get pods -A --chunk-size=1',
@@ -293,6 +297,7 @@ const described = [
   'describe pod we',
   'describe pod nope',
   'describe pods -n nope',
+  'describe pod one -n nope',
   'describe pods -l app=api',
   'describe lease n1 -n kube-node-lease',
   'describe pods -A --chunk-size=1',
@@ -322,6 +327,8 @@ const waits = [
   'wait pod/web pod/nope node/n1 --for=jsonpath={.metadata.name} --timeout=1s',
   'wait pod/nope --for=condition=Ready',
   'wait pod/nope --for=delete',
+  'wait pod/one -n nope --for=condition=Ready',
+  'wait pod/one -n nope --for=delete',
   'wait pod/nope --for=create --timeout=1s',
   'wait pod/web --for=create',
   'wait pod/web --for=delete --timeout=0',
@@ -340,10 +347,11 @@ const account = (metadata: ApiObject['metadata']): ApiObject => ({
 });
 
 /** What `-f` names, by file. */
-const manifests: Readonly<Record<string, ApiObject>> = {
+const manifests: Readonly<Record<string, object>> = {
   'elsewhere.json': account({ name: 'elsewhere', namespace: 'kube-system' }),
   'applied.json': account({ name: 'applied', namespace: 'default', labels: { a: 'b' } }),
   'changed.json': account({ name: 'applied', namespace: 'default', labels: { a: 'c' } }),
+  'generated.json': { ...account({ name: '' }), metadata: { generateName: 'abc-' } },
   'new.json': account({ name: 'new', namespace: 'default' }),
 };
 
@@ -353,6 +361,8 @@ const ofManifests = [
   'apply -f applied.json --dry-run=server',
   'apply -f changed.json --dry-run=server',
   'apply -f new.json --dry-run=server',
+  'apply -f generated.json',
+  'apply -f generated.json --dry-run=server',
   'delete -f elsewhere.json -n default',
   'describe -f elsewhere.json -n default',
   'describe -f elsewhere.json -n kube-system',
