@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
@@ -49,7 +50,7 @@ the last manifest in the same annotation, so either can go on with the other's o
     if (values.filename.length === 0) throw new UsageError('must specify -f: the manifest to apply');
   },
   run: async ({ values }, io: Io) => {
-    const objects = await readManifests(values.filename, io, values.recursive);
+    const objects = await readManifests(values.filename, io, { ...values, command: 'apply' });
     return withClient(values, io, async (call) => {
       if (objects.length === 0) io.err.write('error: no objects passed to apply\n');
       const code = await eachObject(objects, io, async (one) => {
@@ -85,8 +86,13 @@ async function apply({ type, object }: ManifestObject, values: Values, call: Clu
   const last = before.metadata.annotations?.[LAST_APPLIED];
   const patch = merged(wanted, removals(parsed(last), wanted));
   const after = await client.patch(type, name, patch, { ...address, query });
-  const isSame = after.metadata.resourceVersion === before.metadata.resourceVersion;
-  return told(isSame && values['dry-run'] === 'none' ? 'unchanged' : 'configured');
+  return told(isDeepStrictEqual(written(after), written(before)) ? 'unchanged' : 'configured');
+}
+
+/** An object without what the server notes of its writes: a dry run notes none, or one that never was. */
+function written({ metadata, ...rest }: KubeObject): object {
+  const { resourceVersion: _version, managedFields: _fields, ...kept } = metadata;
+  return { ...rest, metadata: kept };
 }
 
 /** The object with itself in the annotation, written as kubectl writes it. */

@@ -75,7 +75,7 @@ export const deleteCommand = defineCommand({
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(values.filename, io, values.recursive);
+  const manifests = await readManifests(values.filename, io, values);
   return withClient(values, io, async (call) => {
     const doomed: Doomed[] = manifests.map(({ type, object }) => ({
       type,

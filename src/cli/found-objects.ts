@@ -8,6 +8,7 @@ import {
   resourcePath,
   type Table,
 } from '../kubeapi/index.ts';
+import { missingCause } from './missing-namespace.ts';
 import type { Target } from './targets.ts';
 import type { ClusterCall } from './with-client.ts';
 
@@ -90,18 +91,22 @@ export async function findObjects(
 async function eachPage<Page extends { readonly metadata: object }>(
   { type, name, namespace }: Target,
   { labelSelector, fieldSelector, chunkSize, sortBy }: Selection,
-  { client, signal }: ClusterCall,
+  call: ClusterCall,
   form: { readonly accept?: string; readonly includeObject?: string | undefined; readonly read: (page: Page) => void },
 ): Promise<string> {
   const { accept, includeObject, read } = form;
+  const { client, signal } = call;
   // What is to be sorted is asked for as a whole, as kubectl does.
   const limit = name !== undefined || sortBy !== '' || chunkSize === 0 ? undefined : chunkSize;
   const selection = name === undefined ? { labelSelector, fieldSelector, limit } : {};
   for (let next: string | undefined; ; ) {
-    const page: Page = await client.call<Page>('GET', resourcePath(type, { namespace, name }), {
+    const asked = client.call<Page>('GET', resourcePath(type, { namespace, name }), {
       signal,
       query: { ...selection, includeObject, continue: next },
       ...(accept === undefined ? {} : { accept }),
+    });
+    const page: Page = await asked.catch(async (thrown: unknown) => {
+      throw await missingCause(thrown, namespace, call);
     });
     read(page);
     const { continue: more, resourceVersion = '' } = page.metadata as { continue?: string; resourceVersion?: string };

@@ -5,6 +5,7 @@ import type { GetOptions } from './get/get-options.ts';
 import { formatWords, outputFormat } from './get/output-format.ts';
 import type { Io } from './io.ts';
 import { relaxedPath } from './jsonpath/relaxed-path.ts';
+import { managedFieldsFlag } from './managed-fields.ts';
 import { type NamedObjects, objectsNamedBy } from './object-kinds.ts';
 import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
@@ -24,6 +25,7 @@ const own = {
   ...selectionFlags,
   'sort-by': stringFlag({ value: 'PATH', help: 'in the order of this field, such as .metadata.creationTimestamp' }),
   'show-labels': boolFlag({ help: 'a last column with all labels' }),
+  ...managedFieldsFlag,
   'label-columns': listFlag({ short: 'L', value: 'LABEL,…', split: true, help: 'a column for each of these labels' }),
   'show-kind': boolFlag({ help: 'the kind before each name' }),
   'no-headers': boolFlag({ help: 'no line of titles' }),
@@ -84,6 +86,7 @@ Shows objects of the cluster as tables, as they are with -o json and -o yaml, or
       headers: !values['no-headers'],
       showKind: values['show-kind'],
       showLabels: values['show-labels'],
+      managedFields: values['show-managed-fields'],
       labelColumns: values['label-columns'],
       labelSelector: values.selector,
       fieldSelector: values['field-selector'],

@@ -11,20 +11,30 @@ export interface ManifestObject {
   readonly object: KubeObject & { readonly kind: string; readonly apiVersion: string };
 }
 
+export interface ManifestOptions {
+  /** What the objects are for, for errors. Default: `this command`. */
+  readonly command?: string;
+  /** Also what is in the folders below a folder. Default: not. */
+  readonly recursive?: boolean;
+  /** What `--namespace` says: objects of another are refused. Absent or '': any will do. */
+  readonly namespace?: string | undefined;
+}
+
 /** What in a folder is taken for a manifest. */
 const MANIFEST = /\.(?:json|ya?ml)$/;
 
 /**
  * Reads the objects of `-f FILE…`; `-` is stdin, a folder stands for the manifests in it, by name.
  *
- * @param recursive also those in the folders below a folder
+ * All are read and checked before the first is handed out, so that a command does either all or nothing.
+ *
  * @throws ExecPathError ERR_MANIFEST naming file, document and field; UsageError for a path that cannot be read, and for a
- *   kind that podwire does not have
+ *   kind that podwire does not have or an object of another namespace or without a name
  */
 export async function readManifests(
   paths: readonly string[],
   io: Io,
-  recursive = false,
+  { command = 'this command', recursive = false, namespace }: ManifestOptions = {},
 ): Promise<readonly ManifestObject[]> {
   const { parseManifests } = await import('../kubeapi/index.ts');
   const found: ManifestObject[] = [];
@@ -35,10 +45,23 @@ export async function readManifests(
       const kind = kindOf(read.kind);
       if (kind === undefined)
         throw new UsageError(`${file}: podwire has no objects of kind ${JSON.stringify(read.kind)}`);
-      found.push({ type: await resourceTypeOf(kind), object: read });
+      const { name, generateName } = read.metadata;
+      if (name === '') throw new UsageError(`from ${generateName}: cannot use generate name with ${command}`);
+      const type = await resourceTypeOf(kind);
+      if (type.namespaced) checkNamespace(read.metadata.namespace, namespace);
+      found.push({ type, object: read });
     }
   }
   return found;
+}
+
+/** Whoever names a namespace does not expect changes in another. @throws UsageError in kubectl's words */
+function checkNamespace(given = '', demanded = ''): void {
+  if (given === '' || demanded === '' || given === demanded) return;
+  throw new UsageError(
+    `the namespace from the provided object ${JSON.stringify(given)} does not match the namespace ` +
+      `${JSON.stringify(demanded)}. You must pass '--namespace=${given}' to perform this operation.`,
+  );
 }
 
 async function filesAt(path: string, recursive: boolean): Promise<readonly string[]> {

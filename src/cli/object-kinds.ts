@@ -36,7 +36,7 @@ export interface NamedObjects {
 /**
  * Reads `TYPE`, `TYPE,TYPE`, `TYPE NAME…` or `TYPE/NAME…`.
  *
- * @param command its name, for errors
+ * @param command what is done to objects, for errors: `get`, `wait for`
  * @throws UsageError
  */
 export function objectsNamedBy(args: readonly string[], command: string): readonly NamedObjects[] {

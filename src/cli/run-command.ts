@@ -3,6 +3,7 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { boolFlag, choiceFlag, type FlagValues, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
+import { managedFieldsFlag, withoutManagedFields } from './managed-fields.ts';
 import { UsageError } from './usage-error.ts';
 import { withClient } from './with-client.ts';
 
@@ -21,6 +22,7 @@ const own = {
   'image-pull-policy': choiceFlag(['', 'Always', 'IfNotPresent', 'Never'], { help: 'when the image is pulled' }),
   'dry-run': choiceFlag(['none', 'client', 'server'], { help: 'client: show it; server: check it too; write nothing' }),
   output: choiceFlag(['', 'yaml', 'json', 'name'], { short: 'o', help: 'show what was made' }),
+  ...managedFieldsFlag,
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
@@ -78,8 +80,9 @@ async function runRun(options: RunOptions, io: Io): Promise<number> {
   });
 }
 
-async function tell(pod: Pod, { name, values }: RunOptions, io: Io): Promise<void> {
+async function tell(made: Pod, { name, values }: RunOptions, io: Io): Promise<void> {
   const { formatYaml } = await import('../kubeapi/index.ts');
+  const pod = values['show-managed-fields'] ? made : withoutManagedFields(made);
   const dry = { none: '', client: ' (dry run)', server: ' (server dry run)' }[values['dry-run']];
   switch (values.output) {
     case 'yaml':

@@ -28,10 +28,13 @@ export interface Target {
 
 /** Reads the manifests, and gives what is chosen and where once it is known which cluster is called. */
 export async function readTargets(
-  { objects, files, recursive, allNamespaces }: ObjectChoice,
+  { objects, files, recursive, allNamespaces, values }: ObjectChoice,
   io: Io,
 ): Promise<(call: ClusterCall) => Promise<Target[]>> {
-  const manifests = await readManifests(files, io, recursive);
+  const manifests = await readManifests(files, io, {
+    recursive,
+    namespace: allNamespaces ? undefined : values.namespace,
+  });
   return async ({ namespace }) => [
     ...(await Promise.all(
       objects.map(async ({ kind, name }) => {

@@ -43,7 +43,7 @@ export const waitCommand = defineCommand({
   flags,
   complete: ({ args, values }): Options => ({
     args,
-    objects: args.length === 0 && values.filename.length > 0 ? [] : objectsNamedBy(args, 'wait'),
+    objects: args.length === 0 && values.filename.length > 0 ? [] : objectsNamedBy(args, 'wait for'),
     files: values.filename,
     recursive: values.recursive,
     goal: parseGoal(values.for ?? ''),

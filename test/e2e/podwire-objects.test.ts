@@ -49,6 +49,9 @@ it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, asy
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web created\nexit 0');
   expect(await podwire(['wait', '--for=condition=Ready', 'pod/web'])).toBe('pod/web condition met\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '1', b: '2' }))).toBe('pod/web unchanged\nexit 0');
+  const dry = ['apply', '-f', '-', '--dry-run=server'];
+  expect(await podwire(dry, manifest({ a: '1', b: '2' }))).toBe('pod/web unchanged (server dry run)\nexit 0');
+  expect(await podwire(dry, manifest({ a: '1' }))).toBe('pod/web configured (server dry run)\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: '3' }))).toBe('pod/web configured\nexit 0');
   expect(await podwire(['get', 'pods', '-l', 'a=3,!b', '-o', 'name'])).toBe('pod/web\nexit 0');
   expect(await podwire(['get', 'pod/web', 'node/podwire', '-o', 'name'])).toBe('pod/web\nnode/podwire\nexit 0');
@@ -134,6 +137,7 @@ it('advises within the namespace that was asked for', async () => {
   expect(await podwire(['logs', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
   expect(await podwire(['get', 'pod', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
   expect(await podwire(['shell', 'nope', '-n', 'kube-system'])).toContain('podwire get pods -n kube-system\n');
+  expect(await podwire(['get', 'pod', 'one', '-n', 'nope'])).toContain('podwire get namespaces\n');
 });
 
 it('says what is wrong, and what to do', async () => {
@@ -152,5 +156,12 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['wait', '--for=condition=Sunny', 'pod/demo', '--timeout=100ms'])).toBe(
     'error: timed out waiting for the condition on pods/demo\nexit 1',
   );
+  expect(await podwire(['wait', '--for=create', 'cm/x'])).toContain('podwire does not wait for "cm": there are pods, ');
+  const unnamed = manifest({ a: '1' }).replace('"name":"web"', '"generateName":"abc-"');
+  for (const args of [['get'], ['describe'], ['delete'], ['wait', '--for=create']]) {
+    expect(await podwire([...args, '-f', '-'], unnamed)).toContain(
+      'error: from abc-: cannot use generate name with this command\n',
+    );
+  }
   expect(await podwire(['run', 'x'])).toContain('--image is required');
 });

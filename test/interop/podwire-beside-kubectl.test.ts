@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ApiObject } from '../../src/apiserver/index.ts';
 import { runCli } from '../../src/cli/index.ts';
-import { events, leases, nodes, pods } from '../../src/kubeapi/index.ts';
+import { events, leases, nodes, pods, serviceAccounts } from '../../src/kubeapi/index.ts';
 import { ApiWorld, testTokens } from '../support/api-world.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { MemoryIo } from '../support/memory-io.ts';
@@ -219,6 +222,10 @@ const table = [
   'get pods web nope api',
   'get pods nope',
   'get pods -n nope',
+  'get pod one -n nope',
+  'get pods one two -n nope -o name',
+  'get pod one -n nope -w',
+  'get pod one -n nope --ignore-not-found',
   'get pods -l app=nope',
   'get pods nope --ignore-not-found',
   'get pods -A --chunk-size=1',
@@ -290,6 +297,7 @@ const described = [
   'describe pod we',
   'describe pod nope',
   'describe pods -n nope',
+  'describe pod one -n nope',
   'describe pods -l app=api',
   'describe lease n1 -n kube-node-lease',
   'describe pods -A --chunk-size=1',
@@ -319,6 +327,8 @@ const waits = [
   'wait pod/web pod/nope node/n1 --for=jsonpath={.metadata.name} --timeout=1s',
   'wait pod/nope --for=condition=Ready',
   'wait pod/nope --for=delete',
+  'wait pod/one -n nope --for=condition=Ready',
+  'wait pod/one -n nope --for=delete',
   'wait pod/nope --for=create --timeout=1s',
   'wait pod/web --for=create',
   'wait pod/web --for=delete --timeout=0',
@@ -330,7 +340,40 @@ const waits = [
   'wait pods -l app=nope --for=delete --timeout=1s',
 ];
 
-describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubectl', () => {
+const account = (metadata: ApiObject['metadata']): ApiObject => ({
+  apiVersion: 'v1',
+  kind: 'ServiceAccount',
+  metadata,
+});
+
+/** What `-f` names, by file. */
+const manifests: Readonly<Record<string, object>> = {
+  'elsewhere.json': account({ name: 'elsewhere', namespace: 'kube-system' }),
+  'applied.json': account({ name: 'applied', namespace: 'default', labels: { a: 'b' } }),
+  'changed.json': account({ name: 'applied', namespace: 'default', labels: { a: 'c' } }),
+  'generated.json': { ...account({ name: '' }), metadata: { generateName: 'abc-' } },
+  'new.json': account({ name: 'new', namespace: 'default' }),
+};
+
+/** None of them changes anything: both commands meet the same cluster. */
+const ofManifests = [
+  'apply -f elsewhere.json -n default',
+  'apply -f applied.json --dry-run=server',
+  'apply -f changed.json --dry-run=server',
+  'apply -f new.json --dry-run=server',
+  'apply -f generated.json',
+  'apply -f generated.json --dry-run=server',
+  'delete -f elsewhere.json -n default',
+  'describe -f elsewhere.json -n default',
+  'describe -f elsewhere.json -n kube-system',
+  'get -f elsewhere.json -n default',
+  'get -f elsewhere.json -n default -A',
+  'get -f elsewhere.json',
+  'wait -f elsewhere.json -n default --for=create',
+];
+
+describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
+  let folder: string;
   let world: ApiWorld;
   let kubectl: Kubectl;
   let kubeconfig: string;
@@ -359,9 +402,12 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
   }
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'podwire-manifests-'));
+    for (const [file, object] of Object.entries(manifests)) writeFileSync(join(folder, file), JSON.stringify(object));
     world = await ApiWorld.start({ controllers: ['namespace'] });
     const { registry } = world.server;
     await registry.create(nodes, node);
+    await registry.create(serviceAccounts, account({ name: 'elsewhere', namespace: 'kube-system' }));
     for (const pod of [plain('api'), full, plain('dns', 'kube-system')]) await registry.create(pods, pod);
     await registry.update(pods, { namespace: 'default', name: 'web' }, (one) => ({ ...one, status }), {
       scope: 'status',
@@ -400,11 +446,13 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
     const pair = await world.issue({ commonName: 'ann', organizations: ['system:masters'] });
     kubeconfig = world.kubeconfig('ann', { pair });
     kubectl = await Kubectl.create({ kubeconfig });
+    await kubectl.must('apply', '-f', join(folder, 'applied.json'));
   });
 
   afterAll(async () => {
     kubectl[Symbol.dispose]();
     await world[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   it.each(table)('%s', (line) => sameFor(line.split(' ')));
@@ -414,6 +462,10 @@ describeWithPeer('kubectl', 'podwire get, describe and wait beside a real kubect
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
+
+  it.each(ofManifests)('%s', (line) =>
+    sameFor(line.split(' ').map((word) => (word in manifests ? join(folder, word) : word))),
+  );
 
   it('tells a stranger what kubectl tells him', async () => {
     const bob = world.kubeconfig('bob', { token: testTokens.bob });

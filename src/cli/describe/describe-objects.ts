@@ -20,6 +20,7 @@ import {
 import type { DescribeOptions } from '../describe-command.ts';
 import { failureText } from '../failure-text.ts';
 import type { Io } from '../io.ts';
+import { missingCause } from '../missing-namespace.ts';
 import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { describeEvents } from './describe-events.ts';
@@ -85,7 +86,7 @@ class Describer {
     } catch (thrown) {
       if (!(thrown instanceof ApiStatusError) || thrown.httpStatus !== 404) throw thrown;
       const alike = (await this.#all(type, { namespace })).filter(({ metadata }) => metadata.name.startsWith(name));
-      if (alike.length === 0) throw thrown;
+      if (alike.length === 0) throw await missingCause(thrown, namespace, this.#call);
       return { objects: alike, areAlike: true };
     }
   }

@@ -10,6 +10,8 @@ export interface GetOptions extends ObjectChoice, Selection {
   readonly showLabels: boolean;
   readonly labelColumns: readonly string[];
   readonly ignoreNotFound: boolean;
+  /** Shown in JSON and YAML. */
+  readonly managedFields: boolean;
   readonly allowMissingKeys: boolean;
   readonly watch: 'no' | 'after' | 'only';
   readonly watchEvents: boolean;

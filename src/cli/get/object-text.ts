@@ -8,6 +8,7 @@ import {
 } from '../../kubeapi/index.ts';
 import { evaluate } from '../jsonpath/evaluate.ts';
 import { columnText, valuesJson, valuesText } from '../jsonpath/show.ts';
+import { withoutManagedFields } from '../managed-fields.ts';
 import { UsageError } from '../usage-error.ts';
 import type { CustomColumn, OutputFormat } from './output-format.ts';
 
@@ -18,6 +19,8 @@ export interface ObjectTextOptions {
   readonly allowMissingKeys: boolean;
   /** Of custom columns. */
   readonly headers: boolean;
+  /** In JSON and YAML also who wrote which field; other formats show what they are asked for. */
+  readonly managedFields: boolean;
 }
 
 /** What a watch wraps an object in when it is asked to show what happened. */
@@ -56,9 +59,9 @@ export class ObjectText {
       case 'json':
         return isEvent(shown)
           ? `{"type":${JSON.stringify(shown.type)},"object":${formatJson(shown.object)}}\n`
-          : `${formatJson(shown, 4)}\n`;
+          : `${formatJson(this.#whole(shown), 4)}\n`;
       case 'yaml':
-        return `${this.#count > 1 ? '---\n' : ''}${formatYaml(withSortedKeys(shown))}`;
+        return `${this.#count > 1 ? '---\n' : ''}${formatYaml(withSortedKeys(this.#whole(shown)))}`;
       case 'name':
         return objectsIn(isEvent(shown) ? shown.object : shown)
           .map((object) => `${nameOf(object)}\n`)
@@ -74,6 +77,12 @@ export class ObjectText {
       case 'custom-columns':
         return this.#columns(format.columns, shown);
     }
+  }
+
+  /** As kubectl: what is wrapped in an event stays as it came. */
+  #whole(shown: Shown): Shown {
+    if (this.#options.managedFields || isEvent(shown)) return shown;
+    return 'items' in shown ? { ...shown, items: shown.items.map(withoutManagedFields) } : withoutManagedFields(shown);
   }
 
   #columns(columns: readonly CustomColumn[], shown: Shown): string {
