@@ -22,7 +22,7 @@ const PEER = 'containerd, its streaming server';
 export const runtimeBench: Bench = {
   name: 'runtime',
   about: 'our runtime with walls beside containerd, `ctr task exec` and `runc exec`: exec, output, start of a pod',
-  flags: { runs: 40, 'seconds-each': 2, rounds: 3, mib: 128 },
+  flags: { runs: 40, 'seconds-each': 2, rounds: 5, mib: 512 },
   run: async (flags, { say, show }) => {
     await using containerd = await startContainerd();
     await using walls = await startOwnRuntime('walls');
