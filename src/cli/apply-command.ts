@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
+import { dryRunNote } from './dry-run.ts';
 import { eachObject } from './each-object.ts';
 import { choiceFlag, type FlagValues } from './flag.ts';
 import type { Io } from './io.ts';
@@ -14,8 +15,13 @@ import { type ClusterCall, withClient } from './with-client.ts';
 const own = {
   filename: selectionFlags.filename,
   recursive: selectionFlags.recursive,
-  'dry-run': choiceFlag(['none', 'server'], { help: 'server: everything is checked and nothing is written' }),
-  validate: choiceFlag(['strict', 'warn', 'ignore'], { help: 'what becomes of fields that a kind does not have' }),
+  'dry-run': choiceFlag(['none', 'client', 'server'], {
+    help: 'client: say what would be done; server: check it too; write nothing',
+  }),
+  validate: choiceFlag(['strict', 'warn', 'ignore', 'true', 'false'], {
+    help: 'what becomes of fields that a kind does not have; true is strict, false is ignore',
+    implied: 'strict',
+  }),
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
@@ -25,7 +31,7 @@ type Values = FlagValues<typeof flags>;
 /** Where the last manifest is kept, so that a field that left it can be removed: kubectl's own. */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-const validations = { strict: 'Strict', warn: 'Warn', ignore: 'Ignore' } as const;
+const validations = { strict: 'Strict', warn: 'Warn', ignore: 'Ignore', true: 'Strict', false: 'Ignore' } as const;
 
 export const applyCommand = defineCommand({
   name: 'apply',
@@ -72,13 +78,13 @@ async function apply({ type, object }: ManifestObject, values: Values, call: Clu
     fieldValidation: validations[values.validate],
     dryRun: values['dry-run'] === 'server' ? 'All' : undefined,
   };
-  const told = (what: string): string =>
-    `${singularOf(type)}/${name} ${what}${values['dry-run'] === 'server' ? ' (server dry run)' : ''}`;
+  const told = (what: string): string => `${singularOf(type)}/${name} ${what}${dryRunNote[values['dry-run']]}`;
   const wanted = annotated(object);
   const before = await client.get(type, name, address).catch((thrown: unknown) => {
     if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
     throw thrown;
   });
+  if (values['dry-run'] === 'client') return told(before === undefined ? 'created' : 'configured');
   if (before === undefined) {
     await client.create(type, wanted, { ...address, query });
     return told('created');

@@ -1,8 +1,9 @@
 import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
+import { dryRunNote } from './dry-run.ts';
 import { eachObject } from './each-object.ts';
-import { boolFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
+import { boolFlag, choiceFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
 import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
@@ -15,6 +16,8 @@ const own = {
   filename: selectionFlags.filename,
   recursive: selectionFlags.recursive,
   selector: selectionFlags.selector,
+  'field-selector': selectionFlags['field-selector'],
+  'all-namespaces': selectionFlags['all-namespaces'],
   all: boolFlag({ help: 'all of the kind in the namespace' }),
   'grace-period': intFlag({
     value: 'SECONDS',
@@ -28,6 +31,10 @@ const own = {
   wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
   timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
   'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
+  'dry-run': choiceFlag(['none', 'client', 'server'], {
+    help: 'client: say what would be deleted; server: check it too; delete nothing',
+  }),
+  output: choiceFlag(['', 'name'], { short: 'o', help: 'name: only the names of what was deleted' }),
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
@@ -66,16 +73,24 @@ export const deleteCommand = defineCommand({
     }
     const named = objectsNamedBy(args, 'delete');
     const hasNames = named.some(({ name }) => name !== undefined);
-    const isBroad = values.all || values.selector !== undefined;
-    if (hasNames && isBroad) throw new UsageError('names exclude --all and -l');
-    if (!hasNames && !isBroad) throw new UsageError('names, -l SELECTOR, --all or -f FILE must say which objects');
+    const isBroad = values.all || values.selector !== undefined || values['field-selector'] !== undefined;
+    if (hasNames && isBroad) throw new UsageError('names exclude --all, -l and --field-selector');
+    if (hasNames && values['all-namespaces']) {
+      throw new UsageError('a resource cannot be retrieved by name across all namespaces');
+    }
+    if (!hasNames && !isBroad) {
+      throw new UsageError('names, -l SELECTOR, --field-selector, --all or -f FILE must say which objects');
+    }
   },
   run: runDelete,
   suggest: suggestObjects,
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(values.filename, io, values);
+  const manifests = await readManifests(values.filename, io, {
+    recursive: values.recursive,
+    namespace: values['all-namespaces'] ? undefined : values.namespace,
+  });
   return withClient(values, io, async (call) => {
     const doomed: Doomed[] = manifests.map(({ type, object }) => ({
       type,
@@ -91,12 +106,10 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
     const code = await eachObject(doomed, io, async (one) => {
       const uid = await deleteOne(one, values, call);
       if (uid === undefined) return;
-      io.out.write(
-        `${singularOf(one.type)} ${JSON.stringify(one.name)} ${values.force ? 'force deleted' : 'deleted'}\n`,
-      );
+      io.out.write(`${told(one, values)}\n`);
       gone.push({ ...one, uid });
     });
-    if (!values.wait || values.force) return code;
+    if (!values.wait || values.force || values['dry-run'] !== 'none') return code;
     const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
     for (const one of gone) {
@@ -107,6 +120,12 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
     }
     return code;
   });
+}
+
+function told({ type, name }: Doomed, values: DeleteOptions['values']): string {
+  if (values.output === 'name') return `${singularOf(type)}/${name}`;
+  const what = values.force ? 'force deleted' : 'deleted';
+  return `${singularOf(type)} ${JSON.stringify(name)} ${what}${dryRunNote[values['dry-run']]}`;
 }
 
 async function namedObjects(
@@ -122,12 +141,13 @@ async function namedObjects(
       found.push({ type, name, namespace });
       continue;
     }
-    const selection = {
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(values.selector === undefined ? {} : { labelSelector: values.selector }),
-    };
-    const { items } = await call.client.list(type, { ...selection, signal: call.signal });
-    found.push(...items.map(({ metadata }) => ({ type, name: metadata.name, namespace })));
+    const { items } = await call.client.list(type, {
+      namespace: values['all-namespaces'] ? undefined : namespace,
+      labelSelector: values.selector,
+      fieldSelector: values['field-selector'],
+      signal: call.signal,
+    });
+    found.push(...items.map(({ metadata }) => ({ type, name: metadata.name, namespace: metadata.namespace })));
   }
   return found;
 }
@@ -138,13 +158,16 @@ async function deleteOne(
   values: DeleteOptions['values'],
   call: ClusterCall,
 ): Promise<string | undefined> {
+  // As kubectl: nobody is asked, not even whether it is there.
+  if (values['dry-run'] === 'client') return '';
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
   const grace = values.force ? 0 : values.now ? 1 : (values['grace-period'] ?? -1);
   try {
     const { metadata } = await call.client.get(type, name, address);
     const options = grace < 0 ? {} : { gracePeriodSeconds: grace };
-    await call.client.delete(type, name, { ...address, ...options, propagationPolicy: 'Background' });
+    const dryRun = values['dry-run'] === 'server';
+    await call.client.delete(type, name, { ...address, ...options, dryRun, propagationPolicy: 'Background' });
     return metadata.uid ?? '';
   } catch (thrown) {
     const isMissing = thrown instanceof ApiStatusError && thrown.httpStatus === 404;

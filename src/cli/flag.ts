@@ -37,6 +37,8 @@ export interface FlagWords<T> {
   readonly initial?: T;
   readonly shownDefault?: string;
   readonly source?: ValueSource;
+  /** Of a flag that may stand without a value. Default: it may not. */
+  readonly implied?: string;
 }
 
 const truths: Readonly<Record<string, boolean>> = Object.fromEntries([

@@ -1,6 +1,7 @@
 import type { Pod } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
+import { dryRunNote } from './dry-run.ts';
 import { boolFlag, choiceFlag, type FlagValues, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { managedFieldsFlag, withoutManagedFields } from './managed-fields.ts';
@@ -83,7 +84,6 @@ async function runRun(options: RunOptions, io: Io): Promise<number> {
 async function tell(made: Pod, { name, values }: RunOptions, io: Io): Promise<void> {
   const { formatYaml } = await import('../kubeapi/index.ts');
   const pod = values['show-managed-fields'] ? made : withoutManagedFields(made);
-  const dry = { none: '', client: ' (dry run)', server: ' (server dry run)' }[values['dry-run']];
   switch (values.output) {
     case 'yaml':
       io.out.write(formatYaml(pod));
@@ -95,7 +95,7 @@ async function tell(made: Pod, { name, values }: RunOptions, io: Io): Promise<vo
       io.out.write(`pod/${name}\n`);
       return;
     case '':
-      io.out.write(`pod/${name} created${dry}\n`);
+      io.out.write(`pod/${name} created${dryRunNote[values['dry-run']]}\n`);
   }
 }
 

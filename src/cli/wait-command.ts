@@ -1,6 +1,6 @@
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { boolFlag, durationFlag, stringFlag } from './flag.ts';
+import { boolFlag, choiceFlag, durationFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { objectsNamedBy } from './object-kinds.ts';
 import { selectionFlags } from './selection-flags.ts';
@@ -14,6 +14,7 @@ const own = {
   timeout: durationFlag({ help: 'how long at most, for all together; 0 looks once', shownDefault: '30s' }),
   all: boolFlag({ help: 'all of the kind in the namespace' }),
   ...selectionFlags,
+  output: choiceFlag(['', 'name'], { short: 'o', help: 'name: only the names of what was waited for' }),
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
@@ -49,6 +50,7 @@ export const waitCommand = defineCommand({
     goal: parseGoal(values.for ?? ''),
     timeoutMs: values.timeout ?? DEFAULT_TIMEOUT_MS,
     all: values.all,
+    onlyNames: values.output === 'name',
     labelSelector: values.selector,
     fieldSelector: values['field-selector'],
     allNamespaces: values['all-namespaces'],

@@ -62,4 +62,6 @@ export interface DeleteOptions extends ObjectOptions {
   readonly gracePeriodSeconds?: number | undefined;
   readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  /** Everything is checked and nothing is deleted. Default: false. */
+  readonly dryRun?: boolean;
 }

@@ -26,7 +26,7 @@ describe('a KubeClient', () => {
     await client.create(pods, pod('web'));
     await client.update(pods, pod('web'), { subresource: 'status' });
     await client.patch(nodes, 'n1', { status: {} }, { subresource: 'status' });
-    await client.delete(pods, 'web', { gracePeriodSeconds: 0, preconditions: { uid: 'u' } });
+    await client.delete(pods, 'web', { gracePeriodSeconds: 0, preconditions: { uid: 'u' }, dryRun: true });
     await client.list(pods, { labelSelector: 'a=b', fieldSelector: 'spec.nodeName=n', limit: 5 });
     await client.get(leases, 'n1', { namespace: 'kube-node-lease' });
     expect(asked.map(({ method, url }) => `${method} ${url.pathname}${url.search}`)).toEqual([
@@ -45,6 +45,7 @@ describe('a KubeClient', () => {
       apiVersion: 'v1',
       gracePeriodSeconds: 0,
       preconditions: { uid: 'u' },
+      dryRun: ['All'],
     });
   });
 

@@ -81,7 +81,10 @@ export class KubeClient {
   /** @returns the object as it is now (perhaps with a deletionTimestamp), or a Status when it is gone */
   delete<T>(type: ResourceType<T>, name: string, options: DeleteOptions = {}): Promise<T | Status> {
     const { gracePeriodSeconds, propagationPolicy, preconditions } = options;
-    const body = { kind: 'DeleteOptions', apiVersion: 'v1', gracePeriodSeconds, propagationPolicy, preconditions };
+    // In the body: of a call that has one, the server does not look at the query.
+    const dryRun = options.dryRun === true ? ['All'] : undefined;
+    const what = { gracePeriodSeconds, propagationPolicy, preconditions, dryRun };
+    const body = { kind: 'DeleteOptions', apiVersion: 'v1', ...what };
     return this.call<T | Status>('DELETE', this.#path(type, { ...options, name }), { ...options, body });
   }
 

@@ -107,6 +107,33 @@ it('goes on with the other objects when one is refused, and fails in the end', {
   expect(await podwire(['wait', '--for=delete', 'pod/web'])).toBe('exit 0');
 });
 
+it('refuses what a kind does not have, unless it is told not to look', async () => {
+  const misspelt = JSON.stringify({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'a' }, secretz: [] });
+  const applied = (...flags: readonly string[]): Promise<string> =>
+    podwire(['apply', '-f', '-', '--dry-run=server', ...flags], misspelt);
+  for (const flags of [[], ['--validate'], ['--validate=true'], ['--validate=strict']]) {
+    expect(await applied(...flags)).toContain('strict decoding error: unknown field "secretz"\n');
+  }
+  expect(await applied('--validate=false')).toBe('serviceaccount/a created (server dry run)\nexit 0');
+});
+
+it('deletes in every namespace, and nothing in a dry run', async () => {
+  const accounts = ['kube-public', 'kube-system'].map((namespace) => ({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { name: 'many', namespace, labels: { many: '1' } },
+  }));
+  await podwire(['apply', '-f', '-'], accounts.map((one) => JSON.stringify(one)).join('\n---\n'));
+  const names = 'serviceaccount/many\n'.repeat(2);
+  const remove = ['delete', 'sa', '-A', '-l', 'many', '-o', 'name'];
+  for (const value of ['client', 'server']) {
+    expect(await podwire([...remove, `--dry-run=${value}`])).toBe(`${names}exit 0`);
+  }
+  expect(await podwire(['get', 'sa', '-A', '-l', 'many', '-o', 'name'])).toBe(`${names}exit 0`);
+  expect(await podwire(remove)).toBe(`${names}exit 0`);
+  expect(await podwire(['get', 'sa', '-A', '-l', 'many', '-o', 'name'])).toBe('exit 0');
+});
+
 it('takes the manifests of a folder in the order of their names', { timeout: 60_000 }, async () => {
   const manifests = join(folder, 'manifests');
   mkdirSync(join(manifests, 'below'), { recursive: true });
@@ -146,7 +173,9 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['apply', '-f', '-'], manifest({ a: 1 }))).toContain(
     'cannot unmarshal number into Go struct field',
   );
-  expect(await podwire(['delete', 'pods'])).toContain('names, -l SELECTOR, --all or -f FILE must say which objects');
+  expect(await podwire(['delete', 'pods'])).toContain(
+    'names, -l SELECTOR, --field-selector, --all or -f FILE must say which objects',
+  );
   expect(await podwire(['get', 'pds'])).toContain('did you mean pods?');
   expect(await podwire(['logs', 'demo', 'nope'])).toContain('container nope is not valid for pod demo');
   expect(await podwire(['wait', '--for=sunshine', 'pod/demo'])).toContain(

@@ -285,6 +285,24 @@ const templates = [
   '{"\\q"}',
 ];
 
+/** None of them deletes anything. */
+const deletions = [
+  'delete pod web --dry-run=server',
+  'delete pod web --dry-run=client',
+  'delete pod web --dry-run=client -o name',
+  'delete pod web api --dry-run=server -o name',
+  'delete pod nope --dry-run=client',
+  'delete pod nope --dry-run=server',
+  'delete pods --all -A --dry-run=server',
+  'delete pods --all -A --dry-run=client -o name',
+  'delete pods -A -l app=dns --dry-run=server',
+  'delete pods --field-selector metadata.name=web --dry-run=server',
+  'delete pods --field-selector metadata.name=nope --dry-run=server',
+  'delete pods -A --field-selector metadata.namespace=kube-system --dry-run=client',
+  'delete pods web -A --dry-run=client',
+  'delete ns --all --dry-run=client',
+];
+
 const described = [
   'describe pod web',
   'describe pods',
@@ -331,6 +349,7 @@ const waits = [
   'wait pod/one -n nope --for=delete',
   'wait pod/nope --for=create --timeout=1s',
   'wait pod/web --for=create',
+  'wait pods --all -A --for=create -o name',
   'wait pod/web --for=delete --timeout=0',
   'wait pod/web --for=Delete --timeout=1s',
   'wait pods --all --for=jsonpath={.metadata.namespace}=default',
@@ -352,6 +371,7 @@ const manifests: Readonly<Record<string, object>> = {
   'applied.json': account({ name: 'applied', namespace: 'default', labels: { a: 'b' } }),
   'changed.json': account({ name: 'applied', namespace: 'default', labels: { a: 'c' } }),
   'generated.json': { ...account({ name: '' }), metadata: { generateName: 'abc-' } },
+  'misspelt.json': { ...account({ name: 'misspelt', namespace: 'default' }), secretz: [] },
   'new.json': account({ name: 'new', namespace: 'default' }),
 };
 
@@ -363,7 +383,12 @@ const ofManifests = [
   'apply -f new.json --dry-run=server',
   'apply -f generated.json',
   'apply -f generated.json --dry-run=server',
+  'apply -f applied.json --dry-run=client',
+  'apply -f new.json --dry-run=client',
+  ...['false', 'warn', 'ignore'].map((value) => `apply -f misspelt.json --dry-run=server --validate=${value}`),
   'delete -f elsewhere.json -n default',
+  'delete -f elsewhere.json --dry-run=client',
+  'delete -f elsewhere.json --dry-run=server -o name',
   'describe -f elsewhere.json -n default',
   'describe -f elsewhere.json -n kube-system',
   'get -f elsewhere.json -n default',
@@ -461,6 +486,7 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
   it('get pods -o jsonpath-as-json', () =>
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
+  it.each(deletions)('%s', (line) => sameFor(line.split(' ')));
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
 
   it.each(ofManifests)('%s', (line) =>

@@ -34,6 +34,8 @@ describeWithPeer(['kube-apiserver', 'etcd', 'kubectl'], 'podwire beside kubectl 
   }
 
   it.each([
+    'delete ns shop --dry-run=client',
+    'delete ns shop --dry-run=server',
     'get ns shop -o yaml',
     'get ns shop -o json',
     'get ns -o yaml',

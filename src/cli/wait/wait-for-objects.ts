@@ -15,6 +15,8 @@ export interface WaitOptions extends ObjectChoice {
   /** For all objects together, in ms; 0 looks once. */
   readonly timeoutMs: number;
   readonly fieldSelector: string | undefined;
+  /** Of those that are as they must be. */
+  readonly onlyNames: boolean;
 }
 
 /** An object that is waited for. */
@@ -43,7 +45,10 @@ export async function waitForObjects(options: WaitOptions, io: Io): Promise<numb
       const failure = await failureOf(one, options, limit);
       call.signal.throwIfAborted();
       if (failure !== undefined) failures.push(failure);
-      else io.out.write(`${singularOf(one.target.type)}/${one.object.metadata.name} condition met\n`);
+      else
+        io.out.write(
+          `${singularOf(one.target.type)}/${one.object.metadata.name}${options.onlyNames ? '' : ' condition met'}\n`,
+        );
     }
     const isDone = options.goal.kind === 'delete' || awaited.length > 0;
     if (!isDone && failures.length === 0) {
