@@ -1,4 +1,3 @@
-import { toError } from '../common/errors.ts';
 import { ApiError, badRequest } from './api-error.ts';
 import { isJsonObject } from './api-object.ts';
 
@@ -19,13 +18,17 @@ export function encodeContinue({ revision, after }: ContinuePoint, prefix: strin
 export function decodeContinue(token: string, prefix: string): ContinuePoint {
   try {
     const value: unknown = JSON.parse(Buffer.from(token, 'base64url').toString());
-    if (!isJsonObject(value)) throw new TypeError('not an object');
-    const { rv, start } = value;
-    if (!Number.isSafeInteger(rv) || typeof start !== 'string') throw new TypeError('rv or start is missing');
-    return { revision: Number(rv), after: prefix + start };
+    const { rv, start } = isJsonObject(value) ? value : {};
+    if (Number.isSafeInteger(rv) && typeof start === 'string') return { revision: Number(rv), after: prefix + start };
   } catch (cause) {
-    throw badRequest(`continue key is not valid: ${toError(cause).message}`, cause);
+    throw unknownToken(cause);
   }
+  throw unknownToken();
+}
+
+function unknownToken(cause?: unknown): Error {
+  const why = 'this server has not given it';
+  return badRequest(`invalid continue token: continue key is not valid: ${why}`, cause);
 }
 
 /** The history no longer reaches back to the first page: the client has to begin again. */

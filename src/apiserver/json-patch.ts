@@ -1,3 +1,4 @@
+import { ExecPathError } from '../common/errors.ts';
 import { ApiError, badRequest } from './api-error.ts';
 import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
 
@@ -7,13 +8,13 @@ const MAX_OPERATIONS = 10_000;
 /**
  * Applies a JSON patch: a list of operations on paths, all or none.
  *
- * @throws ExecPathError ERR_BAD_REQUEST for what is no JSON patch, ERR_INVALID for an operation that cannot be
+ * @throws ExecPathError ERR_BAD_REQUEST for what is no JSON patch, ERR_BODY_TOO_LARGE, ERR_INVALID for an operation that cannot be
  * done and a `test` that fails
  * @see RFC 6902
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations');
-  if (patch.length > MAX_OPERATIONS) throw badRequest(`a JSON patch may have at most ${MAX_OPERATIONS} operations`);
+  if (patch.length > MAX_OPERATIONS) throw tooManyOperations(patch.length);
   return patch.reduce((document: unknown, operation: unknown) => {
     if (!isJsonObject(operation)) throw badRequest('an operation of a JSON patch must be an object');
     return applyOperation(document, operation);
@@ -102,6 +103,12 @@ function pointerOf(operation: JsonObject, field: 'path' | 'from'): readonly stri
 function valueOf(operation: JsonObject): unknown {
   if (Object.hasOwn(operation, 'value')) return operation['value'];
   throw badRequest(`the operation ${JSON.stringify(operation['op'])} of a JSON patch needs a value`);
+}
+
+/** Upstream's words. */
+function tooManyOperations(count: number): Error {
+  const why = `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${count}`;
+  return new ExecPathError('ERR_BODY_TOO_LARGE', `Request entity too large: ${why}`, { hop: 'apiserver' });
 }
 
 function missing(step: string): Error {

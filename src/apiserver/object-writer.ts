@@ -1,6 +1,6 @@
 import { pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { type ApiObject, type JsonObject, textAt } from './api-object.ts';
+import { type ApiObject, isJsonObject, type JsonObject, textAt } from './api-object.ts';
 import type { Exchange } from './exchange.ts';
 import { fieldValidationOf, judgeFields, judgePatchedFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';
@@ -101,6 +101,8 @@ export class ObjectWriter {
     const dryRun = isDryRun(query, 'PatchOptions');
     const body = await readBody(request, this.#body);
     const patch = parseJson(body);
+    // The algorithm would put anything else in the object's place.
+    if (apply === applyMergePatch && !isJsonObject(patch)) throw badRequest('a merge patch must be a JSON object');
     const isStrategic = apply === applyStrategicMergePatch;
     const sent = { json: body.toString(), isList: apply === applyJsonPatch, isStrategic };
     return this.#registry.update(

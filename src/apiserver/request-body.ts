@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { ExecPathError, toError } from '../common/errors.ts';
+import { ExecPathError } from '../common/errors.ts';
 import { badRequest } from './api-error.ts';
 import { isJsonObject, type JsonObject } from './api-object.ts';
 import { decodeProtobuf, PROTOBUF_MEDIA_TYPE } from './protobuf-object.ts';
@@ -110,14 +110,26 @@ export function parseJsonObject(body: Buffer): JsonObject {
 
 /** @throws ExecPathError ERR_BAD_REQUEST for what is not JSON, not UTF-8, or nested too deep */
 export function parseJson(body: Buffer): unknown {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch (cause) {
-    throw badRequest(`the body is not JSON: ${toError(cause).message}`, cause);
-  }
+  const value = parseText(textOf(body));
   if (isDeeperThan(value, MAX_DEPTH)) throw badRequest(`the body nests deeper than ${MAX_DEPTH} levels`);
   return value;
+}
+
+function textOf(body: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
+  } catch (cause) {
+    throw badRequest('the body is not UTF-8', cause);
+  }
+}
+
+/** The engine's own words differ from one of its versions to the next: they stay with the cause. */
+function parseText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw badRequest(text.trim() === '' ? 'the body is empty: JSON is needed' : 'the body is not JSON', cause);
+  }
 }
 
 /** A media type that is not read here, and which are. */

@@ -267,6 +267,52 @@ describe('a deletion whose options are wrong', () => {
   });
 });
 
+describe('what cannot be read', () => {
+  it.each([
+    ['{"a":x}', 'the body is not JSON'],
+    ['{"a":', 'the body is not JSON'],
+    ['{"a":"\n"}', 'the body is not JSON'],
+    [' ', 'the body is empty: JSON is needed'],
+    [Buffer.from([0x22, 0xff, 0x22]), 'the body is not UTF-8'],
+  ])('as the body %j is called so, in no engine’s words', async (body, message) => {
+    for (const [method, path, type] of [
+      ['POST', podsPath, 'json'],
+      ['DELETE', `${podsPath}/web`, 'json'],
+      ['PATCH', `${podsPath}/web`, 'merge-patch+json'],
+    ] as const) {
+      const headers = { 'Content-Type': `application/${type}` };
+      expect(await world.call(path, { method, headers, body })).toMatchObject({ status: 400, json: { message } });
+    }
+  });
+
+  it.each(['x', 'e30', 'eyJhIg', '%21'])('as the token %s of a page is called so too', async (token) => {
+    expect((await world.call(`${podsPath}?limit=1&continue=${token}`)).json).toMatchObject({
+      code: 400,
+      message: 'invalid continue token: continue key is not valid: this server has not given it',
+    });
+  });
+
+  it.each(['null', '[]', '5', '"x"'])('as the merge patch %s is refused', async (body) => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const headers = { 'Content-Type': 'application/merge-patch+json' };
+    expect((await world.call(`${podsPath}/web`, { method: 'PATCH', headers, body })).json).toMatchObject({
+      code: 400,
+      message: 'a merge patch must be a JSON object',
+    });
+  });
+
+  it('is a JSON patch of too many operations', async () => {
+    await world.call(podsPath, { method: 'POST', body: web });
+    const body = Array.from({ length: 10_001 }, () => ({ op: 'test', path: '/metadata/name', value: 'web' }));
+    const headers = { 'Content-Type': 'application/json-patch+json' };
+    expect((await world.call(`${podsPath}/web`, { method: 'PATCH', headers, body })).json).toMatchObject({
+      code: 413,
+      reason: 'RequestEntityTooLarge',
+      message: 'Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001',
+    });
+  });
+});
+
 describe('a body in which a field comes twice', () => {
   const spec = JSON.stringify(web.spec);
   const twice = `{"metadata":{"name":"a","name":"b"},"foo":{"x":1,"x":2},"foo":2,"spec":${spec}}`;
