@@ -3,6 +3,9 @@ import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, t
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 export const DEFAULT_GRACE_SECONDS = 30;
 
+/** How long a token lives that does not say. */
+const DEFAULT_TOKEN_SECONDS = 3600;
+
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
 /**
@@ -105,7 +108,38 @@ function withVolumeDefaults(volume: JsonObject): JsonObject {
   // Upstream's oldest rule: a volume that says nothing is an empty folder.
   if (kind === undefined) return { ...volume, emptyDir: {} };
   if (!['secret', 'configMap', 'downwardAPI', 'projected'].includes(kind)) return volume;
-  return { ...volume, [kind]: { defaultMode: 0o644, ...(volume[kind] as JsonObject) } };
+  const source = { defaultMode: 0o644, ...(volume[kind] as JsonObject) } as JsonObject;
+  const { sources } = source;
+  return {
+    ...volume,
+    [kind]: {
+      ...source,
+      ...(kind === 'downwardAPI' ? withItemVersions(source) : {}),
+      ...(Array.isArray(sources) ? { sources: objectsAt(source, ['sources']).map(withProjectionDefaults) } : {}),
+    },
+  };
+}
+
+function withProjectionDefaults(source: JsonObject): JsonObject {
+  const { serviceAccountToken, downwardAPI } = source;
+  return {
+    ...source,
+    ...(isJsonObject(serviceAccountToken)
+      ? { serviceAccountToken: { expirationSeconds: DEFAULT_TOKEN_SECONDS, ...serviceAccountToken } }
+      : {}),
+    ...(isJsonObject(downwardAPI) ? { downwardAPI: withItemVersions(downwardAPI) } : {}),
+  };
+}
+
+function withItemVersions(source: JsonObject): JsonObject {
+  const { items } = source;
+  if (!Array.isArray(items)) return source;
+  return {
+    ...source,
+    items: objectsAt(source, ['items']).map((item) =>
+      isJsonObject(item['fieldRef']) ? { ...item, fieldRef: { apiVersion: 'v1', ...item['fieldRef'] } } : item,
+    ),
+  };
 }
 
 /** Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything. */
