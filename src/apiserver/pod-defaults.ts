@@ -38,7 +38,7 @@ function withoutEmptyTexts(object: JsonObject): JsonObject {
 }
 
 function withContainerDefaults(container: JsonObject, spec: JsonObject): JsonObject {
-  const { env, ports, resources = {} } = container;
+  const { env, ports, lifecycle, resources = {} } = container;
   const filled = Object.fromEntries(
     ['livenessProbe', 'readinessProbe', 'startupProbe']
       .filter((field) => isJsonObject(container[field]))
@@ -52,6 +52,7 @@ function withContainerDefaults(container: JsonObject, spec: JsonObject): JsonObj
     // These are read as texts, also when they are empty.
     ...Object.fromEntries(['name', 'image'].filter((field) => container[field] === '').map((field) => [field, ''])),
     ...filled,
+    ...(isJsonObject(lifecycle) ? { lifecycle: withLifecycleDefaults(lifecycle) } : {}),
     ...(Array.isArray(env) ? { env: objectsAt(container, ['env']).map(withFieldVersion) } : {}),
     ...(Array.isArray(ports)
       ? { ports: objectsAt(container, ['ports']).map((port) => withPortDefaults(port, spec['hostNetwork'] === true)) }
@@ -70,12 +71,25 @@ function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
 function withProbeDefaults(probe: JsonObject): JsonObject {
   const defaults = { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 };
   const given = Object.fromEntries(Object.entries(probe).filter(([key, value]) => value !== 0 || !(key in defaults)));
-  const httpGet = probe['httpGet'];
-  return {
-    ...defaults,
-    ...given,
-    ...(isJsonObject(httpGet) ? { httpGet: { path: '/', scheme: 'HTTP', ...withoutEmptyTexts(httpGet) } } : {}),
-  };
+  return { ...defaults, ...withHttpDefaults(given) };
+}
+
+/** A port that is an empty name stays: it is wrong. */
+function withHttpDefaults(handler: JsonObject): JsonObject {
+  const { httpGet } = handler;
+  if (!isJsonObject(httpGet)) return handler;
+  const { port } = httpGet;
+  const given = { ...withoutEmptyTexts(httpGet), ...(port === undefined ? {} : { port }) };
+  return { ...handler, httpGet: { path: '/', scheme: 'HTTP', ...given } };
+}
+
+function withLifecycleDefaults(lifecycle: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(lifecycle).map(([moment, handler]) => [
+      moment,
+      isJsonObject(handler) ? withHttpDefaults(handler) : handler,
+    ]),
+  );
 }
 
 function withFieldVersion(variable: JsonObject): JsonObject {
