@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { type ErrorCode, ExecPathError } from '../common/errors.ts';
 import { type Status, type StatusCause, statusOf } from '../common/status.ts';
 import { ApiStatusError } from '../kubeapi/index.ts';
@@ -165,6 +166,12 @@ export function unsupportedField(field: string, value: unknown, supported: reado
 export function choiceErrors(field: string, value: string, choices: readonly string[]): FieldError[] {
   if (value === '') return [requiredField(field)];
   return choices.includes(value) ? [] : [unsupportedField(field, value, choices)];
+}
+
+/** An address of either family; upstream lets numbers begin with zeros. */
+export function addressErrors(field: string, address: string): FieldError[] {
+  if (isIP(address.replaceAll(/(?<=^|\.)0+(?=\d)/g, '')) !== 0) return [];
+  return [invalidField(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
 }
 
 /** A reference to nothing. */

@@ -72,6 +72,11 @@ describe('the rules of containers', () => {
     expect(faultsOf(container)).toEqual([fault]);
   });
 
+  it('take handlers over HTTP that leave path and scheme open', () => {
+    const handler = { httpGet: { port: 80 } };
+    expect(faultsOf({ lifecycle: { preStop: handler }, readinessProbe: handler })).toEqual([]);
+  });
+
   it('refuse amounts of what nobody counts', () => {
     expect(faultsOf({ resources: { requests: { foo: '1' } } })).toEqual([
       'resources.requests[foo]: Invalid value: foo: must be a standard resource type or fully qualified',

@@ -3,6 +3,9 @@ import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, t
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 export const DEFAULT_GRACE_SECONDS = 30;
 
+/** How long a token lives that does not say. */
+const DEFAULT_TOKEN_SECONDS = 3600;
+
 const containerLists = ['containers', 'initContainers', 'ephemeralContainers'];
 
 /**
@@ -35,7 +38,7 @@ function withoutEmptyTexts(object: JsonObject): JsonObject {
 }
 
 function withContainerDefaults(container: JsonObject, spec: JsonObject): JsonObject {
-  const { env, ports, resources = {} } = container;
+  const { env, ports, lifecycle, resources = {} } = container;
   const filled = Object.fromEntries(
     ['livenessProbe', 'readinessProbe', 'startupProbe']
       .filter((field) => isJsonObject(container[field]))
@@ -49,6 +52,7 @@ function withContainerDefaults(container: JsonObject, spec: JsonObject): JsonObj
     // These are read as texts, also when they are empty.
     ...Object.fromEntries(['name', 'image'].filter((field) => container[field] === '').map((field) => [field, ''])),
     ...filled,
+    ...(isJsonObject(lifecycle) ? { lifecycle: withLifecycleDefaults(lifecycle) } : {}),
     ...(Array.isArray(env) ? { env: objectsAt(container, ['env']).map(withFieldVersion) } : {}),
     ...(Array.isArray(ports)
       ? { ports: objectsAt(container, ['ports']).map((port) => withPortDefaults(port, spec['hostNetwork'] === true)) }
@@ -67,12 +71,25 @@ function pullPolicyOf(image: string): 'Always' | 'IfNotPresent' {
 function withProbeDefaults(probe: JsonObject): JsonObject {
   const defaults = { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 };
   const given = Object.fromEntries(Object.entries(probe).filter(([key, value]) => value !== 0 || !(key in defaults)));
-  const httpGet = probe['httpGet'];
-  return {
-    ...defaults,
-    ...given,
-    ...(isJsonObject(httpGet) ? { httpGet: { path: '/', scheme: 'HTTP', ...withoutEmptyTexts(httpGet) } } : {}),
-  };
+  return { ...defaults, ...withHttpDefaults(given) };
+}
+
+/** A port that is an empty name stays: it is wrong. */
+function withHttpDefaults(handler: JsonObject): JsonObject {
+  const { httpGet } = handler;
+  if (!isJsonObject(httpGet)) return handler;
+  const { port } = httpGet;
+  const given = { ...withoutEmptyTexts(httpGet), ...(port === undefined ? {} : { port }) };
+  return { ...handler, httpGet: { path: '/', scheme: 'HTTP', ...given } };
+}
+
+function withLifecycleDefaults(lifecycle: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(lifecycle).map(([moment, handler]) => [
+      moment,
+      isJsonObject(handler) ? withHttpDefaults(handler) : handler,
+    ]),
+  );
 }
 
 function withFieldVersion(variable: JsonObject): JsonObject {
@@ -105,7 +122,38 @@ function withVolumeDefaults(volume: JsonObject): JsonObject {
   // Upstream's oldest rule: a volume that says nothing is an empty folder.
   if (kind === undefined) return { ...volume, emptyDir: {} };
   if (!['secret', 'configMap', 'downwardAPI', 'projected'].includes(kind)) return volume;
-  return { ...volume, [kind]: { defaultMode: 0o644, ...(volume[kind] as JsonObject) } };
+  const source = { defaultMode: 0o644, ...(volume[kind] as JsonObject) } as JsonObject;
+  const { sources } = source;
+  return {
+    ...volume,
+    [kind]: {
+      ...source,
+      ...(kind === 'downwardAPI' ? withItemVersions(source) : {}),
+      ...(Array.isArray(sources) ? { sources: objectsAt(source, ['sources']).map(withProjectionDefaults) } : {}),
+    },
+  };
+}
+
+function withProjectionDefaults(source: JsonObject): JsonObject {
+  const { serviceAccountToken, downwardAPI } = source;
+  return {
+    ...source,
+    ...(isJsonObject(serviceAccountToken)
+      ? { serviceAccountToken: { expirationSeconds: DEFAULT_TOKEN_SECONDS, ...serviceAccountToken } }
+      : {}),
+    ...(isJsonObject(downwardAPI) ? { downwardAPI: withItemVersions(downwardAPI) } : {}),
+  };
+}
+
+function withItemVersions(source: JsonObject): JsonObject {
+  const { items } = source;
+  if (!Array.isArray(items)) return source;
+  return {
+    ...source,
+    items: objectsAt(source, ['items']).map((item) =>
+      isJsonObject(item['fieldRef']) ? { ...item, fieldRef: { apiVersion: 'v1', ...item['fieldRef'] } } : item,
+    ),
+  };
 }
 
 /** Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything. */

@@ -2,6 +2,7 @@ import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
+import { podStatusErrors } from './pod-status-validation.ts';
 import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
 import { newPodErrors, podErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
@@ -37,7 +38,7 @@ export const podResource: Resource = {
     'status.podIP': textAt(pod, ['status', 'podIP']),
     'status.nominatedNodeName': textAt(pod, ['status', 'nominatedNodeName']),
   }),
-  applyDefaults: (pod) => withAdmissionDefaults(withPodDefaults(pod)),
+  applyDefaults: withAllDefaults,
   prepareCreate: (pod) => {
     admitNewPod(pod);
     return { ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
@@ -45,10 +46,14 @@ export const podResource: Resource = {
   validate: podErrors,
   validateNew: newPodErrors,
   // Pods may be stored that came before there were these defaults.
-  validateUpdate: (next, current) => podUpdateErrors(next, withAdmissionDefaults(current)),
-  validateAnyUpdate: mirrorUpdateErrors,
+  validateUpdate: (next, current) => podUpdateErrors(next, withAllDefaults(current)),
+  validateAnyUpdate: (next, current) => [...mirrorUpdateErrors(next, current), ...podStatusErrors(next, current)],
   deletionGraceSeconds: graceOf,
 };
+
+function withAllDefaults(pod: ApiObject): ApiObject {
+  return withAdmissionDefaults(withPodDefaults(pod));
+}
 
 /** A pod that nobody runs, or that has ended, needs nobody to stop it. Less than nothing is one second upstream. */
 function graceOf(pod: ApiObject, asked: number | undefined): number {

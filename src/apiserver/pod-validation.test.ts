@@ -132,14 +132,24 @@ describe('the rules of a pod', () => {
   it('fill in what is left open', () => {
     const { spec } = podOf({
       hostNetwork: true,
-      volumes: [{ name: 'v' }, { name: 'h', hostPath: { path: '/x' } }],
+      volumes: [
+        { name: 'v' },
+        { name: 'h', hostPath: { path: '/x' } },
+        { name: 't', projected: { sources: [{ serviceAccountToken: { path: 't' } }] } },
+        { name: 'd', downwardAPI: { items: [{ path: 'a', fieldRef: { fieldPath: 'metadata.name' } }] } },
+      ],
       containers: [{ ...container, ports: [{ containerPort: 80 }], resources: { limits: { cpu: '1' } } }],
     }) as unknown as { spec: Record<string, unknown> };
     expect(spec).toMatchObject({
       dnsPolicy: 'ClusterFirst',
       restartPolicy: 'Always',
       terminationGracePeriodSeconds: 30,
-      volumes: [{ emptyDir: {} }, { hostPath: { path: '/x', type: '' } }],
+      volumes: [
+        { emptyDir: {} },
+        { hostPath: { path: '/x', type: '' } },
+        { projected: { defaultMode: 0o644, sources: [{ serviceAccountToken: { expirationSeconds: 3600 } }] } },
+        { downwardAPI: { items: [{ fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } }] } },
+      ],
       containers: [
         {
           imagePullPolicy: 'Always',

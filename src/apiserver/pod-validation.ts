@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import { MIRROR_ANNOTATION } from '../kubeapi/index.ts';
 import { amountErrors } from './amount-validation.ts';
 import {
+  addressErrors,
   choiceErrors,
   duplicateField,
   type FieldError,
@@ -161,10 +161,4 @@ function systemErrors(spec: JsonObject | undefined): FieldError[] {
   const name = textAt(spec, ['os', 'name']);
   if (name === '') return [requiredField('spec.os.name', 'cannot be empty')];
   return name === 'linux' || name === 'windows' ? [] : [unsupportedField('spec.os', name, ['linux', 'windows'])];
-}
-
-/** An address of either family; upstream lets numbers begin with zeros. */
-function addressErrors(field: string, address: string): FieldError[] {
-  if (isIP(address.replaceAll(/(?<=^|\.)0+(?=\d)/g, '')) !== 0) return [];
-  return [invalidField(field, address, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
 }

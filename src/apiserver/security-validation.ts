@@ -7,6 +7,7 @@ import {
   unsupportedField,
 } from './api-error.ts';
 import { type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { descendingPathErrors } from './volume-paths.ts';
 
 /** Users and groups are 31 bits wide. */
 const MAX_ID = 2_147_483_647;
@@ -97,6 +98,11 @@ function seccompErrors(path: string, profile: JsonObject | undefined): FieldErro
   if (!seccompTypes.includes(type)) return [unsupportedField(`${path}.type`, type, seccompTypes)];
   if (type === 'Localhost' && file === '') {
     return [requiredField(`${path}.localhostProfile`, 'must be set when seccomp type is Localhost')];
+  }
+  if (type === 'Localhost') return descendingPathErrors(`${path}.localhostProfile`, file);
+  // There upstream prints the profile as Go source.
+  if (file !== '') {
+    return [invalidField(`${path}.localhostProfile`, profile, 'can only be set when seccomp type is Localhost')];
   }
   return [];
 }
