@@ -43,6 +43,8 @@ export interface ListOptions extends ObjectOptions {
 export interface WatchOptions extends Omit<ListOptions, 'limit' | 'continue'> {
   /** The server ends the watch after this; the client gives up a little later. Default 300. */
   readonly timeoutSeconds?: number;
+  /** Default true: the server says now and then how far it is. Some have none to give for a watch that starts anywhere. */
+  readonly bookmarks?: boolean;
 }
 
 export const patchTypes = {

@@ -94,7 +94,8 @@ export class KubeClient {
    */
   async *watch<T>(type: ResourceType<T>, options: WatchOptions = {}): AsyncGenerator<WatchChange<T> | WatchBookmark> {
     const timeoutSeconds = options.timeoutSeconds ?? 300;
-    const query = { ...listQuery(options), watch: true, allowWatchBookmarks: true, timeoutSeconds };
+    const allowWatchBookmarks = options.bookmarks ?? true;
+    const query = { ...listQuery(options), watch: true, allowWatchBookmarks, timeoutSeconds };
     const path = resourcePath(type, options);
     const answer = await this.stream('GET', path, { ...options, query });
     const silenceMs = timeoutSeconds * 1000 + WATCH_GRACE_MS;

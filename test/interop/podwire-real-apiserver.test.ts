@@ -43,6 +43,7 @@ describeWithPeer(['kube-apiserver', 'etcd', 'kubectl'], 'podwire beside kubectl 
     'get ns -o json --show-managed-fields',
     'get ns shop -o jsonpath={.metadata.managedFields[*].manager}',
     'get ns shop -o custom-columns=WHO:.metadata.managedFields[*].manager',
+    'get ns shop -w -o yaml --request-timeout=2s',
     'get ns --field-selector=metadata.name=shop -w -o yaml --request-timeout=2s',
     'get ns --field-selector=metadata.name=shop -w -o yaml --request-timeout=2s --show-managed-fields',
     'get ns --field-selector=metadata.name=shop -w -o json --output-watch-events --request-timeout=2s',

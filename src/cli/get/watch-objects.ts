@@ -82,6 +82,7 @@ async function followView<Form extends KubeObject | Table>(
         labelSelector,
         fieldSelector: fields,
         resourceVersion: isRepeated ? '0' : position,
+        bookmarks: !isRepeated,
         signal: call.signal,
         ...(view.accept === undefined ? {} : { accept: view.accept }),
       });
