@@ -95,7 +95,10 @@ describeWithPeer(['kubelet', 'containerd', 'kubectl'], 'a real kubelet as a node
     );
     const lease = ['get', '-n', 'kube-node-lease', 'lease', NODE, '-o', 'jsonpath={.spec.holderIdentity}'];
     await expect.poll(() => outcomeOf(lease), { timeout: 20_000 }).toBe(`${NODE}exit 0`);
-    expect(await outcomeOf(['get', 'csinode', NODE, '-o', 'name'])).toBe(`csinode.storage.k8s.io/${NODE}\nexit 0`);
+    // It is written by another part of the kubelet, at its own time.
+    await expect
+      .poll(() => outcomeOf(['get', 'csinode', NODE, '-o', 'name']), { timeout: 20_000 })
+      .toBe(`csinode.storage.k8s.io/${NODE}\nexit 0`);
   });
 
   it('runs a pod that our scheduler gave it, for exec, logs, cp and port-forward', { timeout: 90_000 }, async () => {
