@@ -2,10 +2,10 @@ import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
-import { podStatusErrors } from './pod-status-validation.ts';
-import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
-import { newPodErrors, podErrors } from './pod-validation.ts';
 import type { Resource } from './resource.ts';
+import { podStatusErrors } from './validation/pod-status-validation.ts';
+import { mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
+import { newPodErrors, podErrors } from './validation/pod-validation.ts';
 
 /** The longest grace, in seconds: 68 years. */
 const MAX_GRACE_SECONDS = 2_147_483_647;

@@ -9,9 +9,9 @@ import {
   services,
 } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
-import { eventErrors, leaseErrors, nodeErrors } from './object-validation.ts';
 import { podResource } from './pod-resource.ts';
 import type { Resource } from './resource.ts';
+import { eventErrors, leaseErrors, nodeErrors } from './validation/object-validation.ts';
 
 /** How long events are kept, in ms: `--event-ttl`. */
 export const EVENT_TTL_MS = 3_600_000;

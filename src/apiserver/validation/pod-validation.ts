@@ -1,5 +1,4 @@
-import { MIRROR_ANNOTATION } from '../kubeapi/index.ts';
-import { amountErrors } from './amount-validation.ts';
+import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
 import {
   addressErrors,
   choiceErrors,
@@ -11,10 +10,11 @@ import {
   invalidShown,
   requiredField,
   unsupportedField,
-} from './api-error.ts';
-import { type ApiObject, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+} from '../api-error.ts';
+import { type ApiObject, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { dnsLabelFaults, dnsSubdomainFaults, faultsOf, labelErrors, qualifiedNameFaults } from '../object-names.ts';
+import { amountErrors } from './amount-validation.ts';
 import { containerListErrors } from './container-validation.ts';
-import { dnsLabelFaults, dnsSubdomainFaults, faultsOf, labelErrors, qualifiedNameFaults } from './object-names.ts';
 import { podSecurityErrors } from './security-validation.ts';
 import { tolerationErrors } from './taint-validation.ts';
 import { volumeErrors } from './volume-validation.ts';

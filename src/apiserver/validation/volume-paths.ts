@@ -1,4 +1,4 @@
-import { type FieldError, invalidField } from './api-error.ts';
+import { type FieldError, invalidField } from '../api-error.ts';
 
 /** Paths within a volume stay there. @see kubernetes pkg/apis/core/validation, validateLocalDescendingPath */
 export function descendingPathErrors(field: string, path: string): FieldError[] {

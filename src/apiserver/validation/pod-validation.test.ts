@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ApiObject } from './api-object.ts';
-import { withPodDefaults } from './pod-defaults.ts';
+import type { ApiObject } from '../api-object.ts';
+import { withPodDefaults } from '../pod-defaults.ts';
 import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
 import { newPodErrors, podErrors } from './pod-validation.ts';
 import { taintErrors } from './taint-validation.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ApiObject } from './api-object.ts';
+import type { ApiObject } from '../api-object.ts';
 import { podStatusErrors } from './pod-status-validation.ts';
 
 const podOf = (status: object): ApiObject => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, status });

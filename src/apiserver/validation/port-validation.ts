@@ -1,6 +1,6 @@
-import { choiceErrors, duplicateField, type FieldError, invalidField, requiredField } from './api-error.ts';
-import { type JsonObject, objectsAt, textAt } from './api-object.ts';
-import { faultsOf } from './object-names.ts';
+import { choiceErrors, duplicateField, type FieldError, invalidField, requiredField } from '../api-error.ts';
+import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { faultsOf } from '../object-names.ts';
 
 /** @see kubernetes pkg/apis/core/validation, validateContainerPorts */
 export function portErrors(path: string, ports: readonly JsonObject[]): FieldError[] {

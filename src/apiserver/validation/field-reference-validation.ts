@@ -1,7 +1,7 @@
-import { parseQuantity } from '../kubeapi/index.ts';
-import { type FieldError, invalidField, requiredField, unsupportedField } from './api-error.ts';
-import { type JsonObject, textAt } from './api-object.ts';
-import { dnsSubdomainFaults, faultsOf, qualifiedNameFaults } from './object-names.ts';
+import { parseQuantity } from '../../kubeapi/index.ts';
+import { type FieldError, invalidField, requiredField, unsupportedField } from '../api-error.ts';
+import { type JsonObject, textAt } from '../api-object.ts';
+import { dnsSubdomainFaults, faultsOf, qualifiedNameFaults } from '../object-names.ts';
 
 /** What variables may take from the pod. */
 export const variableFields: readonly string[] = [

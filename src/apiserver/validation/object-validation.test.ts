@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { ApiObject } from './api-object.ts';
-import { metadataErrors } from './object-names.ts';
+import type { ApiObject } from '../api-object.ts';
+import { metadataErrors } from '../object-names.ts';
 import { eventErrors, leaseErrors, nodeErrors } from './object-validation.ts';
 
 const objectOf = (fields: object, metadata: object = {}): ApiObject => ({

@@ -1,7 +1,7 @@
-import { parseQuantity } from '../kubeapi/index.ts';
-import { type FieldError, forbiddenField, invalidField, invalidShown, requiredField } from './api-error.ts';
-import { type JsonObject, valueAt } from './api-object.ts';
-import { qualifiedNameFaults } from './object-names.ts';
+import { parseQuantity } from '../../kubeapi/index.ts';
+import { type FieldError, forbiddenField, invalidField, invalidShown, requiredField } from '../api-error.ts';
+import { type JsonObject, valueAt } from '../api-object.ts';
+import { qualifiedNameFaults } from '../object-names.ts';
 
 type Amounts = Readonly<Record<string, string>>;
 

@@ -1,6 +1,6 @@
-import { MIRROR_ANNOTATION } from '../kubeapi/index.ts';
-import { type FieldError, forbiddenField, invalidField } from './api-error.ts';
-import { type ApiObject, isSameJson, type JsonObject, objectsAt, valueAt } from './api-object.ts';
+import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
+import { type FieldError, forbiddenField, invalidField } from '../api-error.ts';
+import { type ApiObject, isSameJson, type JsonObject, objectsAt, valueAt } from '../api-object.ts';
 
 /** What a pod keeps for its life. @see kubernetes pkg/apis/core/validation, ValidatePodUpdate */
 export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError[] {

@@ -5,8 +5,8 @@ import {
   invalidField,
   requiredField,
   unsupportedField,
-} from './api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+} from '../api-error.ts';
+import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 import { descendingPathErrors } from './volume-paths.ts';
 
 /** Users and groups are 31 bits wide. */

@@ -1,4 +1,3 @@
-import { resourceErrors } from './amount-validation.ts';
 import {
   choiceErrors,
   duplicateField,
@@ -8,10 +7,11 @@ import {
   missingField,
   requiredField,
   unsupportedField,
-} from './api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+} from '../api-error.ts';
+import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
+import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';
-import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from './object-names.ts';
 import { hostPortErrors, portErrors, takenPortErrors } from './port-validation.ts';
 import { handlerErrors } from './probe-validation.ts';
 import { securityErrors } from './security-validation.ts';

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
-import { addressErrors, type FieldError, invalidShown } from './api-error.ts';
-import { type ApiObject, isSameJson, objectsAt, textAt } from './api-object.ts';
-import { dnsSubdomainFaults, faultsOf } from './object-names.ts';
+import { addressErrors, type FieldError, invalidShown } from '../api-error.ts';
+import { type ApiObject, isSameJson, objectsAt, textAt } from '../api-object.ts';
+import { dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 
 /** What a kubelet may say of a pod. @see kubernetes pkg/apis/core/validation, ValidatePodStatusUpdate */
 export function podStatusErrors(next: ApiObject, current: ApiObject): FieldError[] {

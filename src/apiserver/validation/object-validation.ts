@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import { type FieldError, goTexts, invalidField, invalidShown } from './api-error.ts';
-import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { type FieldError, goTexts, invalidField, invalidShown } from '../api-error.ts';
+import { type ApiObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 import { taintErrors } from './taint-validation.ts';
 
 /** @see kubernetes pkg/apis/core/validation, ValidateNode */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { withPodDefaults } from '../pod-defaults.ts';
 import { containerListErrors } from './container-validation.ts';
-import { withPodDefaults } from './pod-defaults.ts';
 
 const faultsOf = (container: object): string[] => {
   const metadata = { name: 'p' };

@@ -5,10 +5,10 @@ import {
   invalidField,
   requiredField,
   unsupportedField,
-} from './api-error.ts';
-import { isJsonObject, type JsonObject, objectsAt, textAt } from './api-object.ts';
+} from '../api-error.ts';
+import { isJsonObject, type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { dnsLabelFaults, faultsOf } from '../object-names.ts';
 import { fieldRefErrors, fileFields, resourceRefErrors } from './field-reference-validation.ts';
-import { dnsLabelFaults, faultsOf } from './object-names.ts';
 import { writtenPathErrors } from './volume-paths.ts';
 
 /** The shortest and the longest life of a token, in seconds. */
