@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type CriEndpoint, formatCriEndpoint, isLoopback, parseCriEndpoint } from './endpoint.ts';
+import { type CriEndpoint, formatCriEndpoint, parseCriEndpoint } from './endpoint.ts';
 
 describe('parseCriEndpoint', () => {
   it.each([
@@ -65,15 +65,5 @@ describe('parseCriEndpoint', () => {
         expect(parseCriEndpoint(formatCriEndpoint(value))).toEqual(value);
       }),
     );
-  });
-});
-
-describe('isLoopback', () => {
-  it.each(['localhost', '127.0.0.1', '127.1.2.3', '::1'])('holds for %s', (host) => {
-    expect(isLoopback(host)).toBe(true);
-  });
-
-  it.each(['0.0.0.0', '::', '127.0.0.1.example', '10.0.0.1', 'localhost.example'])('does not hold for %s', (host) => {
-    expect(isLoopback(host)).toBe(false);
   });
 });

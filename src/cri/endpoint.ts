@@ -48,11 +48,6 @@ export function grpcTargetOf(endpoint: CriEndpoint): string {
   return endpoint.kind === 'unix' ? `unix:${endpoint.path}` : `dns:${hostPort(endpoint.host, endpoint.port)}`;
 }
 
-/** Whether only this machine can reach a listener on `host`. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
 function hostPort(host: string, port: number): string {
   return `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 }

@@ -8,7 +8,7 @@ export {
   type ImageServiceClient,
   type RuntimeServiceClient,
 } from './client.ts';
-export { type CriEndpoint, formatCriEndpoint, isLoopback, parseCriEndpoint } from './endpoint.ts';
+export { type CriEndpoint, formatCriEndpoint, parseCriEndpoint } from './endpoint.ts';
 export type { CriHandlers, HandlerContext, ImageServiceHandlers, RuntimeServiceHandlers } from './handlers.ts';
 export * from './message.ts';
 export { type CriListen, CriServer, type CriServerOptions, serveCri } from './server.ts';

@@ -1,6 +1,7 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ExecPathError, toError } from '../common/errors.ts';
-import { type CriEndpoint, formatCriEndpoint, grpcTargetOf, isLoopback, parseCriEndpoint } from './endpoint.ts';
+import { isLoopback } from '../common/loopback.ts';
+import { type CriEndpoint, formatCriEndpoint, grpcTargetOf, parseCriEndpoint } from './endpoint.ts';
 import { addService } from './grpc-service.ts';
 import type { CriHandlers } from './handlers.ts';
 import { ServedCalls } from './served-calls.ts';

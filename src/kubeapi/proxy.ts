@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { ExecPathError, toError } from '../common/errors.ts';
+import { isLoopback } from '../common/loopback.ts';
 import { hostOf, portOf } from './host-port.ts';
 
 /**
@@ -32,10 +33,6 @@ export function proxyFor(target: URL, configured: URL | undefined, env: NodeJS.P
 /** https or wss. */
 export function isSecure(url: URL): boolean {
   return url.protocol === 'https:' || url.protocol === 'wss:';
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 /** `*`, `host[:port]` with its subdomains, `.domain` for subdomains alone, IP addresses and CIDR ranges. */
