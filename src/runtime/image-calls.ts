@@ -1,8 +1,8 @@
 import { grpcCodes, type ImageServiceHandlers, RuntimeCallError } from '../cri/index.ts';
 import { nowNs } from './ending.ts';
+import { FolderMeter } from './folder-meter.ts';
 import { HOST_IMAGE, type HostImage } from './host-image.ts';
 import type { ImageStore, StoredImage } from './image/index.ts';
-import { LayerMeter } from './isolation/index.ts';
 
 type ImageCalls = Pick<
   ImageServiceHandlers,
@@ -17,7 +17,7 @@ export interface ImageCallsOptions {
 
 /** The calls about images: the built-in one and those that were imported. Nothing is pulled. @see cri.md 8 */
 export function imageCalls({ host, images, stateDir }: ImageCallsOptions): ImageCalls {
-  const meter = new LayerMeter(images.path);
+  const meter = new FolderMeter(images.path);
   const find = (reference: string) => {
     if (host.isNamedBy(reference)) return host.entry();
     const image = images.find(reference);

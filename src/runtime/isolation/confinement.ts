@@ -16,6 +16,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type ContainerConfig, grpcCodes, NamespaceMode, RuntimeCallError } from '../../cri/index.ts';
+import { FolderMeter } from '../folder-meter.ts';
 import { RootFolder } from '../image/index.ts';
 import {
   CommandStartError,
@@ -35,7 +36,6 @@ import { outOfMemoryScoreOf } from './container-cgroup.ts';
 import { dropContainerRoot, writtenBelow } from './container-root.ts';
 import { passEnvironment } from './environment.ts';
 import type { ImageUser } from './image-user.ts';
-import { LayerMeter } from './layer-usage.ts';
 import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
 import { runTool } from './tool.ts';
@@ -77,13 +77,13 @@ export interface StartWays {
 export class Confinement {
   readonly options: ConfinementOptions;
   /** What the container has written. */
-  readonly layer: LayerMeter;
+  readonly layer: FolderMeter;
   #first: number | undefined;
   #execs = 0;
 
   constructor(options: ConfinementOptions) {
     this.options = options;
-    this.layer = new LayerMeter(writtenBelow(options.directory));
+    this.layer = new FolderMeter(writtenBelow(options.directory));
   }
 
   /** Pid of the container's first process, on the host. */

@@ -1,7 +1,6 @@
 export { Confinement } from './confinement.ts';
 export type { ImageUser } from './image-user.ts';
 export { dismantle, dropTools, Isolation, isolationObstacle, podDir, podFolders } from './isolation.ts';
-export { LayerMeter } from './layer-usage.ts';
 export { Pod } from './pod.ts';
 export { assertSysctls } from './sysctls.ts';
 export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './user-namespace.ts';
