@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { isJsonObject } from '../api-object.ts';
 import { withPodDefaults } from '../pod-defaults.ts';
 import { containerListErrors } from './container-validation.ts';
 
 const faultsOf = (container: object): string[] => {
   const metadata = { name: 'p' };
   const spec = { containers: [{ name: 'c', image: 'i', ...container }] };
-  const pod = withPodDefaults({ apiVersion: 'v1', kind: 'Pod', metadata, spec }) as unknown as { spec: typeof spec };
-  return containerListErrors(pod.spec).map(({ field, message }) => `${field.slice(19)}: ${message}`);
+  const { spec: filled } = withPodDefaults({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+  return containerListErrors(isJsonObject(filled) ? filled : undefined).map(
+    ({ field, message }) => `${field.slice(19)}: ${message}`,
+  );
 };
 
 const variable = (valueFrom: object): object => ({ env: [{ name: 'A', valueFrom }] });

@@ -139,7 +139,7 @@ describe('the rules of a pod', () => {
         { name: 'd', downwardAPI: { items: [{ path: 'a', fieldRef: { fieldPath: 'metadata.name' } }] } },
       ],
       containers: [{ ...container, ports: [{ containerPort: 80 }], resources: { limits: { cpu: '1' } } }],
-    }) as unknown as { spec: Record<string, unknown> };
+    });
     expect(spec).toMatchObject({
       dnsPolicy: 'ClusterFirst',
       restartPolicy: 'Always',
