@@ -23,8 +23,8 @@ const CALL_TIMEOUT_MS = 10_000;
 const TOKEN_LIFE_USED = 0.8;
 const MAX_TOKEN_AGE_MS = 24 * 3_600_000;
 
-/** Upstream's default for a projected token. */
-const TOKEN_SECONDS = 3607;
+/** The API's default. */
+const TOKEN_SECONDS = 3600;
 
 /** The apiserver's own service. */
 const MASTER_SERVICE = 'kubernetes';
