@@ -1,7 +1,7 @@
 #!/bin/sh
 # Puts the real programs that the interop tests need on this machine: Debian packages as root, and what Debian has not
 # or has too old, built through Go, in ~/.cache/podwire-peers (PODWIRE_PEERS overrides). Does nothing twice, is quiet
-# when all is there, and ends with exit code 1 and the names of what is missing.
+# when all is there, and names what is missing: then the tests that need it say so.
 set -eu
 
 KUBECTL_VERSION=0.36.0 # of the module k8s.io/kubectl: kubectl 1.36
