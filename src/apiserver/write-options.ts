@@ -1,4 +1,4 @@
-import { badRequest, type FieldError, invalid, invalidField } from './api-error.ts';
+import { badRequest, type FieldError, goTexts, invalid, invalidField } from './api-error.ts';
 import { type JsonObject, textAt, valueAt } from './api-object.ts';
 import type { DeleteOptions } from './deletion.ts';
 import { readSentAs } from './sent-object.ts';
@@ -51,9 +51,7 @@ export function deleteOptionsOf(sent: JsonObject, query: URLSearchParams): Asked
 
 function dryRunErrors(dryRun: readonly string[]): FieldError[] {
   if (dryRun.every((value) => value === 'All')) return [];
-  // As Go prints a list.
-  const shown = `[]string{${dryRun.map((value) => JSON.stringify(value)).join(', ')}}`;
-  const message = `Unsupported value: ${shown}: supported values: "All"`;
+  const message = `Unsupported value: ${goTexts(dryRun)}: supported values: "All"`;
   return [{ field: 'dryRun', reason: 'FieldValueNotSupported', message }];
 }
 
