@@ -88,7 +88,9 @@ describeWithPeer(['kubelet', 'containerd', 'kubectl'], 'a real kubelet as a node
   }, 60_000);
 
   it('registers, becomes ready, and reports itself', { timeout: 60_000 }, async () => {
-    await expect.poll(() => outcomeOf(['get', 'node', NODE, '-o', 'name']), { timeout: 30_000 }).toContain(NODE);
+    await expect
+      .poll(() => outcomeOf(['get', 'node', NODE, '-o', 'name']), { timeout: 30_000 })
+      .toBe(`node/${NODE}\nexit 0`);
     await kubectl.must('wait', '--for=condition=Ready', `node/${NODE}`, '--timeout=40s');
     expect(await kubectl.must('get', 'node', NODE, '-o', 'wide', '--no-headers')).toMatch(
       new RegExp(`^${NODE} +Ready +<none> +\\d+s +v1\\.32\\.4 .*containerd://1\\.6`),
