@@ -63,13 +63,22 @@ async function answerOf(request: IncomingMessage, options: ForwardOptions): Prom
   const { identity } = options;
   const headers = await identity.headers();
   const answer = await send(request, headers, options);
-  const isOurs = answer.statusCode === 401 && headers['Authorization'] !== undefined;
-  if (!isOurs) return answer;
+  if (!refusesUs(answer.statusCode ?? 0, identity)) return answer;
   answer.resume();
   const isRenewed = await identity.renew(headers);
   if (isRenewed && !hasBody(request)) return await send(request, await identity.headers(), options);
+  throw ownCredentialsError(isRenewed);
+}
+
+/** Whether an answer of the cluster is about our own credentials: a caller that is known here is not asked for any. */
+export function refusesUs(status: number, { user }: CallerIdentity): boolean {
+  return status === 401 && user !== undefined;
+}
+
+/** What the client hears when {@link refusesUs}. */
+export function ownCredentialsError(isRenewed: boolean): ExecPathError {
   const remedy = isRenewed ? 'they were renewed: try again' : 'look at the user of --upstream-kubeconfig';
-  throw upstreamError(`it refuses this apiserver's own credentials (401); ${remedy}`);
+  return upstreamError(`it refuses this apiserver's own credentials (401); ${remedy}`);
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {

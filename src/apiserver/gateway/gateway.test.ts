@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ApiAnswer, type ApiCall, ApiWorld, testTokens } from '../../../test/support/api-world.ts';
 import { loadClientConfig } from '../../kubeapi/index.ts';
+import { CertificateAuthority } from '../../pki/index.ts';
 import { type GatewayServer, type GatewayServerOptions, startGateway } from './main.ts';
 
 /** The cluster: an apiserver with objects of its own. */
@@ -158,10 +159,21 @@ describe('a request through the gateway', () => {
   it('blames the gateway’s own credentials, not the caller’s, when the cluster refuses them', async () => {
     const server = new URL(cluster.url);
     const certificateAuthority = { pem: cluster.authority.certificate };
-    const port = await gateway({ upstream: { server, certificateAuthority, token: 'stale' } });
-    const { status, json } = await cluster.call('/api/v1/pods', { port });
-    expect(status).toBe(503);
-    expect((json as { message: string }).message).toContain("refuses this apiserver's own credentials (401)");
+    const strangers = await CertificateAuthority.create('strangers');
+    const pair = await strangers.issue({ commonName: 'gateway', usages: ['client'] });
+    const certificate = { clientCertificate: { pem: pair.certificate }, clientKey: { pem: pair.key } };
+    const headers = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'v4.channel.k8s.io' };
+    for (const credentials of [{ token: 'stale' }, certificate]) {
+      const port = await gateway({ upstream: { server, certificateAuthority, ...credentials } });
+      for (const call of [{}, { method: 'POST', headers }]) {
+        const path = `/api/v1/namespaces/default/pods${'headers' in call ? '/web/exec?command=true&stdout=true' : ''}`;
+        const { status, json } = await cluster.call(path, { ...call, port });
+        expect(json).toMatchObject({
+          message: expect.stringContaining("refuses this apiserver's own credentials (401)") as string,
+        });
+        expect(status).toBe(503);
+      }
+    }
   });
 
   it('does not wait for ever for a cluster that takes it and says nothing', async () => {

@@ -17,7 +17,7 @@ import { parseTarget, type RequestInfo, requestInfoOf } from '../request-info.ts
 import { RequestTrace } from '../request-trace.ts';
 import type { AccessReviews } from './access-reviews.ts';
 import type { CallerIdentities, CallerIdentity } from './caller-identity.ts';
-import { forwardRequest, isFrontProxy, upstreamError } from './forward-request.ts';
+import { forwardRequest, isFrontProxy, ownCredentialsError, refusesUs, upstreamError } from './forward-request.ts';
 
 export interface GatewayOptions {
   readonly identities: CallerIdentities;
@@ -148,7 +148,9 @@ export class Gateway {
     const { identities, limits = {} } = this.#options;
     const { transport } = identities;
     const url = transport.url(client.request.url ?? '/');
-    const headers: RequestHeaders = { ...(await identity.headers()), Host: url.host, 'Audit-ID': trace.auditId };
+    const shown = await identity.headers();
+    const headers: RequestHeaders = { ...shown, Host: url.host, 'Audit-ID': trace.auditId };
+    const refuse = (error: ExecPathError): void => refuseUpgradeRequest(client.socket, error, trace);
     await proxyUpgrade(
       client,
       {
@@ -163,7 +165,15 @@ export class Gateway {
         ],
       },
       {
-        refuse: (_socket, error) => refuseUpgradeRequest(client.socket, upstreamError(error.message, error), trace),
+        refuse: (_socket, error) => refuse(upstreamError(error.message, error)),
+        tellRefusal: ({ httpStatus }) => {
+          if (!refusesUs(httpStatus, identity)) return false;
+          void identity
+            .renew(shown)
+            .catch(() => false)
+            .then((isRenewed) => refuse(ownCredentialsError(isRenewed)));
+          return true;
+        },
         limits,
         signal: this.#closing.signal,
       },
