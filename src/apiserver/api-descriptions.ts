@@ -56,6 +56,7 @@ PodSpec.securityContext: User, groups and the like of all containers that do not
 PodSpec.serviceAccountName: The identity of the pod. podwire's kubelet asks a real cluster for its tokens; podwire's apiserver gives none.
 PodSpec.schedulingGates: The pod gets no node while one of these stands.
 PodSpec.affinity: Wishes about the node. Not read by podwire's scheduler.
+PodSpec.runtimeClassName: There are no runtime classes: a pod that names one is refused.
 PodSpec.schedulerName: Who chooses the node. Default default-scheduler; with another name the server does not.
 PodSpec.imagePullSecrets: Credentials for images. Not used by podwire.
 Container: One command from one image.

@@ -465,6 +465,12 @@ const specs: readonly object[] = [
   { hostNetwork: true, containers: [{ name: 'c', image: 'i', ports: [{ containerPort: 1, hostPort: 2 }] }] },
   { nodeSelector: { 'a b': 'c d' } },
   { tolerations: [{ operator: 'Equal', value: 'x' }] },
+  { runtimeClassName: 'nope' },
+  { runtimeClassName: 'No_pe' },
+  { runtimeClassName: 'nope', restartPolicy: 'x' },
+  { runtimeClassName: 'nope', priority: 5 },
+  { runtimeClassName: 'nope', overhead: { cpu: '1' } },
+  { overhead: { cpu: '1' } },
 ];
 
 const metadata: readonly object[] = [
@@ -513,6 +519,12 @@ describeWithPeer(['kube-apiserver', 'etcd'], 'pods at our apiserver and at a rea
     it.each(metadata)('with %j', async (more) => {
       await expectSame({ metadata: { name: 'p', ...more }, spec: { containers: [container] } });
     });
+  });
+
+  it('that are mirrors have no class either', async () => {
+    const metadata = { name: 'p', annotations: { 'kubernetes.io/config.mirror': 'x' } };
+    const spec = { containers: [container], nodeName: 'n', runtimeClassName: 'nope' };
+    await expectSame({ metadata, spec });
   });
 
   it('select by their own labels', async () => {
