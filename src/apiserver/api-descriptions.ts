@@ -55,7 +55,9 @@ PodSpec.hostname: The host name within the pod. Default: the pod's name.
 PodSpec.securityContext: User, groups and the like of all containers that do not say otherwise.
 PodSpec.serviceAccountName: The identity of the pod. podwire's kubelet asks a real cluster for its tokens; podwire's apiserver gives none.
 PodSpec.schedulingGates: The pod gets no node while one of these stands.
-PodSpec.affinity: Wishes about the node. Not read by podwire's scheduler.
+PodSpec.affinity: Beside which pods, and on which nodes, the pod must or would rather be. Wishes about pods are not read by podwire's scheduler.
+PodSpec.topologySpreadConstraints: How evenly pods are spread over nodes or zones. podwire's scheduler keeps those with DoNotSchedule.
+PodSpec.runtimeClassName: There are no runtime classes: a pod that names one is refused.
 PodSpec.schedulerName: Who chooses the node. Default default-scheduler; with another name the server does not.
 PodSpec.imagePullSecrets: Credentials for images. Not used by podwire.
 Container: One command from one image.

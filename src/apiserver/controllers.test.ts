@@ -128,6 +128,30 @@ describe('the scheduler', () => {
     expect(seen.map((event) => event['reason'])).toContain('FailedScheduling');
   });
 
+  it('keeps pods apart that want to be, also those that come at once', async () => {
+    const registry = await world();
+    for (const name of ['n1', 'n2']) await registry.create(nodes, nodeNamed(name, { labels: { host: name } }));
+    const term = { topologyKey: 'host', labelSelector: { matchLabels: { app: 'db' } } };
+    const affinity = { podAntiAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [term] } };
+    const names = ['a', 'b', 'c'];
+    for (const name of names) {
+      const pod = podNamed(name, { affinity });
+      await registry.create(pods, { ...pod, metadata: { ...pod.metadata, labels: { app: 'db' } } });
+    }
+    const placed = [];
+    for (const name of ['a', 'b']) placed.push(scheduled(await until(registry, pods, name, onSomeNode)).node);
+    expect(placed.sort()).toEqual(['n1', 'n2']);
+    expect(scheduled(await until(registry, pods, 'c', refused)).condition).toMatchObject({
+      reason: 'Unschedulable',
+      message:
+        "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. preemption: 0/2 nodes are available: " +
+        '2 No preemption victims found for incoming pod.',
+    });
+    const { node } = scheduled(await registry.get(pods, { namespace: 'default', name: 'a' }));
+    await registry.delete(pods, { namespace: 'default', name: 'a' }, { gracePeriodSeconds: 0 });
+    expect(scheduled(await until(registry, pods, 'c', onSomeNode)).node).toBe(node);
+  });
+
   it('leaves gated pods and those of another scheduler alone', async () => {
     const registry = await world();
     await registry.create(nodes, nodeNamed('n1'));

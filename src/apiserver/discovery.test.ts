@@ -73,6 +73,16 @@ describe('discovery', () => {
       ],
       'x-kubernetes-group-version-kind': { group: '', version: 'v1', kind: 'Pod' },
     });
+    const schemas = valueAt(document.json, ['components', 'schemas']);
+    expect(valueAt(schemas, ['io.k8s.api.core.v1.PodSpec', 'properties', 'restartPolicy'])).toMatchObject({
+      type: 'string',
+      enum: ['Always', 'Never', 'OnFailure'],
+    });
+    expect(valueAt(schemas, ['io.k8s.api.core.v1.Container', 'properties', 'ports'])).toMatchObject({
+      items: { default: {}, allOf: [{ $ref: '#/components/schemas/io.k8s.api.core.v1.ContainerPort' }] },
+      'x-kubernetes-list-map-keys': ['containerPort', 'protocol'],
+      'x-kubernetes-patch-merge-key': 'containerPort',
+    });
     expect(await world.call('/openapi/v3/api/v9')).toMatchObject({ status: 404 });
     expect(await world.call('/openapi/v2', { headers: { Accept: 'application/json' } })).toMatchObject({
       json: { swagger: '2.0', definitions: { 'io.k8s.api.core.v1.Pod': { type: 'object' } } },

@@ -1,36 +1,50 @@
-import type { Node, Pod } from '../kubeapi/index.ts';
+import type { Node, NodeSelectorTerm, Pod } from '../kubeapi/index.ts';
 import { parseQuantity } from '../kubeapi/index.ts';
+import { holds, valueOf } from './object-selector.ts';
+import { amountOf, hostPortsOf, isSamePort, requestsOf } from './pod-demand.ts';
+import type { NodeUsage } from './pod-placements.ts';
 
 /** Pods that a node takes when it does not say: upstream's kubelet's default. */
 const DEFAULT_MAX_PODS = 110;
 
+/** Why a node cannot take a pod, in upstream's words. */
+export interface Misfit {
+  readonly reasons: readonly string[];
+  /** It would not help that other pods went from there. */
+  readonly isFinal: boolean;
+}
+
 /**
- * Why a node cannot take a pod, in upstream's words; undefined when it can.
+ * What keeps a pod from a node, whatever is on other nodes; undefined when nothing does. As upstream does, it looks no
+ * further than the first thing.
  *
- * @param podCount pods that are on the node already
+ * @param usage what the pods that are on the node take
  */
-export function misfitOf(pod: Pod, node: Node, podCount: number): string | undefined {
-  const { spec = {}, metadata, status } = node;
-  if (spec.unschedulable === true) return 'node(s) were unschedulable';
+export function misfitOf(pod: Pod, node: Node, usage: NodeUsage): Misfit | undefined {
+  const { spec = {}, status } = node;
+  const final = (reason: string): Misfit => ({ reasons: [reason], isFinal: true });
+  if (spec.unschedulable === true && !isTolerated(pod, unschedulableTaint)) return final('node(s) were unschedulable');
   const ready = status?.conditions?.find(({ type }) => type === 'Ready');
   // Upstream's controller says the same by a taint.
   if (ready?.status !== 'True') {
     const taint = ready?.status === 'Unknown' ? 'unreachable' : 'not-ready';
-    return `node(s) had untolerated taint {node.kubernetes.io/${taint}: }`;
+    return final(`node(s) had untolerated taint {node.kubernetes.io/${taint}: }`);
   }
-  const labels = metadata.labels ?? {};
-  const isSelected = Object.entries(pod.spec.nodeSelector ?? {}).every(([key, value]) => labels[key] === value);
-  if (!isSelected || !matchesAffinity(pod, node)) return "node(s) didn't match Pod's node affinity/selector";
   const taint = spec.taints?.find((one) => one.effect !== 'PreferNoSchedule' && !isTolerated(pod, one));
-  if (taint !== undefined) return `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`;
-  const capacity = status?.allocatable?.['pods'];
-  const most = capacity === undefined ? DEFAULT_MAX_PODS : parseQuantity(capacity);
-  return podCount < most ? undefined : 'Too many pods';
+  if (taint !== undefined) return final(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ''}}`);
+  if (!matchesNode(pod, node)) return final("node(s) didn't match Pod's node affinity/selector");
+  if (hostPortsOf(pod).some((port) => usage.ports.some((taken) => isSamePort(port, taken)))) {
+    return { reasons: ["node(s) didn't have free ports for the requested pod ports"], isFinal: false };
+  }
+  const reasons = shortages(pod, node, usage);
+  return reasons.length === 0 ? undefined : { reasons, isFinal: false };
 }
 
 type NodeTaint = NonNullable<NonNullable<Node['spec']>['taints']>[number];
 
-function isTolerated({ spec }: Pod, { key, value = '', effect }: NodeTaint): boolean {
+const unschedulableTaint: NodeTaint = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+
+export function isTolerated({ spec }: Pod, { key, value = '', effect }: NodeTaint): boolean {
   return (spec.tolerations ?? []).some((toleration) => {
     if ((toleration.effect ?? '') !== '' && toleration.effect !== effect) return false;
     if ((toleration.key ?? '') !== '' && toleration.key !== key) return false;
@@ -38,52 +52,50 @@ function isTolerated({ spec }: Pod, { key, value = '', effect }: NodeTaint): boo
   });
 }
 
-interface Requirement {
-  readonly key: string;
-  readonly operator: string;
-  readonly values?: readonly string[];
+/** True when the node is one that the pod's selector and its required node affinity take. */
+export function matchesNode({ spec }: Pod, node: Node): boolean {
+  const labels = node.metadata.labels ?? {};
+  if (!Object.entries(spec.nodeSelector ?? {}).every(([key, value]) => valueOf(labels, key) === value)) return false;
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required === undefined || (required.nodeSelectorTerms ?? []).some((term) => isTerm(term, node));
 }
 
-interface Term {
-  readonly matchExpressions?: readonly Requirement[];
-  readonly matchFields?: readonly Requirement[];
+/** An empty term takes no node. */
+function isTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, { metadata }: Node): boolean {
+  if (matchExpressions.length + matchFields.length === 0) return false;
+  return (
+    matchExpressions.every((requirement) => holds(requirement, valueOf(metadata.labels ?? {}, requirement.key))) &&
+    matchFields.every((requirement) => requirement.key === 'metadata.name' && holds(requirement, metadata.name))
+  );
 }
 
-/** The required node affinity: one of its terms must hold, and an empty term never does. */
-function matchesAffinity({ spec }: Pod, { metadata }: Node): boolean {
-  const { affinity } = spec as {
-    readonly affinity?: {
-      readonly nodeAffinity?: {
-        readonly requiredDuringSchedulingIgnoredDuringExecution?: { readonly nodeSelectorTerms?: readonly Term[] };
-      };
-    };
-  };
-  const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-  if (required === undefined) return true;
-  return (required.nodeSelectorTerms ?? []).some(({ matchExpressions = [], matchFields = [] }) => {
-    if (matchExpressions.length + matchFields.length === 0) return false;
-    return (
-      matchExpressions.every((requirement) => holds(requirement, metadata.labels?.[requirement.key])) &&
-      matchFields.every((requirement) => requirement.key === 'metadata.name' && holds(requirement, metadata.name))
-    );
-  });
-}
-
-function holds({ operator, values = [] }: Requirement, value: string | undefined): boolean {
-  switch (operator) {
-    case 'In':
-      return value !== undefined && values.includes(value);
-    case 'NotIn':
-      return value === undefined || !values.includes(value);
-    case 'Exists':
-      return value !== undefined;
-    case 'DoesNotExist':
-      return value === undefined;
-    case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
-    case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
-    default:
-      return false;
+/** What the node has too little of. One that has not said what it has is not asked but for its pods. */
+function shortages(pod: Pod, { status }: Node, { podCount, requested }: NodeUsage): string[] {
+  const { allocatable } = status ?? {};
+  const most = allocatable?.['pods'] === undefined ? DEFAULT_MAX_PODS : parseQuantity(allocatable['pods']);
+  const reasons = podCount < most ? [] : ['Too many pods'];
+  if (allocatable === undefined) return reasons;
+  for (const [name, amount] of requestsOf(pod)) {
+    const free = amountOf(name, allocatable[name] ?? '0') - (requested.get(name) ?? 0);
+    if (amount > 0 && amount > free) reasons.push(`Insufficient ${name}`);
   }
+  return reasons;
+}
+
+/** How much a pod would like a node: first of all few taints that it does not tolerate, then what it wishes for itself. */
+export interface NodeAppeal {
+  readonly taints: number;
+  /** The weights of its wishes that the node fulfils, together. */
+  readonly weight: number;
+}
+
+export function appealOf(pod: Pod, node: Node): NodeAppeal {
+  const wishes = pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution ?? [];
+  const unliked = (node.spec?.taints ?? []).filter(
+    (one) => one.effect === 'PreferNoSchedule' && !isTolerated(pod, one),
+  );
+  return {
+    taints: unliked.length,
+    weight: wishes.reduce((sum, { weight, preference }) => sum + (isTerm(preference, node) ? weight : 0), 0),
+  };
 }

@@ -79,6 +79,7 @@ function encodeSchema(schema: OpenApiSchema): Buffer {
   if (format !== undefined) fields.push(encodeField(2, format));
   if (description !== undefined && description !== '') fields.push(encodeField(4, description));
   for (const name of required) fields.push(encodeField(19, name));
+  for (const value of schema.enum ?? []) fields.push(encodeField(20, encodeField(2, JSON.stringify(value))));
   if (additionalProperties !== undefined) {
     fields.push(encodeField(21, encodeField(1, encodeSchema(additionalProperties))));
   }

@@ -1,5 +1,5 @@
 import { descriptionOf } from './api-descriptions.ts';
-import { type FieldType, type SchemaField, structOf, structs } from './api-schema.ts';
+import { type SchemaField, structOf, structs, traitsOf, valuesOf, zeroScalarOf } from './api-schema.ts';
 
 /** An OpenAPI schema, as much of one as the two versions of the format share. */
 export interface OpenApiSchema {
@@ -12,6 +12,9 @@ export interface OpenApiSchema {
   readonly additionalProperties?: OpenApiSchema;
   readonly required?: readonly string[];
   readonly allOf?: readonly OpenApiSchema[];
+  readonly oneOf?: readonly OpenApiSchema[];
+  readonly enum?: readonly string[];
+  readonly default?: unknown;
   readonly [extension: `x-kubernetes-${string}`]: unknown;
 }
 
@@ -22,8 +25,13 @@ export interface ServedKind {
   readonly kind: string;
 }
 
-/** A reference to a schema by its full name, in the format's way. */
-type Refer = (name: string) => OpenApiSchema;
+/** In what the two versions of the format differ. */
+export interface SchemaFormat {
+  /** Where schemas stand: `#/definitions/`. */
+  readonly folder: string;
+  /** Version 3: defaults are said, and a type may be one of several. */
+  readonly isRich: boolean;
+}
 
 const metaTypes = [
   'ObjectMeta',
@@ -65,6 +73,12 @@ const namedScalars: Readonly<Record<string, OpenApiSchema>> = {
   FieldsV1: { type: 'object', description: 'A set of fields.' },
 };
 
+/** Those of them that JSON has as one of two types. */
+const eitherOf: Readonly<Record<string, readonly string[]>> = {
+  Quantity: ['string', 'number'],
+  IntOrString: ['integer', 'string'],
+};
+
 const plainScalars: Readonly<Record<string, OpenApiSchema>> = {
   string: { type: 'string' },
   bool: { type: 'boolean' },
@@ -73,28 +87,20 @@ const plainScalars: Readonly<Record<string, OpenApiSchema>> = {
   bytes: { type: 'string', format: 'byte' },
 };
 
-/**
- * The schemas of kinds and of all that they consist of, by full name.
- *
- * @param refer how the format refers to another schema
- */
-export function schemasOf(kinds: readonly ServedKind[], refer: Refer): Readonly<Record<string, OpenApiSchema>> {
+/** The schemas of kinds and of all that they consist of, by full name. */
+export function schemasOf(kinds: readonly ServedKind[], format: SchemaFormat): Readonly<Record<string, OpenApiSchema>> {
   const found = new Map<string, OpenApiSchema>();
   const add = (type: string): void => {
     const name = fullNameOf(type);
     const struct = structOf(type);
-    const scalar = namedScalars[type];
-    if (found.has(name) || (struct === undefined && scalar === undefined)) return;
-    if (scalar !== undefined) {
-      found.set(name, scalar);
+    if (found.has(name) || (struct === undefined && namedScalars[type] === undefined)) return;
+    if (struct === undefined) {
+      found.set(name, namedScalarSchema(type, format));
       return;
     }
     const served = kinds.filter(({ kind }) => kind === type);
-    found.set(
-      name,
-      structSchema(type, served, (other) => refer(fullNameOf(other))),
-    );
-    for (const { element } of struct?.values() ?? []) add(element);
+    found.set(name, structSchema(type, served, format));
+    for (const { element } of struct.values()) add(element);
   };
   for (const { kind } of kinds) add(kind);
   return Object.fromEntries([...found].sort(([left], [right]) => (left < right ? -1 : 1)));
@@ -105,41 +111,71 @@ export function isDescribed(kind: string): boolean {
   return structs.has(kind);
 }
 
-function structSchema(type: string, served: readonly ServedKind[], refer: Refer): OpenApiSchema {
+function namedScalarSchema(type: string, { isRich }: SchemaFormat): OpenApiSchema {
+  const { type: plain, ...schema } = namedScalars[type] ?? {};
+  const types = isRich ? eitherOf[type] : undefined;
+  if (types !== undefined) return { ...schema, oneOf: types.map((one) => ({ type: one })) };
+  return plain === undefined ? schema : { ...schema, type: plain };
+}
+
+function structSchema(type: string, served: readonly ServedKind[], format: SchemaFormat): OpenApiSchema {
   const fields = [...(structOf(type)?.values() ?? [])];
   const required = fields.filter((field) => field.required).map(({ name }) => name);
+  const { isAtomic = false, discriminator } = traitsOf(type) ?? {};
+  const others = fields.filter(({ name }) => name !== discriminator).map(({ name }) => [name, goNameOf(name)]);
+  const union = { discriminator, 'fields-to-discriminateBy': Object.fromEntries(others) };
   return {
     description: descriptionOf(type) ?? '',
     type: 'object',
     ...(fields.length === 0
       ? {}
-      : { properties: Object.fromEntries(fields.map((field) => [field.name, fieldSchema(type, field, refer)])) }),
+      : { properties: Object.fromEntries(fields.map((field) => [field.name, fieldSchema(type, field, format)])) }),
     ...(required.length === 0 ? {} : { required }),
+    ...(isAtomic ? { 'x-kubernetes-map-type': 'atomic' } : {}),
+    ...(discriminator === undefined ? {} : { 'x-kubernetes-unions': [union] }),
     ...(served.length === 0
       ? {}
       : { 'x-kubernetes-group-version-kind': served.map(({ group, kind, version }) => ({ group, kind, version })) }),
   };
 }
 
-function fieldSchema(type: string, field: SchemaField, refer: Refer): OpenApiSchema {
-  const description = descriptionOf(`${type}.${field.name}`) ?? '';
-  const { mergeKey } = field;
-  return {
-    description,
-    ...valueSchema(field, refer),
-    ...(mergeKey === undefined ? {} : { 'x-kubernetes-patch-strategy': 'merge' }),
-    ...(mergeKey === undefined || mergeKey === '*' ? {} : { 'x-kubernetes-patch-merge-key': mergeKey }),
-  };
+function goNameOf(field: string): string {
+  return field.slice(0, 1).toUpperCase() + field.slice(1);
 }
 
-function valueSchema({ form, element }: FieldType, refer: Refer): OpenApiSchema {
-  const schema = plainScalars[element] ?? refer(element);
-  switch (form) {
-    case 'single':
-      return schema;
-    case 'list':
-      return { type: 'array', items: schema };
-    case 'map':
-      return { type: 'object', additionalProperties: schema };
-  }
+function fieldSchema(type: string, field: SchemaField, format: SchemaFormat): OpenApiSchema {
+  const description = descriptionOf(`${type}.${field.name}`) ?? '';
+  return { description, ...valueSchema(field, format), ...writingOf(field) };
+}
+
+function valueSchema(field: SchemaField, format: SchemaFormat): OpenApiSchema {
+  if (field.form === 'single') return elementSchema(field, field.default, format);
+  // In Go what stands in a list or a map is never nothing.
+  const fallback = structOf(field.element) === undefined ? zeroScalarOf(field.element) : {};
+  const schema = elementSchema(field, fallback, format);
+  return field.form === 'list' ? { type: 'array', items: schema } : { type: 'object', additionalProperties: schema };
+}
+
+function elementSchema(field: SchemaField, fallback: unknown, { folder, isRich }: SchemaFormat): OpenApiSchema {
+  const values = valuesOf(field);
+  const given = isRich && fallback !== undefined ? { default: fallback } : {};
+  const plain = plainScalars[field.element];
+  if (plain !== undefined) return { ...plain, ...given, ...(values === undefined ? {} : { enum: values }) };
+  const reference = { $ref: `${folder}${fullNameOf(field.element)}` };
+  // Version 3 takes no other word beside a reference.
+  const isAlone = field.form !== 'single' && !('default' in given);
+  return isRich && !isAlone ? { ...given, allOf: [reference] } : reference;
+}
+
+/** How lists and maps are written, and patched. */
+function writingOf(field: SchemaField): OpenApiSchema {
+  const { form, mapKeys, mergeKey, isAtomic, retainsKeys } = field;
+  const listType = isAtomic ? 'atomic' : mapKeys.length === 0 ? 'set' : 'map';
+  return {
+    ...(form === 'map' && isAtomic ? { 'x-kubernetes-map-type': 'atomic' } : {}),
+    ...(form === 'list' && mapKeys.length > 0 ? { 'x-kubernetes-list-map-keys': mapKeys } : {}),
+    ...(form === 'list' ? { 'x-kubernetes-list-type': listType } : {}),
+    ...(mergeKey === undefined || mergeKey === '*' ? {} : { 'x-kubernetes-patch-merge-key': mergeKey }),
+    ...(mergeKey === undefined ? {} : { 'x-kubernetes-patch-strategy': retainsKeys ? 'merge,retainKeys' : 'merge' }),
+  };
 }

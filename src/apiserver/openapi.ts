@@ -6,7 +6,7 @@ import {
   type PatchOperation,
   type QueryParameter,
 } from './openapi-protobuf.ts';
-import { isDescribed, type OpenApiSchema, type ServedKind, schemasOf } from './openapi-schema.ts';
+import { isDescribed, type ServedKind, schemasOf } from './openapi-schema.ts';
 import { VERSION } from './version.ts';
 
 /** What the API consists of in OpenAPI's words, made once from the facts of its types. */
@@ -48,7 +48,7 @@ export class OpenApi {
       paths: Object.fromEntries(paths.flatMap((path) => this.#servedAt(path).map((served) => patchOf(path, served)))),
       definitions: schemasOf(
         paths.flatMap((path) => this.#kindsAt(path)),
-        (name) => ({ $ref: `#/definitions/${name}` }),
+        { folder: '#/definitions/', isRich: false },
       ),
     };
     return this.#v2;
@@ -100,12 +100,11 @@ export class OpenApi {
         [`${collection}/{name}`, { patch }],
       ];
     });
-    const refer = (name: string): OpenApiSchema => ({ allOf: [{ $ref: `#/components/schemas/${name}` }] });
     return {
       openapi: '3.0.0',
       info: { title: 'podwire', version: VERSION.gitVersion },
       paths: Object.fromEntries(operations),
-      components: { schemas: schemasOf(this.#kindsAt(path), refer) },
+      components: { schemas: schemasOf(this.#kindsAt(path), { folder: '#/components/schemas/', isRich: true }) },
     };
   }
 }

@@ -53,6 +53,8 @@ describe('the admission of a pod', () => {
       { preemptionPolicy: 'Never' },
       'the string value of PreemptionPolicy (Never) must not be provided in pod spec; priority admission controller computed PreemptLowerPriority from the given PriorityClass name',
     ],
+    [{ runtimeClassName: 'gvisor' }, 'pod rejected: RuntimeClass "gvisor" not found'],
+    [{ overhead: { cpu: '1' } }, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead'],
   ])('forbids %j', (spec, why) => {
     expect(() => prepareNew(podResource, podOf(spec))).toThrow(`pods "p" is forbidden: ${why}`);
   });

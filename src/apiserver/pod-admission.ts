@@ -34,7 +34,10 @@ export function withAdmissionDefaults(pod: ApiObject): ApiObject {
   };
 }
 
-/** @throws ApiError ERR_FORBIDDEN for a new pod with a priority that its class does not have */
+/**
+ * @throws ApiError ERR_FORBIDDEN for a new pod with a priority that its class does not have, a runtime class, for there
+ * are none, or an overhead, which is a class's to say
+ */
 export function admitNewPod(pod: ApiObject): void {
   const spec = isJsonObject(pod['spec']) ? pod['spec'] : {};
   const refuse = (why: string): Error => forbidden(pods, pod.metadata.name, why);
@@ -53,6 +56,13 @@ export function admitNewPod(pod: ApiObject): void {
   if (preemptionPolicy !== PREEMPTION_POLICY) {
     const value = `string value of PreemptionPolicy (${String(preemptionPolicy)})`;
     throw refuse(`${given(value)} ${PREEMPTION_POLICY} from the given PriorityClass name`);
+  }
+  const { runtimeClassName, overhead } = spec;
+  if (typeof runtimeClassName === 'string') {
+    throw refuse(`pod rejected: RuntimeClass ${JSON.stringify(runtimeClassName)} not found`);
+  }
+  if (overhead !== undefined) {
+    throw refuse('pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead');
   }
 }
 

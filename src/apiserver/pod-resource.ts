@@ -1,6 +1,7 @@
 import { pods } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
+import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
@@ -41,7 +42,7 @@ export const podResource: Resource = {
   applyDefaults: withAllDefaults,
   prepareCreate: (pod) => {
     admitNewPod(pod);
-    return { ...pod, status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
+    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
   },
   validate: podErrors,
   validateNew: newPodErrors,

@@ -1,11 +1,13 @@
 import { toError } from '../common/errors.ts';
-import { type Node, nodes, type Pod, pods } from '../kubeapi/index.ts';
+import { type Namespace, type Node, namespaces, nodes, type Pod, pods } from '../kubeapi/index.ts';
 import { ApiError } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
 import { EventRecorder } from './event-recorder.ts';
-import { misfitOf } from './node-fit.ts';
+import { appealOf, type Misfit, misfitOf, type NodeAppeal } from './node-fit.ts';
 import { ObjectCache } from './object-cache.ts';
 import { bindPod, withScheduled } from './pod-binding.ts';
+import { PodPlacements } from './pod-placements.ts';
+import { type TopologyView, topologyRules } from './pod-topology.ts';
 import { addressOf, type Registry } from './registry.ts';
 
 /** The pods that are this scheduler's; others name another one. */
@@ -17,8 +19,9 @@ export interface ControllerOptions {
 }
 
 /**
- * Gives each pod without a node one that is ready and takes it: of several the one with the fewest pods, then the first
- * by name. A pod that fits nowhere is told why, and tried again when a node or a pod changes.
+ * Gives each pod without a node one that is ready and takes it: of several the one that the pod would like most, then
+ * the one with the fewest pods, then the first by name. A pod that fits nowhere is told why, and tried again when a node
+ * or a pod changes.
  *
  * Several apiservers may do this at once: a pod is bound once, by whoever is first.
  */
@@ -28,11 +31,11 @@ export class Scheduler {
   readonly #recorder: EventRecorder;
   readonly #nodes: ObjectCache<Node>;
   readonly #pods: ObjectCache<Pod>;
+  readonly #namespaces: ObjectCache<Namespace>;
   /** Keys of the pods that wait for a node. */
   readonly #pending = new Set<string>();
-  /** The node that each pod counts for, by the pod's key: bound or about to be. */
-  readonly #placed = new Map<string, string>();
-  readonly #counts = new Map<string, number>();
+  readonly #placements = new PodPlacements();
+  readonly #view: TopologyView;
   #isAsked = false;
   #pass: Promise<void> = Promise.resolve();
 
@@ -42,39 +45,36 @@ export class Scheduler {
     this.#recorder = new EventRecorder(registry, SCHEDULER_NAME, options.onProblem);
     this.#nodes = new ObjectCache(registry, nodes, { ...options, onChange: () => this.#ask() });
     this.#pods = new ObjectCache(registry, pods, { ...options, onChange: (key) => this.#podChanged(key) });
+    this.#namespaces = new ObjectCache(registry, namespaces, { ...options, onChange: () => this.#ask() });
+    this.#view = {
+      placements: this.#placements,
+      nodes: () => this.#nodes.values(),
+      nodeNamed: (name) => this.#nodes.get(`/${name}`),
+      namespaceLabels: (name) => this.#namespaces.get(`/${name}`)?.metadata.labels,
+    };
   }
 
   /** Settles when it has stopped. */
   async done(): Promise<void> {
-    await Promise.all([this.#nodes.done, this.#pods.done]);
+    await Promise.all([this.#nodes, this.#pods, this.#namespaces].map(({ done }) => done));
     await this.#pass;
   }
 
   #podChanged(key: string): void {
     const pod = this.#pods.get(key);
     const node = pod === undefined || isOver(pod) ? '' : (pod.spec.nodeName ?? '');
-    const before = this.#placed.get(key) ?? '';
     // A pod that waits keeps the place that it is about to get.
-    if (pod === undefined || node !== '' || isOver(pod)) this.#place(key, node);
+    const isPlaced = pod === undefined || node !== '' || isOver(pod);
+    const hasMoved = isPlaced && this.#placements.place(key, pod, node);
     if (pod !== undefined && isWaiting(pod)) this.#pending.add(key);
     else this.#pending.delete(key);
-    if (this.#pending.has(key) || before !== node) this.#ask();
-  }
-
-  #place(key: string, node: string): void {
-    const before = this.#placed.get(key);
-    if (before === (node === '' ? undefined : node)) return;
-    if (before !== undefined) this.#counts.set(before, (this.#counts.get(before) ?? 1) - 1);
-    if (node === '') this.#placed.delete(key);
-    else {
-      this.#placed.set(key, node);
-      this.#counts.set(node, (this.#counts.get(node) ?? 0) + 1);
-    }
+    if (this.#pending.has(key) || hasMoved) this.#ask();
   }
 
   /** One pass follows when the one under way is over; many changes ask for one. */
   #ask(): void {
-    if (this.#isAsked || this.#pending.size === 0 || !this.#nodes.isSynced || !this.#pods.isSynced) return;
+    const isSynced = [this.#nodes, this.#pods, this.#namespaces].every((cache) => cache.isSynced);
+    if (this.#isAsked || this.#pending.size === 0 || !isSynced) return;
     this.#isAsked = true;
     this.#pass = this.#pass.then(async () => {
       this.#isAsked = false;
@@ -98,14 +98,14 @@ export class Scheduler {
         await this.#sayUnschedulable(pod, 'Unschedulable', message);
         return;
       }
-      this.#place(key, chosen);
+      this.#placements.place(key, pod, chosen);
       await bindPod(this.#registry, addressOf(pod), { node: chosen, uid: pod.metadata.uid ?? '' });
       this.#pending.delete(key);
       const { namespace = '', name } = pod.metadata;
       const text = `Successfully assigned ${namespace}/${name} to ${chosen}`;
       await this.#recorder.record('Pod', pod, { type: 'Normal', reason: 'Scheduled', message: text });
     } catch (thrown) {
-      this.#place(key, '');
+      this.#placements.place(key, undefined, '');
       // Somebody else bound or deleted it: the watch brings what it is now.
       const isOthers =
         thrown instanceof ApiError && (thrown.code === 'ERR_CONFLICT' || thrown.code === 'ERR_NOT_FOUND');
@@ -114,24 +114,23 @@ export class Scheduler {
   }
 
   #choose(pod: Pod): { readonly chosen: string | undefined; readonly message: string } {
-    const misfits = new Map<string, number>();
-    let best: { readonly name: string; readonly count: number } | undefined;
-    let total = 0;
+    const misfits: Misfit[] = [];
+    const misfitByOthers = topologyRules(pod, this.#view);
+    let best: Candidate | undefined;
     for (const node of this.#nodes.values()) {
-      total += 1;
       const { name } = node.metadata;
-      const count = this.#counts.get(name) ?? 0;
-      const misfit = misfitOf(pod, node, count);
-      if (misfit !== undefined) misfits.set(misfit, (misfits.get(misfit) ?? 0) + 1);
-      else if (best === undefined || count < best.count || (count === best.count && name < best.name)) {
-        best = { name, count };
+      const usage = this.#placements.usageOf(name);
+      const misfit = misfitOf(pod, node, usage) ?? misfitByOthers(node);
+      if (misfit !== undefined) {
+        misfits.push(misfit);
+        continue;
       }
+      const candidate = { ...appealOf(pod, node), podCount: usage.podCount, name };
+      if (best === undefined || isBetter(candidate, best)) best = candidate;
     }
     if (best !== undefined) return { chosen: best.name, message: '' };
-    return {
-      chosen: undefined,
-      message: total === 0 ? 'no nodes available to schedule pods' : fitText(total, misfits),
-    };
+    const message = misfits.length === 0 ? 'no nodes available to schedule pods' : fitText(misfits);
+    return { chosen: undefined, message };
   }
 
   /** Told once, until the reason changes. */
@@ -154,13 +153,36 @@ export class Scheduler {
   }
 }
 
+/** A node that can take a pod. */
+interface Candidate extends NodeAppeal {
+  readonly name: string;
+  readonly podCount: number;
+}
+
+function isBetter(one: Candidate, other: Candidate): boolean {
+  if (one.taints !== other.taints) return one.taints < other.taints;
+  if (one.weight !== other.weight) return one.weight > other.weight;
+  return one.podCount === other.podCount ? one.name < other.name : one.podCount < other.podCount;
+}
+
 /** Upstream's sentence. podwire moves no pod for another, as the second half says. */
-function fitText(total: number, misfits: ReadonlyMap<string, number>): string {
-  const reasons = [...misfits].map(([reason, count]) => `${count} ${reason}`).sort();
-  return (
-    `0/${total} nodes are available: ${reasons.join(', ')}. preemption: 0/${total} nodes are available: ` +
-    `${total} Preemption is not helpful for scheduling.`
+function fitText(misfits: readonly Misfit[]): string {
+  const none = `0/${misfits.length} nodes are available`;
+  const moves = misfits.map(({ isFinal }) =>
+    isFinal ? 'Preemption is not helpful for scheduling' : 'No preemption victims found for incoming pod',
   );
+  const reasons = misfits.flatMap((misfit) => misfit.reasons);
+  return `${none}: ${countTexts(reasons)}. preemption: ${none}: ${countTexts(moves)}.`;
+}
+
+/** `2 THIS, 1 THAT`, in the order of the alphabet. */
+function countTexts(texts: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  return [...counts]
+    .map(([text, count]) => `${count} ${text}`)
+    .sort()
+    .join(', ');
 }
 
 function isWaiting(pod: Pod): boolean {

@@ -1,3 +1,4 @@
+export type * from './affinity.ts';
 export * from './api-error.ts';
 export * from './call-options.ts';
 export type { ApiCallTrace } from './call-trace.ts';

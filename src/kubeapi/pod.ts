@@ -1,3 +1,4 @@
+import type { Affinity, TopologySpreadConstraint } from './affinity.ts';
 import type { Container, EphemeralContainer, SeccompProfile, SeLinuxOptions } from './container.ts';
 import type { LocalObjectReference, ObjectMeta } from './object-meta.ts';
 import type { PodStatus } from './pod-status.ts';
@@ -45,6 +46,8 @@ export interface PodSpec {
   readonly nodeName?: string;
   readonly nodeSelector?: Readonly<Record<string, string>>;
   readonly tolerations?: readonly Toleration[];
+  readonly affinity?: Affinity;
+  readonly topologySpreadConstraints?: readonly TopologySpreadConstraint[];
   readonly schedulerName?: string;
   readonly schedulingGates?: readonly { readonly name: string }[];
   readonly hostname?: string;

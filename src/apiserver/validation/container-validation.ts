@@ -8,14 +8,14 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';
+import { deviceErrors, mountErrors } from './mount-validation.ts';
 import { hostPortErrors, portErrors, takenPortErrors } from './port-validation.ts';
 import { handlerErrors } from './probe-validation.ts';
 import { securityErrors } from './security-validation.ts';
-import { descendingPathErrors } from './volume-paths.ts';
 
 /** The rules of all containers of a pod. */
 export function containerListErrors(spec: JsonObject | undefined): FieldError[] {
@@ -67,6 +67,7 @@ function containerErrors(path: string, container: JsonObject, volumes: readonly 
     ...envErrors(`${path}.env`, objectsAt(container, ['env'])),
     ...envFromErrors(`${path}.envFrom`, objectsAt(container, ['envFrom'])),
     ...mountErrors(`${path}.volumeMounts`, container, volumes),
+    ...deviceErrors(`${path}.volumeDevices`, container, volumes),
     ...choiceErrors(`${path}.imagePullPolicy`, textAt(container, ['imagePullPolicy']), [
       'Always',
       'IfNotPresent',
@@ -148,41 +149,6 @@ function envFromErrors(path: string, sources: readonly JsonObject[]): FieldError
     // Upstream leaves the index out there.
     if (given.length === 0) errors.push(invalidField(path, '', 'must specify one of: `configMapRef` or `secretRef`'));
     if (given.length > 1) errors.push(invalidField(path, '', 'may not have more than one field specified at a time'));
-    return errors;
-  });
-}
-
-const propagations = ['Bidirectional', 'HostToContainer', 'None'];
-
-function mountErrors(path: string, container: JsonObject, volumes: readonly JsonObject[]): FieldError[] {
-  const places = new Set<string>();
-  return objectsAt(container, ['volumeMounts']).flatMap((mount, at) => {
-    const errors: FieldError[] = [];
-    const [name = '', mountPath = '', subPath = '', subPathExpr = '', propagation = ''] = [
-      'name',
-      'mountPath',
-      'subPath',
-      'subPathExpr',
-      'mountPropagation',
-    ].map((field) => textAt(mount, [field]));
-    if (name === '') errors.push(requiredField(`${path}[${at}].name`));
-    if (!volumes.some((volume) => volume['name'] === name)) errors.push(missingField(`${path}[${at}].name`, name));
-    if (mountPath === '') errors.push(requiredField(`${path}[${at}].mountPath`));
-    if (places.has(mountPath)) errors.push(invalidField(`${path}[${at}].mountPath`, mountPath, 'must be unique'));
-    places.add(mountPath);
-    // Upstream leaves the index out from here on.
-    errors.push(...descendingPathErrors(`${path}.subPath`, subPath));
-    if (subPath !== '' && subPathExpr !== '') {
-      const rule = 'subPathExpr and subPath are mutually exclusive';
-      errors.push(invalidField(`${path}[${at}].subPathExpr`, subPathExpr, rule));
-    }
-    errors.push(...descendingPathErrors(`${path}.subPathExpr`, subPathExpr));
-    if (propagation !== '' && !propagations.includes(propagation)) {
-      errors.push(unsupportedField(`${path}.mountPropagation`, propagation, propagations));
-    } else if (propagation === 'Bidirectional' && valueAt(container, ['securityContext', 'privileged']) !== true) {
-      const rule = 'Bidirectional mount propagation is available only to privileged containers';
-      errors.push(forbiddenField(`${path}.mountPropagation`, rule));
-    }
     return errors;
   });
 }

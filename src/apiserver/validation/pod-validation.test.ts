@@ -108,13 +108,21 @@ describe('the rules of a pod', () => {
       'spec.hostAliases[0].ip: Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
     ],
     [{ schedulingGates: [{ name: 'a' }, { name: 'a' }] }, 'spec.schedulingGates[1]: Duplicate value: "a"'],
-    [
-      { schedulingGates: [{ name: 'a' }], nodeName: 'n' },
-      'spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared',
-    ],
     [{ hostname: 'a.b' }, 'spec.hostname: Invalid value: "a.b": must not contain dots'],
   ])('refuse %j', (spec, fault) => {
     expect(faultsOf(spec)).toEqual([fault]);
+  });
+
+  it('let a pod that waits at a gate have no node when it is new', () => {
+    const pod = podOf({ schedulingGates: [{ name: 'a' }], nodeName: 'n' });
+    expect(podErrors(pod)).toEqual([]);
+    expect(newPodErrors(pod)).toEqual([
+      {
+        field: 'spec.nodeName',
+        reason: 'FieldValueForbidden',
+        message: 'Forbidden: cannot be set until all schedulingGates have been cleared',
+      },
+    ]);
   });
 
   it('let ephemeral containers come later', () => {

@@ -1,4 +1,3 @@
-import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
 import {
   addressErrors,
   choiceErrors,
@@ -9,13 +8,16 @@ import {
   invalidField,
   invalidShown,
   requiredField,
-  unsupportedField,
 } from '../api-error.ts';
 import { type ApiObject, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf, labelErrors, qualifiedNameFaults } from '../object-names.ts';
+import { affinityErrors } from './affinity-validation.ts';
 import { amountErrors } from './amount-validation.ts';
+import { podAnnotationErrors } from './annotation-validation.ts';
 import { containerListErrors } from './container-validation.ts';
 import { podSecurityErrors } from './security-validation.ts';
+import { spreadErrors } from './spread-validation.ts';
+import { systemErrors } from './system-validation.ts';
 import { tolerationErrors } from './taint-validation.ts';
 import { volumeErrors } from './volume-validation.ts';
 
@@ -35,7 +37,7 @@ const MAX_SEARCH_CHARS = 2048;
 export function podErrors(pod: ApiObject): FieldError[] {
   const { spec } = pod as { readonly spec?: JsonObject };
   return [
-    ...mirrorErrors(pod),
+    ...podAnnotationErrors(pod),
     ...volumeErrors(objectsAt(spec, ['volumes'])),
     ...containerListErrors(spec),
     ...choiceErrors('spec.restartPolicy', textAt(spec, ['restartPolicy']), ['Always', 'OnFailure', 'Never']),
@@ -47,8 +49,10 @@ export function podErrors(pod: ApiObject): FieldError[] {
     ]),
     ...labelErrors('spec.nodeSelector', (spec?.['nodeSelector'] ?? {}) as Record<string, string>),
     ...podSecurityErrors(spec),
+    ...affinityErrors(spec?.['affinity']),
     ...resolverErrors(spec),
     ...gateErrors(spec),
+    ...spreadErrors(objectsAt(spec, ['topologySpreadConstraints'])),
     ...nameErrors(spec, ['serviceAccountName', 'nodeName'], dnsSubdomainFaults),
     ...deadlineErrors(spec),
     ...nameErrors(spec, ['hostname', 'subdomain'], dnsLabelFaults),
@@ -56,23 +60,20 @@ export function podErrors(pod: ApiObject): FieldError[] {
     ...hostAliasErrors(objectsAt(spec, ['hostAliases'])),
     ...amountErrors('spec.overhead.limits', (spec?.['overhead'] ?? {}) as Record<string, string>),
     ...systemErrors(spec),
-    ...(objectsAt(spec, ['schedulingGates']).length > 0 && textAt(spec, ['nodeName']) !== ''
-      ? [forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared')]
-      : []),
   ];
 }
 
 /** What holds of a new pod alone. */
 export function newPodErrors(pod: ApiObject): FieldError[] {
-  if (objectsAt(pod, ['spec', 'ephemeralContainers']).length === 0) return [];
-  return [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')];
-}
-
-function mirrorErrors({ metadata, spec }: ApiObject): FieldError[] {
-  const mark = metadata.annotations?.[MIRROR_ANNOTATION];
-  if (mark === undefined || textAt(spec, ['nodeName']) !== '') return [];
-  const rule = 'must set spec.nodeName if mirror pod annotation is set';
-  return [invalidField(`metadata.annotations[${MIRROR_ANNOTATION}]`, mark, rule)];
+  const isGated = objectsAt(pod, ['spec', 'schedulingGates']).length > 0;
+  return [
+    ...(objectsAt(pod, ['spec', 'ephemeralContainers']).length > 0
+      ? [forbiddenField('spec.ephemeralContainers', 'cannot be set on create')]
+      : []),
+    ...(isGated && textAt(pod, ['spec', 'nodeName']) !== ''
+      ? [forbiddenField('spec.nodeName', 'cannot be set until all schedulingGates have been cleared')]
+      : []),
+  ];
 }
 
 /** @see kubernetes pkg/apis/core/validation, validatePodDNSConfig */
@@ -154,11 +155,4 @@ function hostAliasErrors(aliases: readonly JsonObject[]): FieldError[] {
       ...names.flatMap((name, index) => faultsOf(`${path}.hostnames[${index}]`, name, dnsSubdomainFaults(name))),
     ];
   });
-}
-
-function systemErrors(spec: JsonObject | undefined): FieldError[] {
-  if (spec?.['os'] === undefined) return [];
-  const name = textAt(spec, ['os', 'name']);
-  if (name === '') return [requiredField('spec.os.name', 'cannot be empty')];
-  return name === 'linux' || name === 'windows' ? [] : [unsupportedField('spec.os', name, ['linux', 'windows'])];
 }

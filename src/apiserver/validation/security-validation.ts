@@ -4,6 +4,7 @@ import {
   type FieldError,
   invalidField,
   requiredField,
+  tooLongField,
   unsupportedField,
 } from '../api-error.ts';
 import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
@@ -18,11 +19,14 @@ const sysctlRule = new RegExp(SYSCTL_FORM);
 
 const ipcSysctls = /^kernel\.(?:sem|msg(?:max|mnb|mni)?|shm(?:all|max|mni|_rmid_forced)?)$|^fs\.mqueue\./;
 
+const groupsPolicies = ['Merge', 'Strict'];
+
 /** @see kubernetes pkg/apis/core/validation, validatePodSpecSecurityContext */
 export function podSecurityErrors(spec: JsonObject | undefined): FieldError[] {
   const path = 'spec.securityContext';
   const context = (spec?.['securityContext'] ?? {}) as JsonObject;
   const groups = (context['supplementalGroups'] ?? []) as readonly unknown[];
+  const groupsPolicy = context['supplementalGroupsPolicy'];
   return [
     ...['fsGroup', 'runAsUser', 'runAsGroup'].flatMap((field) => idErrors(`${path}.${field}`, context[field])),
     ...groups.flatMap((group, at) => idErrors(`${path}.supplementalGroups[${at}]`, group)),
@@ -43,6 +47,10 @@ export function podSecurityErrors(spec: JsonObject | undefined): FieldError[] {
           'OnRootMismatch',
         ])),
     ...seccompErrors(`${path}.seccompProfile`, context['seccompProfile'] as JsonObject | undefined),
+    ...apparmorErrors(`${path}.appArmorProfile`, context['appArmorProfile'] as JsonObject | undefined),
+    ...(groupsPolicy === undefined || groupsPolicies.some((one) => one === groupsPolicy)
+      ? []
+      : [unsupportedField(`${path}.supplementalGroupsPolicy`, groupsPolicy, groupsPolicies)]),
   ];
 }
 
@@ -61,6 +69,7 @@ export function securityErrors(path: string, container: JsonObject): FieldError[
     ...(mayNotRise && context['privileged'] === true ? [rising('`privileged` to true')] : []),
     // Upstream looks for the name with the prefix alone.
     ...(mayNotRise && added.includes('CAP_SYS_ADMIN') ? [rising('`capabilities.Add` CAP_SYS_ADMIN')] : []),
+    ...apparmorErrors(`${path}.appArmorProfile`, context['appArmorProfile'] as JsonObject | undefined),
   ];
 }
 
@@ -105,4 +114,26 @@ function seccompErrors(path: string, profile: JsonObject | undefined): FieldErro
     return [invalidField(`${path}.localhostProfile`, profile, 'can only be set when seccomp type is Localhost')];
   }
   return [];
+}
+
+/** Longer than any path may be. */
+const MAX_PROFILE_BYTES = 4095;
+
+/** @see kubernetes pkg/apis/core/validation, ValidateAppArmorProfileField */
+function apparmorErrors(path: string, profile: JsonObject | undefined): FieldError[] {
+  if (profile === undefined) return [];
+  const type = textAt(profile, ['type']);
+  const file = profile['localhostProfile'];
+  const field = `${path}.localhostProfile`;
+  if (type === '') return [requiredField(`${path}.type`, 'type is required when appArmorProfile is set')];
+  if (!seccompTypes.includes(type)) return [unsupportedField(`${path}.type`, type, seccompTypes)];
+  if (type !== 'Localhost') {
+    return file === undefined ? [] : [invalidField(field, file, 'can only be set when AppArmor type is Localhost')];
+  }
+  const text = textAt(profile, ['localhostProfile']);
+  const errors: FieldError[] = [];
+  if (text !== text.trim()) errors.push(invalidField(field, text, 'must not be padded with whitespace'));
+  else if (text === '') errors.push(requiredField(field, 'must be set when AppArmor type is Localhost'));
+  if (Buffer.byteLength(text) > MAX_PROFILE_BYTES) errors.push(tooLongField(field, MAX_PROFILE_BYTES));
+  return errors;
 }

@@ -1,0 +1,105 @@
+import type { Pod } from '../kubeapi/index.ts';
+import { isSameJson } from './api-object.ts';
+import { type Amounts, type HostPort, hostPortsOf, requestsOf } from './pod-demand.ts';
+
+/** A pod and the node that it counts for: bound or about to be. */
+export interface Placement {
+  readonly pod: Pod;
+  readonly node: string;
+}
+
+/** What the pods of a node take of it. */
+export interface NodeUsage {
+  readonly podCount: number;
+  readonly requested: Amounts;
+  readonly ports: readonly HostPort[];
+}
+
+const nothing: NodeUsage = { podCount: 0, requested: new Map(), ports: [] };
+
+/** Which pods are where, by the pod's key, with sums by node: a pod that comes or goes costs no look at the others. */
+export class PodPlacements {
+  readonly #placements = new Map<string, Placement>();
+  readonly #usages = new Map<string, NodeUsage>();
+  /** Those that keep others away. */
+  readonly #repellent = new Map<string, Placement>();
+
+  /**
+   * @param node `''`: it is nowhere
+   * @returns whether something has changed that matters to other pods
+   */
+  place(key: string, pod: Pod | undefined, node: string): boolean {
+    const before = this.#placements.get(key);
+    if (before !== undefined) this.#remove(key, before);
+    if (pod !== undefined && node !== '') this.#add(key, { pod, node });
+    const after = this.#placements.get(key);
+    return before === undefined || after === undefined
+      ? before !== after
+      : before.node !== after.node || !isAlike(before.pod, after.pod);
+  }
+
+  has(key: string): boolean {
+    return this.#placements.has(key);
+  }
+
+  values(): Iterable<Placement> {
+    return this.#placements.values();
+  }
+
+  /** The pods with required anti-affinity. */
+  repellent(): Iterable<Placement> {
+    return this.#repellent.values();
+  }
+
+  usageOf(node: string): NodeUsage {
+    return this.#usages.get(node) ?? nothing;
+  }
+
+  #add(key: string, placement: Placement): void {
+    this.#placements.set(key, placement);
+    const { pod, node } = placement;
+    const { podCount, requested, ports } = this.usageOf(node);
+    this.#usages.set(node, {
+      podCount: podCount + 1,
+      requested: sum(requested, requestsOf(pod), 1),
+      ports: [...ports, ...hostPortsOf(pod)],
+    });
+    if (hasAntiAffinity(pod)) this.#repellent.set(key, placement);
+  }
+
+  #remove(key: string, { pod, node }: Placement): void {
+    this.#placements.delete(key);
+    this.#repellent.delete(key);
+    const { podCount, requested, ports } = this.usageOf(node);
+    if (podCount <= 1) {
+      this.#usages.delete(node);
+      return;
+    }
+    const left = [...ports];
+    for (const gone of hostPortsOf(pod)) {
+      const at = left.findIndex((port) => isSameJson(port, gone));
+      if (at !== -1) left.splice(at, 1);
+    }
+    this.#usages.set(node, { podCount: podCount - 1, requested: sum(requested, requestsOf(pod), -1), ports: left });
+  }
+}
+
+function sum(amounts: Amounts, more: Amounts, sign: 1 | -1): Amounts {
+  if (more.size === 0) return amounts;
+  const sums = new Map(amounts);
+  for (const [name, amount] of more) sums.set(name, (sums.get(name) ?? 0) + sign * amount);
+  return sums;
+}
+
+function hasAntiAffinity({ spec }: Pod): boolean {
+  return (spec.affinity?.podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? []).length > 0;
+}
+
+/** What selectors and sums read of them is the same. */
+function isAlike(left: Pod, right: Pod): boolean {
+  return (
+    Boolean(left.metadata.deletionTimestamp) === Boolean(right.metadata.deletionTimestamp) &&
+    isSameJson(left.metadata.labels, right.metadata.labels) &&
+    isSameJson(left.spec, right.spec)
+  );
+}
