@@ -8,6 +8,7 @@ export { ConnectionPool } from './connection-pool.ts';
 export type * from './container.ts';
 export type { RequestHeaders } from './credentials.ts';
 export { explainDialError } from './dial-error.ts';
+export * from './discovery.ts';
 export { ElasticTabs } from './elastic-tabs.ts';
 export type * from './event.ts';
 export * from './event-name.ts';

@@ -72,6 +72,11 @@ export const customResourceDefinitions: ResourceType<KubeObject> = {
   namespaced: false,
 };
 
+/** What objects of the type carry: `v1`, `coordination.k8s.io/v1`. */
+export function apiVersionOf({ group, version }: ResourceType<unknown>): string {
+  return group === '' ? version : `${group}/${version}`;
+}
+
 export interface ResourceAddress {
   readonly namespace?: string | undefined;
   readonly name?: string | undefined;

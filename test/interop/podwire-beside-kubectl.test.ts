@@ -215,6 +215,13 @@ const table = [
   'get nodes -o wide',
   'get ns',
   'get sa -A',
+  'get csinodes',
+  'get svc -A',
+  'get csinode,svc -o name',
+  'get podz',
+  'get foo.bar/x',
+  'get pods/x/y',
+  'get pods/',
   'get leases -A',
   'get events -o wide',
   'get pods --no-headers',
@@ -373,7 +380,17 @@ const manifests: Readonly<Record<string, object>> = {
   'generated.json': { ...account({ name: '' }), metadata: { generateName: 'abc-' } },
   'misspelt.json': { ...account({ name: 'misspelt', namespace: 'default' }), secretz: [] },
   'new.json': account({ name: 'new', namespace: 'default' }),
+  'strange.json': { ...account({ name: 'strange' }), kind: 'Strange' },
+  'newer.json': { ...account({ name: 'newer' }), apiVersion: 'v9' },
+  'wrong.json': account({ name: 'Wrong' }),
+  'bad-pod.json': { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'bad' }, spec: { containers: [{ name: 'A' }] } },
+  'one-wrong.json': list(account({ name: 'n1' }), account({ name: 'Wrong' }), account({ name: 'n2' })),
+  'two-wrong.json': list(account({ name: 'Wrong' }), account({ name: 'n1' }), account({ name: 'Bad' })),
 };
+
+function list(...items: readonly ApiObject[]): object {
+  return { apiVersion: 'v1', kind: 'List', items };
+}
 
 /** None of them changes anything: both commands meet the same cluster. */
 const ofManifests = [
@@ -395,6 +412,26 @@ const ofManifests = [
   'get -f elsewhere.json -n default -A',
   'get -f elsewhere.json',
   'wait -f elsewhere.json -n default --for=create',
+  'apply -f wrong.json --dry-run=server',
+  'apply -f bad-pod.json --dry-run=server',
+  'apply -f one-wrong.json --dry-run=server',
+  'apply -f two-wrong.json --dry-run=server',
+  'apply -f one-wrong.json --dry-run=client',
+  'apply -f new.json -f elsewhere.json -n default --dry-run=server',
+  'apply -f new.json -f one-wrong.json --dry-run=server',
+  'get -f new.json -f elsewhere.json -f wrong.json',
+  'apply -f strange.json -f new.json --dry-run=server',
+  'apply -f newer.json -f new.json --dry-run=server',
+  'apply -f generated.json -f new.json --dry-run=server',
+  'apply -f new.json -f nope.json --dry-run=server',
+  'delete -f one-wrong.json --dry-run=server',
+  'delete -f one-wrong.json --dry-run=server --ignore-not-found',
+  'delete -f new.json -f elsewhere.json --dry-run=server',
+  'delete -f wrong.json -f elsewhere.json --dry-run=client',
+  'delete sa -l app=nope',
+  'describe -f one-wrong.json',
+  'describe -f elsewhere.json -f wrong.json',
+  'wait -f one-wrong.json --for=condition=Ready --timeout=1s',
 ];
 
 describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
@@ -570,7 +607,7 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
 function firstLines(text: string): string {
   return text
     .split('\n')
-    .filter((line) => /^(?:Error from server|error:|warning:|No resources|Warning)/.test(line))
+    .filter((line) => /^(?:Error from server|error:|The |\* |warning:|No resources|Warning)/.test(line))
     .map((line) => line.replace(/\. Printing more information for debugging the template:$/, '').concat('\n'))
     .join('');
 }

@@ -1,5 +1,6 @@
 import {
   ApiStatusError,
+  apiVersionOf,
   type Event,
   events,
   type KubeObject,
@@ -18,7 +19,7 @@ import {
   serviceAccounts,
 } from '../../kubeapi/index.ts';
 import type { DescribeOptions } from '../describe-command.ts';
-import { failureText } from '../failure-text.ts';
+import { failureText, tellFailures } from '../failure-text.ts';
 import type { Io } from '../io.ts';
 import { missingCause } from '../missing-namespace.ts';
 import { readTargets, type Target } from '../targets.ts';
@@ -33,10 +34,10 @@ import { Description } from './description.ts';
 export async function describeObjects(options: DescribeOptions, io: Io): Promise<number> {
   const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const targets = await targetsIn(call);
+    const { targets, failures } = await targetsIn(call);
     const describer = new Describer(options, call);
     let count = 0;
-    let exitCode = 0;
+    let exitCode = tellFailures(failures, io, options.values);
     for (const target of targets) {
       try {
         const { objects, areAlike } = await describer.find(target);
@@ -93,12 +94,11 @@ class Describer {
 
   async describe(type: ResourceType<KubeObject>, object: KubeObject): Promise<string> {
     const text = new Description();
-    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
     if (type === pods) describePod(text, object as Pod);
     else if (type === nodes) describeNode(text, object as Node, await this.#surroundingsOf(object.metadata.name));
     else if (type === namespaces) describeNamespace(text, object as Namespace);
     else if (type === serviceAccounts) describeServiceAccount(text, object as ServiceAccount);
-    else describeFields(text, { apiVersion, kind: type.kind, ...object });
+    else describeFields(text, { apiVersion: apiVersionOf(type), kind: type.kind, ...object });
     // Of namespaces kubectl shows no events either.
     if (this.#options.showEvents && type !== namespaces) describeEvents(text, await this.#eventsOf(type, object));
     return text.toString();
