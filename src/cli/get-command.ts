@@ -55,6 +55,7 @@ ns), with their group (leases.coordination.k8s.io), or several by a word such as
   examples: [
     { about: 'the pods of a namespace', line: 'podwire get pods -n shop' },
     { about: 'where pods with a label run', line: 'podwire get pods -l app=web -o wide' },
+    { about: 'what runs in a namespace, of all types', line: 'podwire get all -n shop' },
     { about: 'one pod as it is', line: 'podwire get pod web -o yaml' },
     { about: 'what becomes of pods, as it happens', line: 'podwire get pods -A -w' },
     {

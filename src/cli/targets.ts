@@ -71,7 +71,12 @@ export async function namedTargets(
   for (const { word, name } of objects) {
     const found = await types.typesOf(word);
     if (name !== undefined && found.length > 1) throw new UsageError('you must specify only one resource');
-    targets.push(...found.map((type) => ({ type, name, namespace: type.namespaced ? namespace : undefined })));
+    // A list that was named twice, as itself and by a category, is shown once.
+    const isNew = (type: Target['type']): boolean =>
+      !targets.some((one) => one.type === type && one.name === undefined);
+    for (const type of found.filter((one) => name !== undefined || isNew(one))) {
+      targets.push({ type, name, namespace: type.namespaced ? namespace : undefined });
+    }
   }
   return targets;
 }

@@ -109,7 +109,7 @@ function listedAs(word: string, listed: readonly ListedType[]): ListedType | und
 function noSuchType(text: string, listed: readonly ListedType[]): UsageError {
   const [word = ''] = text.split('.');
   const known = [...kindWords, ...listed.flatMap(({ plural, singular }) => [plural, singular])];
-  const [meant] = nearest(word, [...new Set(known)]);
+  const [meant] = word === '' ? [] : nearest(word, [...new Set(known)]);
   const hint = meant === undefined || meant === word ? '' : `\nDid you mean ${meant}?`;
   return new UsageError(`the server doesn't have a resource type ${JSON.stringify(word)}${hint}`);
 }

@@ -10,6 +10,7 @@ import { ApiWorld, testTokens } from '../support/api-world.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { MemoryIo } from '../support/memory-io.ts';
 import { describeWithPeer } from '../support/peer.ts';
+import { withoutAges } from '../support/without-ages.ts';
 
 const time = '2026-01-02T03:04:05Z';
 
@@ -219,6 +220,12 @@ const table = [
   'get svc -A',
   'get csinode,svc -o name',
   'get podz',
+  'get all',
+  'get pods,all,po',
+  'get all,nodes -o name',
+  'get all -A --show-labels',
+  'get all web',
+  'get all -w',
   'get foo.bar/x',
   'get pods/x/y',
   'get pods/',
@@ -308,6 +315,7 @@ const deletions = [
   'delete pods -A --field-selector metadata.namespace=kube-system --dry-run=client',
   'delete pods web -A --dry-run=client',
   'delete ns --all --dry-run=client',
+  'delete all --all --dry-run=server',
 ];
 
 const described = [
@@ -318,6 +326,7 @@ const described = [
   'describe nodes --show-events=false',
   'describe ns default',
   'describe ns',
+  'describe all',
   'describe sa default',
   'describe pod we',
   'describe pod nope',
@@ -610,8 +619,4 @@ function firstLines(text: string): string {
     .filter((line) => /^(?:Error from server|error:|The |\* |warning:|No resources|Warning)/.test(line))
     .map((line) => line.replace(/\. Printing more information for debugging the template:$/, '').concat('\n'))
     .join('');
-}
-
-function withoutAges(text: string): string {
-  return text.replace(/(?<=[ (])(?:\d+[dhms]){1,2}(?=[ )\n])/g, 'AGE').replace(/ +/g, ' ');
 }
