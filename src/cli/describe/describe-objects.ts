@@ -6,6 +6,7 @@ import {
   type KubeObject,
   type ListOptions,
   leases,
+  limitRanges,
   MIRROR_ANNOTATION,
   type Namespace,
   NODE_LEASE_NAMESPACE,
@@ -15,6 +16,7 @@ import {
   type Pod,
   pods,
   type ResourceType,
+  resourceQuotas,
   type ServiceAccount,
   serviceAccounts,
 } from '../../kubeapi/index.ts';
@@ -25,8 +27,9 @@ import { missingCause } from '../missing-namespace.ts';
 import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { describeEvents } from './describe-events.ts';
+import { describeNamespace, type NamespaceLimits } from './describe-namespace.ts';
 import { describeNode, type NodeSurroundings } from './describe-node.ts';
-import { describeFields, describeNamespace, describeServiceAccount } from './describe-others.ts';
+import { describeFields, describeServiceAccount } from './describe-others.ts';
 import { describePod } from './describe-pod.ts';
 import { Description } from './description.ts';
 
@@ -96,7 +99,7 @@ class Describer {
     const text = new Description();
     if (type === pods) describePod(text, object as Pod);
     else if (type === nodes) describeNode(text, object as Node, await this.#surroundingsOf(object.metadata.name));
-    else if (type === namespaces) describeNamespace(text, object as Namespace);
+    else if (type === namespaces) describeNamespace(text, object as Namespace, await this.#limitsOf(object));
     else if (type === serviceAccounts) describeServiceAccount(text, object as ServiceAccount);
     else describeFields(text, { apiVersion: apiVersionOf(type), kind: type.kind, ...object });
     // Of namespaces kubectl shows no events either.
@@ -137,6 +140,17 @@ class Describer {
     return {
       pods: await this.#all(pods, { fieldSelector }).catch(refused),
       lease: await client.get(leases, node, { namespace: NODE_LEASE_NAMESPACE, signal }).catch(failed),
+    };
+  }
+
+  async #limitsOf({ metadata: { name: namespace } }: KubeObject): Promise<NamespaceLimits> {
+    const unknown = (thrown: unknown): undefined => {
+      if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+      throw thrown;
+    };
+    return {
+      quotas: await this.#all(resourceQuotas, { namespace }).catch(unknown),
+      ranges: await this.#all(limitRanges, { namespace }).catch(unknown),
     };
   }
 
