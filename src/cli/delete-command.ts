@@ -31,6 +31,10 @@ const own = {
   }),
   now: boolFlag({ help: 'one second of grace' }),
   force: boolFlag({ help: 'do not wait for the node: the object goes at once, its containers may run on' }),
+  cascade: choiceFlag(['background', 'foreground', 'orphan'], {
+    implied: 'background',
+    help: 'what becomes of what the objects own: it goes after them, before them, or stays',
+  }),
   wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
   timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
   'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
@@ -41,6 +45,8 @@ const own = {
 } as const;
 
 const flags = { ...own, ...clientFlags } as const;
+
+const propagations = { background: 'Background', foreground: 'Foreground', orphan: 'Orphan' } as const;
 
 interface DeleteOptions {
   readonly args: readonly string[];
@@ -70,8 +76,18 @@ export const deleteCommand = defineCommand({
     { title: 'Cluster', flags: clientFlags },
   ],
   flags,
-  complete: ({ args, values }): DeleteOptions => ({ args, values }),
+  complete: ({ args, values, given }): DeleteOptions => {
+    // What a selector has found may be gone by itself before its turn.
+    const isBroad = values.all || values.selector !== undefined || values['field-selector'] !== undefined;
+    const ignores = given.has('ignore-not-found') ? values['ignore-not-found'] : isBroad;
+    return { args, values: { ...values, 'ignore-not-found': ignores } };
+  },
   validate: ({ args, values }) => {
+    const grace = values['grace-period'] ?? -1;
+    if (values.now && grace !== -1) throw new UsageError('--now and --grace-period cannot be specified together');
+    if (values.force && grace > 0) {
+      throw new UsageError('--force and --grace-period greater than 0 cannot be specified together');
+    }
     if (values.filename.length > 0) {
       if (args.length > 0) throw new UsageError('a manifest and names exclude each other');
       return;
@@ -174,12 +190,14 @@ async function deleteOne(
   if (values['dry-run'] === 'client') return '';
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
-  const grace = values.force ? 0 : values.now ? 1 : (values['grace-period'] ?? -1);
+  // As kubectl: none at all is only for those who say --force, for an object goes then before its containers have ended.
+  const unforced = values.now || values['grace-period'] === 0 ? 1 : (values['grace-period'] ?? -1);
+  const grace = values.force ? 0 : unforced;
   try {
     const { metadata } = await namingSource('deleting', source, call.client.get(type, name, address));
     const options = grace < 0 ? {} : { gracePeriodSeconds: grace };
     const dryRun = values['dry-run'] === 'server';
-    const how = { ...address, ...options, dryRun, propagationPolicy: 'Background' } as const;
+    const how = { ...address, ...options, dryRun, propagationPolicy: propagations[values.cascade] } as const;
     await namingSource('deleting', source, call.client.delete(type, name, how));
     return metadata.uid ?? '';
   } catch (thrown) {

@@ -316,6 +316,10 @@ const deletions = [
   'delete pods web -A --dry-run=client',
   'delete ns --all --dry-run=client',
   'delete all --all --dry-run=server',
+  'delete pod web --now --grace-period=3 --dry-run=client',
+  'delete pod web --force --grace-period=3 --dry-run=client',
+  'delete pod web --cascade=orphan --dry-run=server',
+  'delete pod web --cascade --dry-run=server',
 ];
 
 const described = [
@@ -435,6 +439,8 @@ const ofManifests = [
   'apply -f new.json -f nope.json --dry-run=server',
   'delete -f one-wrong.json --dry-run=server',
   'delete -f one-wrong.json --dry-run=server --ignore-not-found',
+  'delete -f one-wrong.json --all --dry-run=server',
+  'delete -f new.json --all --ignore-not-found=false --dry-run=server',
   'delete -f new.json -f elsewhere.json --dry-run=server',
   'delete -f wrong.json -f elsewhere.json --dry-run=client',
   'delete sa -l app=nope',
