@@ -66,6 +66,7 @@ it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, asy
 it('runs an image', { timeout: 60_000 }, async () => {
   const run = ['run', 'once', `--image=${IMAGE}`, '--restart=Never', '--env=A=b', '--command'];
   expect(await podwire([...run, '--dry-run=client', '-o', 'yaml', '--', 'true'])).toContain('restartPolicy: Never\n');
+  expect(await podwire([...run, '--dry-run=client', '-o', 'yaml', '--port=80'])).toContain('- containerPort: 80\n');
   expect(await podwire([...run, '--', 'sh', '-c', 'echo $A'])).toBe('pod/once created\nexit 0');
   await expect.poll(() => podwire(['logs', '-f', 'once']), { timeout: 20_000 }).toBe('b\nexit 0');
   expect(await podwire(['delete', 'pods', '-l', 'run=once', '--now'])).toBe('pod "once" deleted\nexit 0');
