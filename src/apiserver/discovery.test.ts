@@ -32,8 +32,10 @@ describe('discovery', () => {
       scope: 'Namespaced',
       singularResource: 'pod',
       shortNames: ['po'],
+      categories: ['all'],
       responseKind: { group: '', version: 'v1', kind: 'Pod' },
     });
+    expect(resources.find(({ resource }) => resource === 'services')).toMatchObject({ categories: ['all'] });
     const groups = await world.call('/apis', { headers: { Accept: aggregated(v) } });
     expect(groups.json).toMatchObject({
       items: ['authentication.k8s.io', 'authorization.k8s.io', 'coordination.k8s.io', 'storage.k8s.io'].map((name) => ({

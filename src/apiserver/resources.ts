@@ -76,6 +76,7 @@ export const serviceResource: Resource = {
   ...services,
   singular: 'service',
   shortNames: ['svc'],
+  categories: ['all'],
   verbs: ['get', 'list', 'watch'],
   // The kubelet leaves out those without an address.
   selectableFields: (object) => ({

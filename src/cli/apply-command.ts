@@ -3,7 +3,8 @@ import type { KubeObject } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunNote } from './dry-run.ts';
-import { eachObject } from './each-object.ts';
+import { eachObject, namingSource } from './each-object.ts';
+import { tellFailures } from './failure-text.ts';
 import { choiceFlag, type FlagValues } from './flag.ts';
 import type { Io } from './io.ts';
 import { type ManifestObject, readManifests } from './manifest-files.ts';
@@ -56,18 +57,23 @@ the last manifest in the same annotation, so either can go on with the other's o
     if (values.filename.length === 0) throw new UsageError('must specify -f: the manifest to apply');
   },
   run: async ({ values }, io: Io) => {
-    const objects = await readManifests(values.filename, io, { ...values, command: 'apply' });
+    const manifestsFor = await readManifests(values.filename, io, { ...values, command: 'apply' });
     return withClient(values, io, async (call) => {
-      if (objects.length === 0) io.err.write('error: no objects passed to apply\n');
-      const code = await eachObject(objects, io, async (one) => {
+      const { TypeFinder } = await import('./type-finder.ts');
+      const { objects, failures } = await manifestsFor(new TypeFinder(call));
+      if (objects.length === 0 && failures.length === 0) {
+        io.err.write('error: no objects passed to apply\n');
+        return 1;
+      }
+      const refusals = await eachObject(objects, async (one) => {
         io.out.write(`${await apply(one, values, call)}\n`);
       });
-      return objects.length === 0 ? 1 : code;
+      return tellFailures([...failures, ...refusals], io);
     });
   },
 });
 
-async function apply({ type, object }: ManifestObject, values: Values, call: ClusterCall): Promise<string> {
+async function apply({ type, object, source }: ManifestObject, values: Values, call: ClusterCall): Promise<string> {
   const { client, signal } = call;
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   const { name } = object.metadata;
@@ -86,12 +92,12 @@ async function apply({ type, object }: ManifestObject, values: Values, call: Clu
   });
   if (values['dry-run'] === 'client') return told(before === undefined ? 'created' : 'configured');
   if (before === undefined) {
-    await client.create(type, wanted, { ...address, query });
+    await namingSource('creating', source, client.create(type, wanted, { ...address, query }));
     return told('created');
   }
   const last = before.metadata.annotations?.[LAST_APPLIED];
   const patch = merged(wanted, removals(parsed(last), wanted));
-  const after = await client.patch(type, name, patch, { ...address, query });
+  const after = await namingSource('patching', source, client.patch(type, name, patch, { ...address, query }));
   return told(isDeepStrictEqual(written(after), written(before)) ? 'unchanged' : 'configured');
 }
 

@@ -2,13 +2,16 @@ import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunNote } from './dry-run.ts';
-import { eachObject } from './each-object.ts';
+import { eachObject, namingSource } from './each-object.ts';
+import { tellFailures } from './failure-text.ts';
 import { boolFlag, choiceFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
-import { objectsNamedBy, resourceTypeOf, singularOf } from './object-kinds.ts';
+import { objectsNamedBy, singularOf } from './object-kinds.ts';
 import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
+import { namedTargets } from './targets.ts';
+import type { TypeFinder } from './type-finder.ts';
 import { UsageError } from './usage-error.ts';
 import { type ClusterCall, withClient } from './with-client.ts';
 
@@ -28,6 +31,10 @@ const own = {
   }),
   now: boolFlag({ help: 'one second of grace' }),
   force: boolFlag({ help: 'do not wait for the node: the object goes at once, its containers may run on' }),
+  cascade: choiceFlag(['background', 'foreground', 'orphan'], {
+    implied: 'background',
+    help: 'what becomes of what the objects own: it goes after them, before them, or stays',
+  }),
   wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
   timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
   'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
@@ -39,6 +46,8 @@ const own = {
 
 const flags = { ...own, ...clientFlags } as const;
 
+const propagations = { background: 'Background', foreground: 'Foreground', orphan: 'Orphan' } as const;
+
 interface DeleteOptions {
   readonly args: readonly string[];
   readonly values: FlagValues<typeof flags>;
@@ -48,6 +57,8 @@ interface Doomed {
   readonly type: ResourceType<KubeObject>;
   readonly name: string;
   readonly namespace: string | undefined;
+  /** The manifest that names it. */
+  readonly source?: string;
 }
 
 export const deleteCommand = defineCommand({
@@ -65,8 +76,18 @@ export const deleteCommand = defineCommand({
     { title: 'Cluster', flags: clientFlags },
   ],
   flags,
-  complete: ({ args, values }): DeleteOptions => ({ args, values }),
+  complete: ({ args, values, given }): DeleteOptions => {
+    // What a selector has found may be gone by itself before its turn.
+    const isBroad = values.all || values.selector !== undefined || values['field-selector'] !== undefined;
+    const ignores = given.has('ignore-not-found') ? values['ignore-not-found'] : isBroad;
+    return { args, values: { ...values, 'ignore-not-found': ignores } };
+  },
   validate: ({ args, values }) => {
+    const grace = values['grace-period'] ?? -1;
+    if (values.now && grace !== -1) throw new UsageError('--now and --grace-period cannot be specified together');
+    if (values.force && grace > 0) {
+      throw new UsageError('--force and --grace-period greater than 0 cannot be specified together');
+    }
     if (values.filename.length > 0) {
       if (args.length > 0) throw new UsageError('a manifest and names exclude each other');
       return;
@@ -87,28 +108,33 @@ export const deleteCommand = defineCommand({
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
-  const manifests = await readManifests(values.filename, io, {
+  const manifestsFor = await readManifests(values.filename, io, {
     recursive: values.recursive,
     namespace: values['all-namespaces'] ? undefined : values.namespace,
   });
   return withClient(values, io, async (call) => {
-    const doomed: Doomed[] = manifests.map(({ type, object }) => ({
+    const { TypeFinder } = await import('./type-finder.ts');
+    const types = new TypeFinder(call);
+    const { objects, failures } = await manifestsFor(types);
+    const doomed: Doomed[] = objects.map(({ type, object, source }) => ({
       type,
       name: object.metadata.name,
       namespace: type.namespaced ? (object.metadata.namespace ?? call.namespace) : undefined,
+      source,
     }));
-    if (values.filename.length === 0) doomed.push(...(await namedObjects(args, values, call)));
-    if (doomed.length === 0) io.err.write('No resources found\n');
+    if (values.filename.length === 0) doomed.push(...(await namedObjects(args, values, { ...call, types })));
+    if (doomed.length === 0 && failures.length === 0) io.out.write('No resources found\n');
     if (values.force && doomed.length > 0) {
       io.err.write('Warning: nobody confirms that what is deleted has ended: its containers may run on\n');
     }
     const gone: (Doomed & { readonly uid: string })[] = [];
-    const code = await eachObject(doomed, io, async (one) => {
+    const refusals = await eachObject(doomed, async (one) => {
       const uid = await deleteOne(one, values, call);
       if (uid === undefined) return;
       io.out.write(`${told(one, values)}\n`);
       gone.push({ ...one, uid });
     });
+    const code = tellFailures([...failures, ...refusals], io);
     if (!values.wait || values.force || values['dry-run'] !== 'none') return code;
     const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
@@ -131,12 +157,14 @@ function told({ type, name }: Doomed, values: DeleteOptions['values']): string {
 async function namedObjects(
   args: readonly string[],
   values: DeleteOptions['values'],
-  call: ClusterCall,
+  call: ClusterCall & { readonly types: TypeFinder },
 ): Promise<Doomed[]> {
   const found: Doomed[] = [];
-  for (const { kind, name } of objectsNamedBy(args, 'delete')) {
-    const type = await resourceTypeOf(kind);
-    const namespace = type.namespaced ? call.namespace : undefined;
+  for (const { type, name, namespace } of await namedTargets(
+    objectsNamedBy(args, 'delete'),
+    call.types,
+    call.namespace,
+  )) {
     if (name !== undefined) {
       found.push({ type, name, namespace });
       continue;
@@ -154,7 +182,7 @@ async function namedObjects(
 
 /** @returns the object's uid, undefined when it is not there and need not be */
 async function deleteOne(
-  { type, name, namespace }: Doomed,
+  { type, name, namespace, source }: Doomed,
   values: DeleteOptions['values'],
   call: ClusterCall,
 ): Promise<string | undefined> {
@@ -162,12 +190,15 @@ async function deleteOne(
   if (values['dry-run'] === 'client') return '';
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
-  const grace = values.force ? 0 : values.now ? 1 : (values['grace-period'] ?? -1);
+  // As kubectl: none at all is only for those who say --force, for an object goes then before its containers have ended.
+  const unforced = values.now || values['grace-period'] === 0 ? 1 : (values['grace-period'] ?? -1);
+  const grace = values.force ? 0 : unforced;
   try {
-    const { metadata } = await call.client.get(type, name, address);
+    const { metadata } = await namingSource('deleting', source, call.client.get(type, name, address));
     const options = grace < 0 ? {} : { gracePeriodSeconds: grace };
     const dryRun = values['dry-run'] === 'server';
-    await call.client.delete(type, name, { ...address, ...options, dryRun, propagationPolicy: 'Background' });
+    const how = { ...address, ...options, dryRun, propagationPolicy: propagations[values.cascade] } as const;
+    await namingSource('deleting', source, call.client.delete(type, name, how));
     return metadata.uid ?? '';
   } catch (thrown) {
     const isMissing = thrown instanceof ApiStatusError && thrown.httpStatus === 404;

@@ -1,4 +1,6 @@
 import { type ErrorCode, ExecPathError, errorTable, type Hop, UpgradeError } from '../common/errors.ts';
+import type { Status } from '../common/status.ts';
+import type { Io } from './io.ts';
 import { type FailureContext, remedyFor } from './remedy.ts';
 
 export interface FailureWords extends FailureContext {
@@ -9,6 +11,8 @@ export interface FailureWords extends FailureContext {
   readonly sessionId?: string | undefined;
   /** In place of the code's own advice. */
   readonly remedy?: string | undefined;
+  /** Nothing else failed. Default: true. */
+  readonly isAlone?: boolean;
 }
 
 /**
@@ -20,7 +24,7 @@ export function failureText(thrown: unknown, words: FailureWords = {}): string {
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     return `error: this is a defect of podwire, please report it: ${text}\n`;
   }
-  const lines = [firstLine(thrown)];
+  const lines = [words.isAlone === false ? oneOfMany(thrown) : (invalidText(thrown) ?? oneOfMany(thrown))];
   const hop = thrown.hop ?? words.hop;
   if (hop !== undefined) lines.push(`  where:   ${hop}`);
   const code = words.code ?? thrown.code;
@@ -31,8 +35,30 @@ export function failureText(thrown: unknown, words: FailureWords = {}): string {
   return `${lines.join('\n')}\n`;
 }
 
+/**
+ * Tells what failed of several objects, in their order.
+ *
+ * @returns the exit code: 1 when anything failed
+ */
+export function tellFailures(failures: readonly unknown[], io: Pick<Io, 'err'>, words: FailureWords = {}): number {
+  const isAlone = failures.length === 1;
+  for (const failure of failures) io.err.write(failureText(failure, { ...words, isAlone }));
+  return failures.length === 0 ? 0 : 1;
+}
+
+/** kubectl's words for an object that breaks rules, where it is all that failed: each rule in a line of its own. */
+function invalidText(error: ExecPathError): string | undefined {
+  const status: unknown = Reflect.get(error, 'status');
+  const { reason, details } = (status ?? {}) as Partial<Status>;
+  const { kind = '', name = '', causes = [] } = details ?? {};
+  if (reason !== 'Invalid' || kind + name === '' || causes.length === 0) return undefined;
+  const rules = [...new Set(causes.map(({ field = '', message = '' }) => `${field}: ${message}`))];
+  const text = rules.length === 1 ? rules[0] : ['', ...rules.map((rule) => `* ${rule}`)].join('\n');
+  return `The ${kind} ${JSON.stringify(name)} is invalid: ${text}`;
+}
+
 /** kubectl's words: what an apiserver says is introduced as such, all else is an `error:`. */
-function firstLine(error: ExecPathError): string {
+function oneOfMany(error: ExecPathError): string {
   const text = error.message === '' ? 'the server gave no reason' : error.message;
   const reason: unknown = Reflect.get(error, 'reason');
   if (error.code === 'ERR_UNAUTHORIZED' && !(error instanceof UpgradeError)) {

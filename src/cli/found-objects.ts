@@ -1,5 +1,6 @@
 import {
   ApiStatusError,
+  apiVersionOf,
   type KubeObject,
   type List,
   plainLayout,
@@ -39,14 +40,21 @@ export interface Selection {
   readonly sortBy: string;
 }
 
+interface FindScope {
+  readonly ignoreNotFound: boolean;
+  /** Those that there were before. */
+  readonly failures: readonly unknown[];
+  readonly signal: AbortSignal;
+}
+
 /** Asks for each target in turn; one that fails does not keep the others from being shown. */
 export async function findAll<Form>(
   targets: readonly Target[],
   find: (target: Target) => Promise<Found<Form>>,
-  { ignoreNotFound, signal }: { readonly ignoreNotFound: boolean; readonly signal: AbortSignal },
+  { ignoreNotFound, failures: before, signal }: FindScope,
 ): Promise<Answers<Form>> {
   const answers: Found<Form>[] = [];
-  const failures: unknown[] = [];
+  const failures = [...before];
   for (const target of targets) {
     try {
       answers.push(await find(target));
@@ -59,15 +67,22 @@ export async function findAll<Form>(
   return { answers, failures };
 }
 
+/** For no objects at all some servers send no rows. */
+type SentTable = Omit<Table, 'rows'> & { readonly rows: Table['rows'] | null };
+
 /** The target as a Table. */
 export async function findTable(target: Target, options: Selection, call: ClusterCall): Promise<Found<Table>> {
   const isSorted = options.sortBy !== '';
   const pages: Table[] = [];
-  const list = await eachPage<Table | List<KubeObject> | KubeObject>(target, options, call, {
+  const list = await eachPage<SentTable | List<KubeObject> | KubeObject>(target, options, call, {
     accept: ACCEPT_TABLE,
     includeObject: isSorted ? 'Object' : undefined,
     read: (page) =>
-      pages.push('columnDefinitions' in page ? page : renderTable(plainLayout, objectsOf(page, target.type))),
+      pages.push(
+        'columnDefinitions' in page
+          ? { ...page, rows: page.rows ?? [] }
+          : renderTable(plainLayout, objectsOf(page, target.type)),
+      ),
   });
   const [first] = pages;
   const found = { ...(first ?? renderTable(plainLayout, [])), rows: pages.flatMap(({ rows }) => rows) };
@@ -117,7 +132,7 @@ async function eachPage<Page extends { readonly metadata: object }>(
 
 /** The items of a typed list carry no kind. */
 function objectsOf(page: List<KubeObject> | KubeObject, type: ResourceType<KubeObject>): KubeObject[] {
-  const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+  const apiVersion = apiVersionOf(type);
   const objects = 'items' in page ? page.items : [page];
   return objects.map((object) => ({ apiVersion, kind: type.kind, ...object }));
 }

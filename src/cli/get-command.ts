@@ -50,10 +50,12 @@ export const getCommand = defineCommand({
   usage: '(TYPE[,TYPE…] [NAME…] | TYPE/NAME… | -f FILE) [flags]',
   description: `
 Shows objects of the cluster as tables, as they are with -o json and -o yaml, or parts of them with -o jsonpath and
--o custom-columns. Types are pods, nodes, namespaces, events, leases and serviceaccounts, also by kubectl's short names.`,
+-o custom-columns. Types are those that the server has: pods, nodes, namespaces and so on, also by short names (po, no,
+ns), with their group (leases.coordination.k8s.io), or several by a word such as all.`,
   examples: [
     { about: 'the pods of a namespace', line: 'podwire get pods -n shop' },
     { about: 'where pods with a label run', line: 'podwire get pods -l app=web -o wide' },
+    { about: 'what runs in a namespace, of all types', line: 'podwire get all -n shop' },
     { about: 'one pod as it is', line: 'podwire get pod web -o yaml' },
     { about: 'what becomes of pods, as it happens', line: 'podwire get pods -A -w' },
     {
@@ -132,7 +134,7 @@ function checkRaw({ raw, args, watch, labelSelector, format }: Options): void {
 function checkWatch({ watch, objects, files }: Options): void {
   if (watch === 'no') return;
   if (files.length > 0) throw new UsageError('a watch is of a type or of one object, not of a manifest');
-  if (new Set(objects.map(({ kind }) => kind)).size > 1) {
+  if (new Set(objects.map(({ word }) => word)).size > 1) {
     throw new UsageError('you may only specify a single resource type');
   }
   if (objects.length > 1) {

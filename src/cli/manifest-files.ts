@@ -1,14 +1,26 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ExecPathError } from '../common/errors.ts';
 import type { KubeObject, ResourceType } from '../kubeapi/index.ts';
 import type { Io } from './io.ts';
-import { kindOf, resourceTypeOf } from './object-kinds.ts';
+import type { TypeFinder } from './type-finder.ts';
 import { UsageError } from './usage-error.ts';
 
-/** An object of a manifest and the kind that it is of. */
+type ReadObject = KubeObject & { readonly kind: string; readonly apiVersion: string };
+
+/** An object of a manifest and the type that it is of. */
 export interface ManifestObject {
   readonly type: ResourceType<KubeObject>;
-  readonly object: KubeObject & { readonly kind: string; readonly apiVersion: string };
+  readonly object: ReadObject;
+  /** Its file, or STDIN. */
+  readonly source: string;
+}
+
+/** What manifests hold. */
+export interface Manifests {
+  readonly objects: readonly ManifestObject[];
+  /** Of files that hold no objects, and of objects that are none of the server's. */
+  readonly failures: readonly unknown[];
 }
 
 export interface ManifestOptions {
@@ -26,39 +38,65 @@ const MANIFEST = /\.(?:json|ya?ml)$/;
 /**
  * Reads the objects of `-f FILE…`; `-` is stdin, a folder stands for the manifests in it, by name.
  *
- * All are read and checked before the first is handed out, so that a command does either all or nothing.
+ * As kubectl: a path that cannot be read is refused before anything is done; a file or an object that breaks a rule is
+ * told, and the others have their turn.
  *
- * @throws ExecPathError ERR_MANIFEST naming file, document and field; UsageError for a path that cannot be read, and for a
- *   kind that podwire does not have or an object of another namespace or without a name
+ * @returns gives the objects their types, once it is known which server is asked
+ * @throws UsageError for a path that cannot be read
  */
 export async function readManifests(
   paths: readonly string[],
   io: Io,
-  { command = 'this command', recursive = false, namespace }: ManifestOptions = {},
-): Promise<readonly ManifestObject[]> {
+  options: ManifestOptions = {},
+): Promise<(types: Pick<TypeFinder, 'typeOfObject'>) => Promise<Manifests>> {
   const { parseManifests } = await import('../kubeapi/index.ts');
-  const found: ManifestObject[] = [];
-  for (const file of (await Promise.all(paths.map((path) => filesAt(path, recursive)))).flat()) {
+  const read: { readonly source: string; readonly object: ReadObject }[] = [];
+  const unread: unknown[] = [];
+  const files = await Promise.all(paths.map((path) => filesAt(path, options.recursive ?? false)));
+  for (const file of files.flat()) {
     const text = file === '-' ? await readAll(io) : await readFile(file, 'utf8').catch(unreadable(file));
-    for (const object of await parseManifests(text, file === '-' ? 'stdin' : file)) {
-      const read = object as ManifestObject['object'];
-      const kind = kindOf(read.kind);
-      if (kind === undefined)
-        throw new UsageError(`${file}: podwire has no objects of kind ${JSON.stringify(read.kind)}`);
-      const { name, generateName } = read.metadata;
-      if (name === '') throw new UsageError(`from ${generateName}: cannot use generate name with ${command}`);
-      const type = await resourceTypeOf(kind);
-      if (type.namespaced) checkNamespace(read.metadata.namespace, namespace);
-      found.push({ type, object: read });
+    const source = file === '-' ? 'STDIN' : file;
+    try {
+      const objects = (await parseManifests(text, source)) as ReadObject[];
+      read.push(...objects.map((object) => ({ source, object })));
+    } catch (thrown) {
+      unread.push(thrown);
     }
   }
-  return found;
+  return async (types) => {
+    const objects: ManifestObject[] = [];
+    const failures = [...unread];
+    for (const { source, object } of read) {
+      try {
+        const type = await types.typeOfObject(object, source);
+        checkObject(object, type, options);
+        objects.push({ type, object, source });
+      } catch (thrown) {
+        if (!(thrown instanceof ExecPathError) || thrown.code !== 'ERR_MANIFEST') throw thrown;
+        failures.push(thrown);
+      }
+    }
+    return { objects, failures };
+  };
 }
 
-/** Whoever names a namespace does not expect changes in another. @throws UsageError in kubectl's words */
+/** @throws ExecPathError ERR_MANIFEST in kubectl's words */
+function checkObject(
+  { metadata: { name, generateName, namespace } }: KubeObject,
+  { namespaced }: ResourceType<unknown>,
+  { command = 'this command', namespace: demanded }: ManifestOptions,
+): void {
+  if (name === '') {
+    throw new ExecPathError('ERR_MANIFEST', `from ${generateName}: cannot use generate name with ${command}`);
+  }
+  if (namespaced) checkNamespace(namespace, demanded);
+}
+
+/** Whoever names a namespace does not expect changes in another. */
 function checkNamespace(given = '', demanded = ''): void {
   if (given === '' || demanded === '' || given === demanded) return;
-  throw new UsageError(
+  throw new ExecPathError(
+    'ERR_MANIFEST',
     `the namespace from the provided object ${JSON.stringify(given)} does not match the namespace ` +
       `${JSON.stringify(demanded)}. You must pass '--namespace=${given}' to perform this operation.`,
   );

@@ -1,8 +1,7 @@
 import type { KubeObject, ResourceType } from '../kubeapi/index.ts';
-import { nearest } from './nearest.ts';
 import { UsageError } from './usage-error.ts';
 
-/** The kinds of objects that commands name, by kubectl's words for them. */
+/** The kinds of objects that are known without asking a server, by kubectl's words for them. */
 export type ObjectKind = 'pods' | 'nodes' | 'namespaces' | 'events' | 'leases' | 'serviceAccounts';
 
 const words: Readonly<Record<ObjectKind, readonly string[]>> = {
@@ -18,7 +17,7 @@ const kinds: ReadonlyMap<string, ObjectKind> = new Map(
   Object.entries(words).flatMap(([kind, names]) => names.map((name) => [name, kind as ObjectKind] as const)),
 );
 
-/** The words that completion offers. */
+/** A word for each of them. */
 export const kindWords: readonly string[] = Object.values(words).map(([plural = '']) => plural);
 
 /** The kind that a word names, also with its version and group behind it (`leases.v1.coordination.k8s.io`). */
@@ -28,7 +27,8 @@ export function kindOf(word: string): ObjectKind | undefined {
 
 /** Objects as a command line names them: `pods`, `pod web api`, `pod/web node/n1`. */
 export interface NamedObjects {
-  readonly kind: ObjectKind;
+  /** What stands for the type, or for several (`all`): the server knows which there are. */
+  readonly word: string;
   /** Absent: all of the kind, or those that a selector finds. */
   readonly name?: string;
 }
@@ -41,26 +41,21 @@ export interface NamedObjects {
  */
 export function objectsNamedBy(args: readonly string[], command: string): readonly NamedObjects[] {
   const [first = '', ...names] = args;
-  if (first === '') throw new UsageError(`you must specify the type of object to ${command}: ${kindWords.join(', ')}`);
+  if (first === '')
+    throw new UsageError(`you must specify the type of object to ${command}: ${kindWords.join(', ')} …`);
   if (!args.some((word) => word.includes('/'))) {
-    const named = first.split(',').map((word) => knownKind(word, command));
-    return named.flatMap((kind) => (names.length === 0 ? [{ kind }] : names.map((name) => ({ kind, name }))));
+    const words = first.split(',');
+    return words.flatMap((word) => (names.length === 0 ? [{ word }] : names.map((name) => ({ word, name }))));
   }
-  return args.map((word) => {
-    const [type = '', name = '', ...more] = word.split('/');
-    if (name === '' || more.length > 0) {
-      throw new UsageError(`${JSON.stringify(word)} must be TYPE/NAME when another argument is`);
+  return args.map((text) => {
+    const [word = '', name = '', ...more] = text.split('/');
+    if (more.length > 0) throw new UsageError('arguments in resource/name form may not have more than one slash');
+    if (word === '' || (name === '' && text.includes('/'))) {
+      throw new UsageError('arguments in resource/name form must have a single resource and name');
     }
-    return { kind: knownKind(type, command), name };
+    if (name === '') throw new UsageError(`${JSON.stringify(text)} must be TYPE/NAME when another argument is`);
+    return { word, name };
   });
-}
-
-function knownKind(word: string, command: string): ObjectKind {
-  const kind = kindOf(word);
-  if (kind !== undefined) return kind;
-  const [meant] = nearest(word, [...kinds.keys()]);
-  const hint = meant === undefined ? `there are ${kindWords.join(', ')}` : `did you mean ${meant}?`;
-  throw new UsageError(`podwire does not ${command} ${JSON.stringify(word)}: ${hint}`);
 }
 
 /** `pod`, or `lease.coordination.k8s.io`: a kind as kubectl's messages name it. */

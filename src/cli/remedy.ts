@@ -29,7 +29,7 @@ const nodeRemedy: Remedy = (context, message) => {
 
 /** An apiserver says what it looked for, others say it of a pod. */
 const missingRemedy: Remedy = (context, message) => {
-  const [, type] = /^(\S+) ".*" not found$/.exec(message) ?? [];
+  const [, type] = /^(?:error when \w+ ".*": )?(\S+) ".*" not found$/.exec(message) ?? [];
   const kind = kindOf(type ?? '');
   if (kind === undefined) {
     const isOfPods = context.pod !== undefined || context.namespace !== undefined;

@@ -79,7 +79,6 @@ describe('podwire', () => {
     [['shell'], 125, 'error: shell takes either a pod or -l SELECTOR\n'],
     [['shell', 'web', '-l', 'a=b'], 125, 'error: shell takes either a pod or -l SELECTOR\n'],
     [['get'], 1, 'error: you must specify the type of object to get'],
-    [['get', 'podz'], 1, 'did you mean pods?'],
     [['up', 'now'], 1, 'error: up takes no argument, got "now"\n'],
     [['up', '--container-runtime-endpoint', 'unix:///x'], 1, '--container-runtime-endpoint needs --demo-image'],
     [['apiserver', '--tls-cert-file', 'x'], 1, '--tls-cert-file and --tls-private-key-file go together'],

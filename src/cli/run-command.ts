@@ -2,7 +2,7 @@ import type { Pod } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunNote } from './dry-run.ts';
-import { boolFlag, choiceFlag, type FlagValues, listFlag, stringFlag } from './flag.ts';
+import { boolFlag, choiceFlag, type FlagValues, intFlag, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { managedFieldsFlag, withoutManagedFields } from './managed-fields.ts';
 import { UsageError } from './usage-error.ts';
@@ -19,6 +19,7 @@ const own = {
     help: 'labels of the pod',
     shownDefault: 'run=NAME',
   }),
+  port: intFlag({ value: 'PORT', min: 1, max: 65_535, help: 'a port that the container says it listens on' }),
   command: boolFlag({ help: "what stands behind -- replaces the image's entrypoint, not its arguments" }),
   'image-pull-policy': choiceFlag(['', 'Always', 'IfNotPresent', 'Never'], { help: 'when the image is pulled' }),
   'dry-run': choiceFlag(['none', 'client', 'server'], { help: 'client: show it; server: check it too; write nothing' }),
@@ -100,7 +101,7 @@ async function tell(made: Pod, { name, values }: RunOptions, io: Io): Promise<vo
 }
 
 function podOf({ name, command, values }: RunOptions): Pod {
-  const { image = '', env, labels, restart } = values;
+  const { image = '', env, labels, port, restart } = values;
   const policy = values['image-pull-policy'];
   return {
     apiVersion: 'v1',
@@ -114,6 +115,7 @@ function podOf({ name, command, values }: RunOptions): Pod {
           image,
           ...(policy === '' ? {} : { imagePullPolicy: policy }),
           ...(env.length === 0 ? {} : { env: env.map(pairOf).map(([key, value]) => ({ name: key, value })) }),
+          ...(port === undefined ? {} : { ports: [{ containerPort: port }] }),
           ...(command.length === 0 ? {} : { [values.command ? 'command' : 'args']: command }),
         },
       ],

@@ -2,19 +2,20 @@ import { findPod, openServer } from '../client/index.ts';
 import { KubeClient, type KubeObject, loadKubeconfig, namespaces, pods, type ResourceType } from '../kubeapi/index.ts';
 import { type ClientFlagValues, serverOptions } from './client-flags.ts';
 import type { ArgumentRequest } from './command.ts';
-import { kindOf, kindWords, resourceTypeOf } from './object-kinds.ts';
+import { kindWords } from './object-kinds.ts';
 import { podNameOf } from './pod-argument.ts';
+import { TypeFinder } from './type-finder.ts';
 
 /** A shell waits for candidates with each tab, so not for long. */
 const SUGGEST_TIMEOUT_MS = 3000;
 
 /** Names of pods for completion. */
 export async function suggestPods(request: ArgumentRequest): Promise<readonly string[]> {
-  return namesOf(pods, clientValues(request), true);
+  return withClient(clientValues(request), (client, namespace) => namesOf(client, pods, namespace));
 }
 
 export async function suggestNamespaces(request: ArgumentRequest): Promise<readonly string[]> {
-  return namesOf(namespaces, clientValues(request), false);
+  return withClient(clientValues(request), (client, namespace) => namesOf(client, namespaces, namespace));
 }
 
 /** Types; behind a type its names, and behind `TYPE/` both in one word. */
@@ -23,13 +24,19 @@ export async function suggestTypesAndNames(request: ArgumentRequest): Promise<re
   const [, typed] = /^([^/]+)\//.exec(word) ?? [];
   const [first] = line.args;
   const isSlashed = first?.includes('/') ?? false;
-  if (typed === undefined && (first === undefined || isSlashed)) return kindWords;
-  const kind = kindOf(typed ?? first ?? '');
-  if (kind === undefined) return [];
-  const type = await resourceTypeOf(kind);
-  const names = await namesOf(type, clientValues(request), type.namespaced);
-  const before = typed === undefined ? '' : `${typed}/`;
-  return names.map((name) => before + name).filter((name) => !line.args.includes(name));
+  if (typed === undefined && (first === undefined || isSlashed)) return suggestTypes(request);
+  return withClient(clientValues(request), async (client, namespace) => {
+    const [type] = await new TypeFinder({ client }).typesOf(typed ?? first ?? '');
+    if (type === undefined) return [];
+    const names = await namesOf(client, type, namespace);
+    const before = typed === undefined ? '' : `${typed}/`;
+    return names.map((name) => before + name).filter((name) => !line.args.includes(name));
+  });
+}
+
+/** Those of the server, else those that are known without it. */
+function suggestTypes(request: ArgumentRequest): Promise<readonly string[]> {
+  return withClient(clientValues(request), (client) => new TypeFinder({ client }).words()).catch(() => kindWords);
 }
 
 /** Names of the contexts in the kubeconfig. */
@@ -56,18 +63,24 @@ function clientValues({ line }: ArgumentRequest): ClientFlagValues {
   return line.values as unknown as ClientFlagValues;
 }
 
-async function namesOf(
-  type: ResourceType<KubeObject>,
+async function withClient<T>(
   values: ClientFlagValues,
-  namespaced: boolean,
-): Promise<readonly string[]> {
+  run: (client: KubeClient, namespace: string) => Promise<T>,
+): Promise<T> {
   const api = await openServer(serverOptions(values));
   const client = new KubeClient(api, { timeoutMs: SUGGEST_TIMEOUT_MS });
   try {
-    const namespace = namespaced ? { namespace: values.namespace ?? api.namespace } : {};
-    const { items } = await client.list(type, { ...namespace, limit: 500 });
-    return items.map(({ metadata }) => metadata.name);
+    return await run(client, values.namespace ?? api.namespace);
   } finally {
     client.close();
   }
+}
+
+async function namesOf(
+  client: KubeClient,
+  type: ResourceType<KubeObject>,
+  namespace: string,
+): Promise<readonly string[]> {
+  const { items } = await client.list(type, { ...(type.namespaced ? { namespace } : {}), limit: 500 });
+  return items.map(({ metadata }) => metadata.name);
 }

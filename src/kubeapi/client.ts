@@ -22,7 +22,7 @@ import { ConnectionPool } from './connection-pool.ts';
 import { readBody, sendCall } from './http-call.ts';
 import type { List } from './list.ts';
 import type { KubeObject } from './object-meta.ts';
-import { type ResourceAddress, type ResourceType, resourcePath } from './resource-type.ts';
+import { apiVersionOf, type ResourceAddress, type ResourceType, resourcePath } from './resource-type.ts';
 import type { Transport } from './transport.ts';
 import type { WatchBookmark, WatchChange } from './watch-event.ts';
 import { readWatch } from './watch-stream.ts';
@@ -235,7 +235,7 @@ function namespaceOf(object: KubeObject, options: ObjectOptions): string | undef
 
 /** The items of a typed list carry no kind; what is sent must. */
 function withKind<T extends KubeObject>(type: ResourceType<T>, object: T): T {
-  const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
+  const apiVersion = apiVersionOf(type);
   return { apiVersion, kind: type.kind, ...object };
 }
 

@@ -2,10 +2,12 @@ import { ExecPathError } from '../common/errors.ts';
 import type { ConfigMap } from './config-map.ts';
 import type { Event } from './event.ts';
 import type { Lease } from './lease.ts';
+import type { LimitRange } from './limit-range.ts';
 import type { Namespace } from './namespace.ts';
 import type { Node } from './node.ts';
 import type { KubeObject } from './object-meta.ts';
 import type { Pod } from './pod.ts';
+import type { ResourceQuota } from './resource-quota.ts';
 import type { Secret } from './secret.ts';
 import type { Service } from './service.ts';
 import type { ServiceAccount } from './service-account.ts';
@@ -56,6 +58,18 @@ export const configMaps: ResourceType<ConfigMap> = {
 };
 export const secrets: ResourceType<Secret> = { ...core, plural: 'secrets', kind: 'Secret', namespaced: true };
 export const services: ResourceType<Service> = { ...core, plural: 'services', kind: 'Service', namespaced: true };
+export const resourceQuotas: ResourceType<ResourceQuota> = {
+  ...core,
+  plural: 'resourcequotas',
+  kind: 'ResourceQuota',
+  namespaced: true,
+};
+export const limitRanges: ResourceType<LimitRange> = {
+  ...core,
+  plural: 'limitranges',
+  kind: 'LimitRange',
+  namespaced: true,
+};
 export const csiNodes: ResourceType<KubeObject> = {
   group: 'storage.k8s.io',
   version: 'v1',
@@ -71,6 +85,11 @@ export const customResourceDefinitions: ResourceType<KubeObject> = {
   kind: 'CustomResourceDefinition',
   namespaced: false,
 };
+
+/** What objects of the type carry: `v1`, `coordination.k8s.io/v1`. */
+export function apiVersionOf({ group, version }: ResourceType<unknown>): string {
+  return group === '' ? version : `${group}/${version}`;
+}
 
 export interface ResourceAddress {
   readonly namespace?: string | undefined;

@@ -66,6 +66,7 @@ it('applies, waits for, shows, logs and deletes a pod', { timeout: 60_000 }, asy
 it('runs an image', { timeout: 60_000 }, async () => {
   const run = ['run', 'once', `--image=${IMAGE}`, '--restart=Never', '--env=A=b', '--command'];
   expect(await podwire([...run, '--dry-run=client', '-o', 'yaml', '--', 'true'])).toContain('restartPolicy: Never\n');
+  expect(await podwire([...run, '--dry-run=client', '-o', 'yaml', '--port=80'])).toContain('- containerPort: 80\n');
   expect(await podwire([...run, '--', 'sh', '-c', 'echo $A'])).toBe('pod/once created\nexit 0');
   await expect.poll(() => podwire(['logs', '-f', 'once']), { timeout: 20_000 }).toBe('b\nexit 0');
   expect(await podwire(['delete', 'pods', '-l', 'run=once', '--now'])).toBe('pod "once" deleted\nexit 0');
@@ -95,10 +96,10 @@ it('waits for objects that are still to come, to change and to go', { timeout: 6
 it('goes on with the other objects when one is refused, and fails in the end', { timeout: 60_000 }, async () => {
   const two = `${manifest({ a: '1' }).replace('"web"', '"Web"')}\n---\n${manifest({ a: '1' })}`;
   expect(await podwire(['apply', '-f', '-'], two)).toMatch(
-    /^pod\/web created\nError from server \(Invalid\): Pod "Web" is invalid: .*\n(.*\n)+exit 1$/,
+    /^pod\/web created\nThe Pod "Web" is invalid: metadata\.name: .*\n(.*\n)+exit 1$/,
   );
   expect(await podwire(['delete', '-f', '-', '--now'], two)).toMatch(
-    /^pod "web" deleted\nError from server \(NotFound\): pods "Web" not found\n(.*\n)+exit 1$/,
+    /^pod "web" deleted\nError from server \(NotFound\): error when deleting "STDIN": pods "Web" not found\n(.*\n)+exit 1$/,
   );
   await podwire(['apply', '-f', '-'], manifest({ a: '1' }));
   expect(await podwire(['delete', 'pod', 'nope', 'web', '--now'])).toMatch(
@@ -176,7 +177,7 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['delete', 'pods'])).toContain(
     'names, -l SELECTOR, --field-selector, --all or -f FILE must say which objects',
   );
-  expect(await podwire(['get', 'pds'])).toContain('did you mean pods?');
+  expect(await podwire(['get', 'pds'])).toContain('Did you mean pods?');
   expect(await podwire(['logs', 'demo', 'nope'])).toContain('container nope is not valid for pod demo');
   expect(await podwire(['wait', '--for=sunshine', 'pod/demo'])).toContain(
     'unrecognized condition: "sunshine"; --for takes create, delete, condition=NAME[=VALUE] and jsonpath=PATH[=VALUE]',
@@ -185,7 +186,9 @@ it('says what is wrong, and what to do', async () => {
   expect(await podwire(['wait', '--for=condition=Sunny', 'pod/demo', '--timeout=100ms'])).toBe(
     'error: timed out waiting for the condition on pods/demo\nexit 1',
   );
-  expect(await podwire(['wait', '--for=create', 'cm/x'])).toContain('podwire does not wait for "cm": there are pods, ');
+  expect(await podwire(['wait', '--for=create', 'cm/x'])).toContain(
+    'error: the server doesn\'t have a resource type "cm"\n',
+  );
   const unnamed = manifest({ a: '1' }).replace('"name":"web"', '"generateName":"abc-"');
   for (const args of [['get'], ['describe'], ['delete'], ['wait', '--for=create']]) {
     expect(await podwire([...args, '-f', '-'], unnamed)).toContain(

@@ -10,6 +10,7 @@ import { ApiWorld, testTokens } from '../support/api-world.ts';
 import { Kubectl } from '../support/kubectl.ts';
 import { MemoryIo } from '../support/memory-io.ts';
 import { describeWithPeer } from '../support/peer.ts';
+import { withoutAges } from '../support/without-ages.ts';
 
 const time = '2026-01-02T03:04:05Z';
 
@@ -215,6 +216,19 @@ const table = [
   'get nodes -o wide',
   'get ns',
   'get sa -A',
+  'get csinodes',
+  'get svc -A',
+  'get csinode,svc -o name',
+  'get podz',
+  'get all',
+  'get pods,all,po',
+  'get all,nodes -o name',
+  'get all -A --show-labels',
+  'get all web',
+  'get all -w',
+  'get foo.bar/x',
+  'get pods/x/y',
+  'get pods/',
   'get leases -A',
   'get events -o wide',
   'get pods --no-headers',
@@ -301,6 +315,11 @@ const deletions = [
   'delete pods -A --field-selector metadata.namespace=kube-system --dry-run=client',
   'delete pods web -A --dry-run=client',
   'delete ns --all --dry-run=client',
+  'delete all --all --dry-run=server',
+  'delete pod web --now --grace-period=3 --dry-run=client',
+  'delete pod web --force --grace-period=3 --dry-run=client',
+  'delete pod web --cascade=orphan --dry-run=server',
+  'delete pod web --cascade --dry-run=server',
 ];
 
 const described = [
@@ -311,6 +330,7 @@ const described = [
   'describe nodes --show-events=false',
   'describe ns default',
   'describe ns',
+  'describe all',
   'describe sa default',
   'describe pod we',
   'describe pod nope',
@@ -373,7 +393,17 @@ const manifests: Readonly<Record<string, object>> = {
   'generated.json': { ...account({ name: '' }), metadata: { generateName: 'abc-' } },
   'misspelt.json': { ...account({ name: 'misspelt', namespace: 'default' }), secretz: [] },
   'new.json': account({ name: 'new', namespace: 'default' }),
+  'strange.json': { ...account({ name: 'strange' }), kind: 'Strange' },
+  'newer.json': { ...account({ name: 'newer' }), apiVersion: 'v9' },
+  'wrong.json': account({ name: 'Wrong' }),
+  'bad-pod.json': { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'bad' }, spec: { containers: [{ name: 'A' }] } },
+  'one-wrong.json': list(account({ name: 'n1' }), account({ name: 'Wrong' }), account({ name: 'n2' })),
+  'two-wrong.json': list(account({ name: 'Wrong' }), account({ name: 'n1' }), account({ name: 'Bad' })),
 };
+
+function list(...items: readonly ApiObject[]): object {
+  return { apiVersion: 'v1', kind: 'List', items };
+}
 
 /** None of them changes anything: both commands meet the same cluster. */
 const ofManifests = [
@@ -395,6 +425,28 @@ const ofManifests = [
   'get -f elsewhere.json -n default -A',
   'get -f elsewhere.json',
   'wait -f elsewhere.json -n default --for=create',
+  'apply -f wrong.json --dry-run=server',
+  'apply -f bad-pod.json --dry-run=server',
+  'apply -f one-wrong.json --dry-run=server',
+  'apply -f two-wrong.json --dry-run=server',
+  'apply -f one-wrong.json --dry-run=client',
+  'apply -f new.json -f elsewhere.json -n default --dry-run=server',
+  'apply -f new.json -f one-wrong.json --dry-run=server',
+  'get -f new.json -f elsewhere.json -f wrong.json',
+  'apply -f strange.json -f new.json --dry-run=server',
+  'apply -f newer.json -f new.json --dry-run=server',
+  'apply -f generated.json -f new.json --dry-run=server',
+  'apply -f new.json -f nope.json --dry-run=server',
+  'delete -f one-wrong.json --dry-run=server',
+  'delete -f one-wrong.json --dry-run=server --ignore-not-found',
+  'delete -f one-wrong.json --all --dry-run=server',
+  'delete -f new.json --all --ignore-not-found=false --dry-run=server',
+  'delete -f new.json -f elsewhere.json --dry-run=server',
+  'delete -f wrong.json -f elsewhere.json --dry-run=client',
+  'delete sa -l app=nope',
+  'describe -f one-wrong.json',
+  'describe -f elsewhere.json -f wrong.json',
+  'wait -f one-wrong.json --for=condition=Ready --timeout=1s',
 ];
 
 describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
@@ -570,11 +622,7 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
 function firstLines(text: string): string {
   return text
     .split('\n')
-    .filter((line) => /^(?:Error from server|error:|warning:|No resources|Warning)/.test(line))
+    .filter((line) => /^(?:Error from server|error:|The |\* |warning:|No resources|Warning)/.test(line))
     .map((line) => line.replace(/\. Printing more information for debugging the template:$/, '').concat('\n'))
     .join('');
-}
-
-function withoutAges(text: string): string {
-  return text.replace(/(?<=[ (])(?:\d+[dhms]){1,2}(?=[ )\n])/g, 'AGE').replace(/ +/g, ' ');
 }

@@ -1,10 +1,12 @@
 import {
   ApiStatusError,
+  apiVersionOf,
   type Event,
   events,
   type KubeObject,
   type ListOptions,
   leases,
+  limitRanges,
   MIRROR_ANNOTATION,
   type Namespace,
   NODE_LEASE_NAMESPACE,
@@ -14,18 +16,20 @@ import {
   type Pod,
   pods,
   type ResourceType,
+  resourceQuotas,
   type ServiceAccount,
   serviceAccounts,
 } from '../../kubeapi/index.ts';
 import type { DescribeOptions } from '../describe-command.ts';
-import { failureText } from '../failure-text.ts';
+import { failureText, tellFailures } from '../failure-text.ts';
 import type { Io } from '../io.ts';
 import { missingCause } from '../missing-namespace.ts';
 import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { describeEvents } from './describe-events.ts';
+import { describeNamespace, type NamespaceLimits } from './describe-namespace.ts';
 import { describeNode, type NodeSurroundings } from './describe-node.ts';
-import { describeFields, describeNamespace, describeServiceAccount } from './describe-others.ts';
+import { describeFields, describeServiceAccount } from './describe-others.ts';
 import { describePod } from './describe-pod.ts';
 import { Description } from './description.ts';
 
@@ -33,10 +37,10 @@ import { Description } from './description.ts';
 export async function describeObjects(options: DescribeOptions, io: Io): Promise<number> {
   const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const targets = await targetsIn(call);
+    const { targets, failures } = await targetsIn(call);
     const describer = new Describer(options, call);
     let count = 0;
-    let exitCode = 0;
+    let exitCode = tellFailures(failures, io, options.values);
     for (const target of targets) {
       try {
         const { objects, areAlike } = await describer.find(target);
@@ -93,12 +97,11 @@ class Describer {
 
   async describe(type: ResourceType<KubeObject>, object: KubeObject): Promise<string> {
     const text = new Description();
-    const apiVersion = type.group === '' ? type.version : `${type.group}/${type.version}`;
     if (type === pods) describePod(text, object as Pod);
     else if (type === nodes) describeNode(text, object as Node, await this.#surroundingsOf(object.metadata.name));
-    else if (type === namespaces) describeNamespace(text, object as Namespace);
+    else if (type === namespaces) describeNamespace(text, object as Namespace, await this.#limitsOf(object));
     else if (type === serviceAccounts) describeServiceAccount(text, object as ServiceAccount);
-    else describeFields(text, { apiVersion, kind: type.kind, ...object });
+    else describeFields(text, { apiVersion: apiVersionOf(type), kind: type.kind, ...object });
     // Of namespaces kubectl shows no events either.
     if (this.#options.showEvents && type !== namespaces) describeEvents(text, await this.#eventsOf(type, object));
     return text.toString();
@@ -137,6 +140,17 @@ class Describer {
     return {
       pods: await this.#all(pods, { fieldSelector }).catch(refused),
       lease: await client.get(leases, node, { namespace: NODE_LEASE_NAMESPACE, signal }).catch(failed),
+    };
+  }
+
+  async #limitsOf({ metadata: { name: namespace } }: KubeObject): Promise<NamespaceLimits> {
+    const unknown = (thrown: unknown): undefined => {
+      if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+      throw thrown;
+    };
+    return {
+      quotas: await this.#all(resourceQuotas, { namespace }).catch(unknown),
+      ranges: await this.#all(limitRanges, { namespace }).catch(unknown),
     };
   }
 

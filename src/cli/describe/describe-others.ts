@@ -1,33 +1,6 @@
-import { type KubeObject, type Namespace, type ServiceAccount, sortedKeys } from '../../kubeapi/index.ts';
+import { type KubeObject, type ServiceAccount, sortedKeys } from '../../kubeapi/index.ts';
 import { sprint } from '../jsonpath/go-text.ts';
 import type { Description } from './description.ts';
-import { moment } from './moment.ts';
-
-/** Conditions tell why a namespace does not go. */
-interface NamespaceConditions {
-  readonly conditions?: readonly {
-    readonly type: string;
-    readonly status: string;
-    readonly lastTransitionTime?: string | null;
-    readonly reason?: string;
-    readonly message?: string;
-  }[];
-}
-
-export function describeNamespace(text: Description, { metadata, status = {} }: Namespace): void {
-  text.line(0, 'Name:', metadata.name);
-  text.labels('Labels', metadata.labels);
-  text.annotations(metadata.annotations);
-  text.line(0, 'Status:', status.phase ?? '');
-  const { conditions = [] } = status as NamespaceConditions;
-  if (conditions.length === 0) return;
-  text.line(0, 'Conditions:');
-  text.line(1, 'Type', 'Status', 'LastTransitionTime', 'Reason', 'Message');
-  text.line(1, '----', '------', '------------------', '------', '-------');
-  for (const { type, status: value, lastTransitionTime, reason = '', message = '' } of conditions) {
-    text.line(1, type, value, moment(lastTransitionTime), reason, message);
-  }
-}
 
 export function describeServiceAccount(text: Description, account: ServiceAccount): void {
   const { metadata, imagePullSecrets = [], secrets = [] } = account;

@@ -1,10 +1,11 @@
 import { type KubeObject, type Table, TableText } from '../../kubeapi/index.ts';
 import type { ClientFlagValues } from '../client-flags.ts';
-import { failureText } from '../failure-text.ts';
+import { tellFailures } from '../failure-text.ts';
 import { type Answers, type Found, findAll, findObjects, findTable } from '../found-objects.ts';
 import type { Io } from '../io.ts';
 import { singularOf } from '../object-kinds.ts';
 import { readTargets, type Target } from '../targets.ts';
+import { UsageError } from '../usage-error.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import { writeAnswer } from '../write-answer.ts';
 import type { GetOptions } from './get-options.ts';
@@ -19,11 +20,14 @@ export async function getObjects(options: GetOptions, io: Io): Promise<number> {
   const format = await loadFormat(options.format);
   const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
-    const targets = await targetsIn(call);
-    const [target] = targets;
-    if (options.watch !== 'no' && target !== undefined) return watchObjects(target, { ...options, format }, call, io);
+    const { targets, failures } = await targetsIn(call);
+    const [target, ...others] = targets;
+    if (options.watch !== 'no' && target !== undefined) {
+      if (others.length > 0) throw new UsageError('you may only specify a single resource type');
+      return watchObjects(target, { ...options, format }, call, io);
+    }
     const { ignoreNotFound } = options;
-    const scope = { ignoreNotFound, signal: call.signal };
+    const scope = { ignoreNotFound, failures, signal: call.signal };
     if (format.kind === 'table') {
       const found = await findAll(targets, (one) => findTable(one, options, call), scope);
       return showTables(found, { ...options, wide: format.wide }, { io, targets, namespace: call.namespace });
@@ -74,7 +78,7 @@ function showTables(
     const isOfOne = !options.allNamespaces && targets.every(({ type }) => type.namespaced);
     io.err.write(isOfOne ? `No resources found in ${namespace} namespace.\n` : 'No resources found\n');
   }
-  return tellFailures(failures, options, io);
+  return tellFailures(failures, io, options.values);
 }
 
 /** What stands one behind the other and is of one type makes one table. */
@@ -100,7 +104,7 @@ async function showObjects(
   const [first, ...more] = objects;
   const isSingle = targets.length === 1 && targets[0]?.name !== undefined;
   if ((isSingle && first === undefined) || (objects.length === 0 && options.ignoreNotFound)) {
-    return tellFailures(failures, options, io);
+    return tellFailures(failures, io, options.values);
   }
   const text = new ObjectText(options.format, options);
   const items = options.sortBy === '' ? objects : sortedBy(objects, options.sortBy, (object) => object);
@@ -109,10 +113,5 @@ async function showObjects(
       ? first
       : ({ apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: '' }, items } as const);
   io.out.write(text.format(whole));
-  return tellFailures(failures, options, io);
-}
-
-function tellFailures(failures: readonly unknown[], { values }: GetOptions, io: Io): number {
-  for (const failure of failures) io.err.write(failureText(failure, { namespace: values.namespace }));
-  return failures.length === 0 ? 0 : 1;
+  return tellFailures(failures, io, options.values);
 }

@@ -4,7 +4,7 @@ import { followUntil } from '../follow-objects.ts';
 import { findAll, findObjects } from '../found-objects.ts';
 import type { Io } from '../io.ts';
 import { singularOf } from '../object-kinds.ts';
-import { type ObjectChoice, readTargets, type Target } from '../targets.ts';
+import { type ObjectChoice, readTargets, type Target, type Targets } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import type { Goal } from './goal.ts';
 import { isMet } from './is-met.ts';
@@ -37,10 +37,11 @@ export async function waitForObjects(options: WaitOptions, io: Io): Promise<numb
     const { timeoutMs } = options;
     const end = timeoutMs === 0 ? AbortSignal.abort() : AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
     const limit = { ...call, signal: AbortSignal.any([call.signal, end]) };
-    const targets = await targetsIn(call);
+    const chosen = await targetsIn(call);
+    const { targets } = chosen;
     if (options.goal.kind === 'create') await Promise.all(targets.map((one) => exists(one, options, limit)));
     call.signal.throwIfAborted();
-    const { awaited, failures } = await look(targets, options, call);
+    const { awaited, failures } = await look(chosen, options, call);
     for (const one of awaited) {
       const failure = await failureOf(one, options, limit);
       call.signal.throwIfAborted();
@@ -61,13 +62,13 @@ export async function waitForObjects(options: WaitOptions, io: Io): Promise<numb
 
 /** @returns what is there to wait for, and the words of what failed */
 async function look(
-  targets: readonly Target[],
+  { targets, failures: before }: Targets,
   options: WaitOptions,
   call: ClusterCall,
 ): Promise<{ readonly awaited: readonly Awaited[]; readonly failures: string[] }> {
   const selection = { ...options, chunkSize: 500, sortBy: '' };
   // What is gone already need not be waited for.
-  const scope = { ignoreNotFound: options.goal.kind === 'delete', signal: call.signal };
+  const scope = { ignoreNotFound: options.goal.kind === 'delete', failures: before, signal: call.signal };
   const { answers, failures } = await findAll(targets, (one) => findObjects(one, selection, call), scope);
   const isLate = (failure: unknown): boolean => options.goal.kind === 'create' && isNotFound(failure);
   return {
