@@ -53,7 +53,12 @@ function qualified({ group, plural }: ResourceName): string {
 }
 
 function detailsOf({ group, plural }: ResourceName, name: string): StatusDetails {
-  return { name, ...(group === '' ? {} : { group }), kind: plural };
+  return { ...namedDetails(name), ...(group === '' ? {} : { group }), kind: plural };
+}
+
+/** As Go writes it, which leaves an empty name out. */
+function namedDetails(name: string): StatusDetails {
+  return name === '' ? {} : { name };
 }
 
 export function badRequest(message: string, cause?: unknown): ExecPathError {
@@ -70,9 +75,8 @@ export function unknownPath(): ApiError {
 }
 
 /** For a method that the path does not have. */
-export function methodNotAllowed(): ExecPathError {
-  const message = 'the server does not allow this method on the requested resource';
-  return new ExecPathError('ERR_METHOD_NOT_ALLOWED', message, { hop: 'apiserver' });
+export function methodNotAllowed(): ApiError {
+  return new ApiError('ERR_METHOD_NOT_ALLOWED', 'the server does not allow this method on the requested resource', {});
 }
 
 export function alreadyExists(resource: ResourceName, name: string): ApiError {
@@ -194,7 +198,7 @@ export function invalid(
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   return new ApiError('ERR_INVALID', `${kind} "${name}" is invalid: ${list}`, {
-    name,
+    ...namedDetails(name),
     ...(type.group === '' ? {} : { group: type.group }),
     kind: type.kind,
     causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),

@@ -52,14 +52,20 @@ export function isReadyToGo(resource: Resource, object: ApiObject): boolean {
 
 function checkPreconditions(resource: Resource, { metadata }: ApiObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = preconditions ?? {};
-  if (uid !== undefined && uid !== metadata.uid) {
-    const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${metadata.uid ?? ''}`;
-    throw conflict(resource, metadata.name, why);
-  }
-  if (resourceVersion !== undefined && resourceVersion !== metadata.resourceVersion) {
+  const wanted = [
+    { what: 'UID', asked: uid, found: metadata.uid, cause: 'deleted and then recreated' },
+    { what: 'ResourceVersion', asked: resourceVersion, found: metadata.resourceVersion, cause: 'modified' },
+  ];
+  for (const { what, asked, found = '', cause } of wanted) {
+    if (asked === undefined || asked === found) continue;
+    // Upstream's namespaces look by themselves, and say it otherwise.
+    if (resource.kind === 'Namespace') {
+      const why = `Precondition failed: ${what} in precondition: ${asked}, ${what} in object meta: ${found}`;
+      throw conflict(resource, metadata.name, why);
+    }
     const why =
-      `Precondition failed: ResourceVersion in precondition: ${resourceVersion}, ` +
-      `ResourceVersion in object meta: ${metadata.resourceVersion ?? ''}`;
-    throw conflict(resource, metadata.name, why);
+      `the ${what} in the precondition (${asked}) does not match the ${what} in record (${found}). ` +
+      `The object might have been ${cause}`;
+    throw conflict({ group: resource.group, plural: resource.kind }, metadata.name, why);
   }
 }

@@ -25,7 +25,10 @@ export function fieldValidationOf(query: URLSearchParams, options: string): Fiel
   if (asked === '') return 'Warn';
   const found = directives.find((one) => one === asked);
   if (found !== undefined) return found;
-  throw invalid({ group: 'meta.k8s.io', kind: options }, '', [unsupportedField('fieldValidation', asked, directives)]);
+  throw invalid({ group: 'meta.k8s.io', kind: options }, '', [
+    // Nothing is one of them too.
+    unsupportedField('fieldValidation', asked, ['', ...directives]),
+  ]);
 }
 
 /** How the faults of fields are judged. */

@@ -114,6 +114,7 @@ export class ObjectWriter {
         const patched = apply({ ...current, metadata }, patch, resource.kind);
         const { object: next, unknownFields } = readPatchedObject(patched, resource, { patch, isStrategic });
         judgePatchedFields(unknownFields, { ...sent, shown: isStrategic ? patch : patched }, judgement);
+        checkNamespace(next, address.namespace);
         checkName(next, address);
         admitFromNode(user, { resource, next, current, scope });
         return next;
@@ -162,12 +163,16 @@ export class ObjectWriter {
     if (body === undefined) throw badRequest('the body is empty: an object is needed');
     const { object: sent, unknownFields } = readSentObject(body.object, resource);
     judgeFields({ unknownFields, json: body.json }, resource, { directive, response });
-    const given = sent.metadata.namespace ?? '';
-    if (given !== '' && given !== namespace) {
-      throw badRequest(`the namespace of the provided object does not match the namespace sent on the request`);
-    }
+    checkNamespace(sent, namespace);
     return namespace === '' ? sent : { ...sent, metadata: { ...sent.metadata, namespace } };
   }
+}
+
+/** One that says nothing is where it is sent to. */
+function checkNamespace({ metadata }: ApiObject, namespace: string): void {
+  const given = metadata.namespace ?? '';
+  if (given === '' || given === namespace) return;
+  throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
 }
 
 function checkName(sent: ApiObject, { name }: ObjectAddress): void {

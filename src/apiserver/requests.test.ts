@@ -240,7 +240,7 @@ describe('a deletion whose options are wrong', () => {
   it.each([
     ['dryRun=Foo', 422, invalid(dryRunText)],
     ['propagationPolicy=Foo', 422, invalid(policyText)],
-    ['gracePeriodSeconds=x', 400, 'gracePeriodSeconds "x" is not an integer'],
+    ['gracePeriodSeconds=x', 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
   ])('?%s deletes nothing', async (query, code, message) => {
     await world.call(podsPath, { method: 'POST', body: web });
     const { json } = await world.call(`${podsPath}/web?${query}`, { method: 'DELETE' });
@@ -410,6 +410,23 @@ describe('objects over HTTP', () => {
       message: 'the name of the object (x) does not match the name on the URL (web)',
     });
 
+    const elsewhere = await world.call(`${podsPath}/web`, {
+      method: 'PATCH',
+      headers: strategic,
+      body: { metadata: { namespace: 'x' } },
+    });
+    expect(elsewhere).toMatchObject({
+      status: 400,
+      json: { message: 'the namespace of the provided object does not match the namespace sent on the request' },
+    });
+
+    const mistaken = await world.call(`${podsPath}/web`, { method: 'DELETE', body: { preconditions: { uid: 'x' } } });
+    expect(mistaken.json).toMatchObject({
+      message:
+        `Operation cannot be fulfilled on Pod "web": the UID in the precondition (x) does not match the UID in record ` +
+        `(${String(uid)}). The object might have been deleted and then recreated`,
+      details: { name: 'web', kind: 'Pod' },
+    });
     const marked = await world.call(`${podsPath}/web`, { method: 'DELETE', body: { propagationPolicy: 'Background' } });
     expect(marked.json).toMatchObject({ kind: 'Pod', metadata: { deletionGracePeriodSeconds: 30 } });
     const gone = await world.call(`${podsPath}/web`, {

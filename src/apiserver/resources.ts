@@ -10,7 +10,7 @@ import {
 } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { podResource } from './pod-resource.ts';
-import type { Resource } from './resource.ts';
+import { objectVerbs, type Resource } from './resource.ts';
 import { eventErrors, leaseErrors, nodeErrors } from './validation/object-validation.ts';
 
 /** How long events are kept, in ms: `--event-ttl`. */
@@ -29,6 +29,8 @@ export const namespaceResource: Resource = {
   ...namespaces,
   singular: 'namespace',
   shortNames: ['ns'],
+  // All at once can only be a mistake.
+  verbs: objectVerbs.filter((verb) => verb !== 'deletecollection'),
   isNamedByLabel: true,
   hasStatus: true,
   keepsSpec: true,

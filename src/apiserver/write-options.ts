@@ -41,7 +41,7 @@ export function deleteOptionsOf(sent: JsonObject, query: URLSearchParams): Asked
   const policy = sent['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
   const errors = [...policyErrors(policy, sent['orphanDependents']), ...dryRunErrors(dryRun)];
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
-  const grace = sent['gracePeriodSeconds'] ?? integerOf(query.get('gracePeriodSeconds'), 'gracePeriodSeconds');
+  const grace = sent['gracePeriodSeconds'] ?? integerOf(query.get('gracePeriodSeconds'));
   return {
     ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
     ...(sent['preconditions'] === undefined ? {} : { preconditions: preconditionsOf(sent) }),
@@ -76,8 +76,9 @@ function preconditionsOf(sent: JsonObject): NonNullable<DeleteOptions['precondit
   };
 }
 
-function integerOf(text: string | null, name: string): number | undefined {
-  if (text === null || text === '') return undefined;
-  if (/^-?\d{1,15}$/.test(text)) return Number(text);
-  throw badRequest(`${name} ${JSON.stringify(text)} is not an integer`);
+/** In upstream's words, which are Go's. */
+function integerOf(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  if (/^[+-]?\d{1,15}$/.test(text)) return Number(text);
+  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }

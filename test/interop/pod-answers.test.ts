@@ -551,4 +551,81 @@ describeWithPeer(['kube-apiserver', 'etcd'], 'pods at our apiserver and at a rea
     });
     expect(ours.text).toContain('"NotIn"');
   });
+
+  describe('are deleted and changed by the same requests', () => {
+    const POD = '/api/v1/namespaces/default/pods';
+
+    beforeAll(async () => {
+      const gated = { nodeSelector: { a: 'b' }, schedulingGates: [{ name: 'a.b/c' }] };
+      for (const [name, spec] of Object.entries({ bound: { nodeName: 'n' }, gated })) {
+        const body = { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [container], ...spec } };
+        await twins.both(POD, { method: 'POST', body });
+      }
+    });
+
+    /** Without what each server gives by itself. */
+    const masked = (refusal: unknown): unknown =>
+      JSON.parse(JSON.stringify(refusal).replaceAll(/in (record|object meta:) ?\(?[-\da-f]+\)?/g, 'in $1'));
+
+    it.each<[string, unknown]>([
+      ['/bound?dryRun=All', undefined],
+      ['/bound?dryRun=All', {}],
+      ['/bound?dryRun=All', { foo: 1 }],
+      ['/bound?dryRun=All', { kind: 'DeleteOptions', apiVersion: 'v9' }],
+      ['/bound?dryRun=All', { gracePeriodSeconds: -5 }],
+      ['/bound', { propagationPolicy: 'x' }],
+      ['/bound', { propagationPolicy: 'Orphan', orphanDependents: true }],
+      ['/bound', { dryRun: ['x'] }],
+      ['/bound', { preconditions: { uid: 'nope' } }],
+      ['/bound', { preconditions: { resourceVersion: '1' } }],
+      ['/bound?gracePeriodSeconds=x', undefined],
+      ['/bound?gracePeriodSeconds=', undefined],
+      ['/bound?dryRun=x', undefined],
+      ['/bound?propagationPolicy=x', undefined],
+      ['/none', {}],
+    ])('DELETE %s with %j', async (path, body) => {
+      const { real, ours } = await twins.both(`${POD}${path}`, { method: 'DELETE', body });
+      expect(masked(refusalOf(ours))).toEqual(masked(refusalOf(real)));
+    });
+
+    it('but what cannot be read as the options of a deletion is the caller’s fault', async () => {
+      const bodies = ['x', '[]', '"x"', '{} x', '{"gracePeriodSeconds":"x"}', '{"kind":"Pod","apiVersion":"v1"}'];
+      for (const body of bodies) {
+        const { real, ours } = await twins.both(`${POD}/bound`, { method: 'DELETE', body });
+        expect([body, real.status, ours.status]).toEqual([body, 500, 400]);
+      }
+    });
+
+    it('and namespaces not all at once', async () => {
+      const { real, ours } = await twins.both('/api/v1/namespaces', { method: 'DELETE' });
+      expect(refusalOf(ours)).toEqual(refusalOf(real));
+      expect(ours.status).toBe(405);
+    });
+
+    const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+    const terms = [{ matchExpressions: [{ key: 'a', operator: 'Exists' }] }];
+
+    const lasting = {
+      name: 'e',
+      image: '',
+      ports: [{ containerPort: 1 }],
+      livenessProbe: { exec: {} },
+      lifecycle: {},
+      resources: { limits: { cpu: '1' } },
+    };
+
+    it.each<[string, object]>([
+      ['/gated', { spec: { nodeSelector: { a: 'c' } } }],
+      ['/gated', { spec: { nodeSelector: { c: 'd' } } }],
+      ['/gated', { spec: { schedulingGates: [{ name: 'x.y/z' }] } }],
+      ['/gated', { spec: { affinity: { nodeAffinity: { [required]: { nodeSelectorTerms: terms } } } } }],
+      ['/bound/ephemeralcontainers', { spec: { ephemeralContainers: [{ ...container, targetContainerName: 'x' }] } }],
+      ['/bound/ephemeralcontainers', { spec: { ephemeralContainers: [lasting] } }],
+      ['/bound', { metadata: { namespace: 'other' } }],
+    ])('PATCH %s with %j', async (path, body) => {
+      const headers = { 'Content-Type': 'application/merge-patch+json' };
+      const { real, ours } = await twins.both(`${POD}${path}?dryRun=All`, { method: 'PATCH', body, headers });
+      expect(refusalOf(ours)).toEqual(refusalOf(real));
+    });
+  });
 });

@@ -41,7 +41,9 @@ export class TwinApiservers implements AsyncDisposable {
 
   #askReal(path: string, { method = 'GET', body, headers = {} }: ApiCall): Promise<ApiAnswer> {
     const bytes = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
-    const content = body === undefined ? {} : { 'Content-Type': 'application/json' };
+    // A body that a method does not usually have comes with its length alone.
+    const content =
+      bytes === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(bytes) };
     const options = {
       method,
       ca: this.#real.authority.certificate,

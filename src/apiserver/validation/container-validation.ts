@@ -8,7 +8,7 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { isSameJson, type JsonObject, objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';
@@ -21,7 +21,6 @@ import { securityErrors } from './security-validation.ts';
 export function containerListErrors(spec: JsonObject | undefined): FieldError[] {
   const volumes = objectsAt(spec, ['volumes']);
   const containers = objectsAt(spec, ['containers']);
-  const ephemeral = objectsAt(spec, ['ephemeralContainers']);
   const errors: FieldError[] = [];
   const check = (
     field: string,
@@ -43,12 +42,7 @@ export function containerListErrors(spec: JsonObject | undefined): FieldError[] 
   const names = check('containers', new Set(), regularErrors);
   errors.push(...takenPortErrors(containers));
   const all = check('initContainers', names, initErrors);
-  check('ephemeralContainers', all, () => []);
-  for (const [at, one] of ephemeral.entries()) {
-    const target = textAt(one, ['targetContainerName']);
-    if (target === '' || all.has(target)) continue;
-    errors.push(missingField(`spec.ephemeralContainers[${at}].targetContainerName`, target));
-  }
+  check('ephemeralContainers', all, (path, container) => ephemeralErrors(path, container, all));
   return [...errors, ...hostPortErrors(spec, containers)];
 }
 
@@ -99,6 +93,34 @@ function initErrors(path: string, container: JsonObject): FieldError[] {
     ...['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe']
       .filter((field) => container[field] !== undefined)
       .map((field) => forbiddenField(`${path}.${field}`, rule)),
+  ];
+}
+
+/** What a pod relies on, and so cannot come later. */
+const lastingFields = [
+  'ports',
+  'resources',
+  'restartPolicy',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+];
+
+/** @param others names of the containers that it may look at */
+function ephemeralErrors(path: string, container: JsonObject, others: ReadonlySet<string>): FieldError[] {
+  const target = textAt(container, ['targetContainerName']);
+  const rule = 'cannot be set for an Ephemeral Container';
+  // Every container has resources, if only empty ones.
+  const isSet = (field: string): boolean => !isSameJson(container[field], field === 'resources' ? {} : undefined);
+  return [
+    ...(target === '' || others.has(target) ? [] : [missingField(`${path}.targetContainerName`, target)]),
+    ...lastingFields.filter(isSet).map((field) => forbiddenField(`${path}.${field}`, rule)),
+    ...objectsAt(container, ['volumeMounts']).flatMap((mount, at) =>
+      ['subPath', 'subPathExpr']
+        .filter((field) => textAt(mount, [field]) !== '')
+        .map((field) => forbiddenField(`${path}.volumeMounts[${at}].${field}`, rule)),
+    ),
   ];
 }
 

@@ -1,6 +1,6 @@
 import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
-import { type FieldError, forbiddenField, invalidField } from '../api-error.ts';
-import { type ApiObject, isSameJson, type JsonObject, objectsAt, valueAt } from '../api-object.ts';
+import { type FieldError, forbiddenField, invalidField, invalidShown } from '../api-error.ts';
+import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 
 /** What a pod keeps for its life. @see kubernetes pkg/apis/core/validation, ValidatePodUpdate */
 export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError[] {
@@ -26,10 +26,14 @@ export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError
     const rule = 'existing toleration can not be modified except its tolerationSeconds';
     errors.push(forbiddenField('spec.tolerations', rule));
   }
-  const gates = objectsAt(current, ['spec', 'schedulingGates']);
-  if (objectsAt(next, ['spec', 'schedulingGates']).some((gate) => !gates.some((one) => isSameJson(one, gate)))) {
-    errors.push(forbiddenField('spec.schedulingGates', 'only deletion is allowed'));
+  const gates = objectsAt(current, ['spec', 'schedulingGates']).map((gate) => textAt(gate, ['name']));
+  for (const [at, gate] of objectsAt(next, ['spec', 'schedulingGates']).entries()) {
+    const name = textAt(gate, ['name']);
+    if (gates.includes(name)) continue;
+    const rule = `only deletion is allowed, but found new scheduling gate '${name}'`;
+    errors.push(forbiddenField(`spec.schedulingGates[${at}].name`, rule));
   }
+  if (gates.length > 0) errors.push(...gatedErrors(next, current));
   const [spec, old] = [fixedSpec(next, current), fixedSpec(current, current)];
   const changed = [...new Set([...Object.keys(spec), ...Object.keys(old)])].filter(
     (key) => !isSameJson(spec[key], old[key]),
@@ -48,6 +52,60 @@ export function mirrorUpdateErrors(next: ApiObject, current: ApiObject): FieldEr
   if (now === before) return [];
   const verb = before === undefined ? 'add' : 'remove or update';
   return [forbiddenField(`metadata.annotations[${MIRROR_ANNOTATION}]`, `may not ${verb} mirror pod annotation`)];
+}
+
+/** While a pod waits at a gate it may be told to take fewer nodes, not others. */
+function gatedErrors(next: ApiObject, current: ApiObject): FieldError[] {
+  const [selector = {}, before = {}] = [next, current].map(
+    (pod) => (valueAt(pod, ['spec', 'nodeSelector']) ?? {}) as Readonly<Record<string, string>>,
+  );
+  const [terms = [], earlier = []] = [next, current].map((pod) => objectsAt(pod, NODE_TERMS));
+  const isNarrower = Object.entries(before).every(([key, value]) => selector[key] === value);
+  const field = NODE_TERMS.join('.');
+  const errors = isNarrower
+    ? []
+    : [
+        invalidShown(
+          'spec.nodeSelector',
+          goMap(selector),
+          'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+        ),
+      ];
+  if (earlier.length === 0) return errors;
+  // There upstream prints the terms as Go source.
+  if (terms.length !== earlier.length) {
+    const rule = 'no additions/deletions to non-empty NodeSelectorTerms list are allowed';
+    return [...errors, invalidField(field, terms, rule)];
+  }
+  const changed = terms.flatMap((term, at) =>
+    hasAdditionsAlone(term, earlier[at])
+      ? []
+      : [invalidField(`${field}[${at}]`, term, 'only additions are allowed (no mutations or deletions)')],
+  );
+  return [...errors, ...changed];
+}
+
+const NODE_TERMS = [
+  'spec',
+  'affinity',
+  'nodeAffinity',
+  'requiredDuringSchedulingIgnoredDuringExecution',
+  'nodeSelectorTerms',
+];
+
+/** An empty term takes no node, so that anything added to it would take more. */
+function hasAdditionsAlone(term: JsonObject, before: JsonObject | undefined): boolean {
+  const lists = ['matchExpressions', 'matchFields'].map((field) => ({
+    now: objectsAt(term, [field]),
+    old: objectsAt(before, [field]),
+  }));
+  if (lists.every(({ old }) => old.length === 0)) return lists.every(({ now }) => now.length === 0);
+  return lists.every(({ now, old }) => old.every((requirement, at) => isSameJson(requirement, now[at])));
+}
+
+function goMap(map: Readonly<Record<string, string>>): string {
+  const entries = Object.entries(map).sort(([left], [right]) => (left < right ? -1 : 1));
+  return `map[string]string{${entries.map((entry) => entry.map((text) => JSON.stringify(text)).join(':')).join(', ')}}`;
 }
 
 const UPDATE_RULE =
@@ -69,10 +127,16 @@ function fixedSpec(pod: ApiObject, current: ApiObject): JsonObject {
     tolerations: null,
     schedulingGates: null,
     ...(isGraceFreed ? { terminationGracePeriodSeconds: oldGrace } : {}),
-    ...(isGated ? { nodeSelector: null } : {}),
+    ...(isGated ? { nodeSelector: null, affinity: withoutNodes(spec['affinity']) } : {}),
     containers: withoutImages(spec['containers']),
     initContainers: withoutImages(spec['initContainers'] ?? []),
   };
+}
+
+/** Affinity to pods alone; nothing where there is none. */
+function withoutNodes(affinity: unknown): unknown {
+  const { nodeAffinity: _, ...rest } = (affinity ?? {}) as JsonObject;
+  return rest;
 }
 
 function withoutImages(containers: unknown): unknown {

@@ -137,6 +137,25 @@ describe('the rules of a pod', () => {
     ]);
   });
 
+  it('let ephemeral containers have nothing that a pod relies on', () => {
+    const lasting = { ports: [{ containerPort: 1 }], resources: { limits: { cpu: '1' } }, livenessProbe: { exec: {} } };
+    const volumeMounts = [{ name: 'v', mountPath: '/v', subPath: 's' }];
+    const ephemeral = { name: 'e', image: 'i', targetContainerName: 'c', volumeMounts };
+    const spec = { volumes: [{ name: 'v', emptyDir: {} }], ephemeralContainers: [{ ...ephemeral, ...lasting }] };
+    expect(faultsOf(spec)).toEqual(
+      ['ports', 'resources', 'livenessProbe', 'volumeMounts[0].subPath'].map(
+        (field) => `spec.ephemeralContainers[0].${field}: Forbidden: cannot be set for an Ephemeral Container`,
+      ),
+    );
+    const alike = [
+      { name: 'e', image: 'i' },
+      { name: 'f', image: 'i', targetContainerName: 'e' },
+    ];
+    expect(faultsOf({ ephemeralContainers: alike })).toEqual([
+      'spec.ephemeralContainers[1].targetContainerName: Not found: "e"',
+    ]);
+  });
+
   it('fill in what is left open', () => {
     const { spec } = podOf({
       hostNetwork: true,
@@ -189,6 +208,30 @@ describe('the rules of a pod', () => {
     expect(faults({ hostPID: true })).toEqual([
       expect.stringMatching(/^spec: Forbidden: pod updates may not change fields other than `spec.containers/),
     ]);
+  });
+
+  it('let a pod that waits at a gate take fewer nodes, not others', () => {
+    const required = 'requiredDuringSchedulingIgnoredDuringExecution';
+    const gated = (keys: readonly string[], spec: object = {}): ApiObject => {
+      const matchExpressions = keys.map((key) => ({ key, operator: 'Exists' }));
+      const affinity = { nodeAffinity: { [required]: { nodeSelectorTerms: [{ matchExpressions }] } } };
+      return podOf({ schedulingGates: [{ name: 'g' }], nodeSelector: { a: 'b' }, affinity, ...spec });
+    };
+    const faults = (next: ApiObject): string[] =>
+      podUpdateErrors(next, gated(['k'])).map(({ field, message }) => `${field}: ${message.split('\n')[0]}`);
+    expect(faults(gated(['k', 'l'], { nodeSelector: { a: 'b', c: 'd' }, schedulingGates: [] }))).toEqual([]);
+    expect(faults(gated(['k'], { nodeSelector: { a: 'c' } }))).toEqual([
+      'spec.nodeSelector: Invalid value: map[string]string{"a":"c"}: only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+    ]);
+    expect(faults(gated(['l', 'k']))).toEqual([expect.stringMatching(/only additions are allowed \(no mutations/)]);
+    expect(faults(gated(['k'], { affinity: {} }))).toEqual([
+      expect.stringMatching(/no additions\/deletions to non-empty NodeSelectorTerms list are allowed$/),
+    ]);
+    expect(faults(gated(['k'], { schedulingGates: [{ name: 'h' }] }))).toEqual([
+      "spec.schedulingGates[0].name: Forbidden: only deletion is allowed, but found new scheduling gate 'h'",
+    ]);
+    const once = podOf({});
+    expect(podUpdateErrors(podOf({ nodeSelector: { a: 'b' } }), once)).toHaveLength(1);
   });
 
   it('let a mirror be one, and no other pod become one', () => {
