@@ -21,7 +21,6 @@ import { descendingPathErrors } from './volume-paths.ts';
 export function containerListErrors(spec: JsonObject | undefined): FieldError[] {
   const volumes = objectsAt(spec, ['volumes']);
   const containers = objectsAt(spec, ['containers']);
-  const ephemeral = objectsAt(spec, ['ephemeralContainers']);
   const errors: FieldError[] = [];
   const check = (
     field: string,
@@ -43,12 +42,7 @@ export function containerListErrors(spec: JsonObject | undefined): FieldError[] 
   const names = check('containers', new Set(), regularErrors);
   errors.push(...takenPortErrors(containers));
   const all = check('initContainers', names, initErrors);
-  check('ephemeralContainers', all, () => []);
-  for (const [at, one] of ephemeral.entries()) {
-    const target = textAt(one, ['targetContainerName']);
-    if (target === '' || all.has(target)) continue;
-    errors.push(missingField(`spec.ephemeralContainers[${at}].targetContainerName`, target));
-  }
+  check('ephemeralContainers', all, (path, container) => ephemeralErrors(path, container, all));
   return [...errors, ...hostPortErrors(spec, containers)];
 }
 
@@ -98,6 +92,38 @@ function initErrors(path: string, container: JsonObject): FieldError[] {
     ...['lifecycle', 'livenessProbe', 'readinessProbe', 'startupProbe']
       .filter((field) => container[field] !== undefined)
       .map((field) => forbiddenField(`${path}.${field}`, rule)),
+  ];
+}
+
+/** What makes a service of a container, which nobody is to rely on here. */
+const servingFields = [
+  'ports',
+  'resources',
+  'resizePolicy',
+  'restartPolicy',
+  'livenessProbe',
+  'readinessProbe',
+  'startupProbe',
+  'lifecycle',
+];
+
+/**
+ * @param others names of the containers that may be a target
+ * @see kubernetes pkg/apis/core/validation, validateEphemeralContainers
+ */
+function ephemeralErrors(path: string, container: JsonObject, others: ReadonlySet<string>): FieldError[] {
+  const rule = 'cannot be set for an Ephemeral Container';
+  const target = textAt(container, ['targetContainerName']);
+  const isSet = (field: string): boolean =>
+    field === 'resources' ? Object.keys(container[field] ?? {}).length > 0 : container[field] !== undefined;
+  return [
+    ...(target === '' || others.has(target) ? [] : [missingField(`${path}.targetContainerName`, target)]),
+    ...servingFields.filter(isSet).map((field) => forbiddenField(`${path}.${field}`, rule)),
+    ...objectsAt(container, ['volumeMounts']).flatMap((mount, at) =>
+      ['subPath', 'subPathExpr']
+        .filter((field) => textAt(mount, [field]) !== '')
+        .map((field) => forbiddenField(`${path}.volumeMounts[${at}].${field}`, rule)),
+    ),
   ];
 }
 
