@@ -40,7 +40,7 @@ import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
 import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
-import { hasBecome, wayToExec, wayToStart } from './way-in.ts';
+import { hasBecome, isOurs, wayToExec, wayToStart } from './way-in.ts';
 
 export interface ConfinementOptions {
   readonly config: ContainerConfig;
@@ -192,7 +192,9 @@ export class Confinement {
    * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
    */
   async exec(wanted: ProcessSpec): Promise<RunningProcess> {
-    const takesTerminal = wanted.tty !== undefined && (IdMap.own().isWhole || nativePty() !== undefined);
+    // Among the machine's processes its session is right as it is, and setsid(1) would end before the command.
+    const leavesPids = !isOurs(`/proc/${this.#first}/ns/pid`);
+    const takesTerminal = wanted.tty !== undefined && leavesPids && (IdMap.own().isWhole || nativePty() !== undefined);
     const spec = { ...withTerminal(wanted), takesTerminal };
     const { directory, user, pipes } = this.options;
     const tools = await this.options.tools();
