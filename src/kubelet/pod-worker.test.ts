@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answeringApi } from '../../test/support/answering-api.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { objectsApi } from '../../test/support/objects-api.ts';
 import { ContainerState, CriClient, PodSandboxState } from '../cri/index.ts';
@@ -417,6 +418,31 @@ describe('what a container asks of an apiserver', () => {
       )
       .toContain('I am known');
     await loopback[Symbol.asyncDispose]();
+  });
+});
+
+describe('a pod that is to go', () => {
+  const volumes = [{ name: 'words', configMap: { name: 'words' } }];
+  const env = [{ name: 'WHO', valueFrom: { configMapKeyRef: { name: 'words', key: 'who' } } }];
+
+  it.each([
+    ['volumes', podOf({ volumes }), 0],
+    ['environment', podOf({ containers: [{ name: 'main', image: HOST_IMAGE, command: ['sleep', '9'], env }] }), 1],
+  ])('waits for no object of its %s, and nothing of that is called a failure', async (_what, pod, sandboxes) => {
+    await using loopback = new Loopback();
+    const { client, asked } = await answeringApi(loopback, [() => {}]);
+    const events: string[] = [];
+    worker = new PodWorker(cri, folders(), {
+      references: new PodReferences(client),
+      onEvent: (_pod, { type, reason }) => type === 'Warning' && events.push(reason),
+    });
+    const stop = new AbortController();
+    const step = worker.sync({ ...pod, spec: { ...pod.spec, enableServiceLinks: false } }, undefined, stop.signal);
+    await expect.poll(() => asked.length, { timeout: 10_000 }).toBe(1);
+    stop.abort();
+    await step;
+    expect([events, asked.length, (await sandboxStates()).length]).toEqual([[], 1, sandboxes]);
+    expect((await observe())?.containers.size ?? 0).toBe(0);
   });
 });
 

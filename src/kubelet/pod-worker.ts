@@ -82,7 +82,7 @@ export class PodWorker {
     this.#volumes = new PodVolumes(folders, references, volumes);
   }
 
-  /** @param signal the pod is to go or the kubelet stops: no more is started, and a pull ends */
+  /** @param signal the pod is to go or the kubelet stops: no more is started, and what it waits for is given up */
   async sync(pod: Pod, observed: ObservedPod | undefined, signal?: AbortSignal): Promise<SyncResult> {
     const waiting = new Map<string, WaitingReason>();
     if (isOver(pod, observed)) return { waiting, acted: await this.#endOthers(pod, observed) };
@@ -99,13 +99,16 @@ export class PodWorker {
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
       const sandbox = sandboxConfig(pod, attempt, this.#folders);
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
-      if (observed?.ready !== true) await this.#volumes.prepare(pod);
+      if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
+      if (signal?.aborted === true) return { waiting, acted: false };
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
       const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
       return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
     } catch (thrown) {
+      // What was given up has not failed.
+      if (signal?.aborted === true) return { waiting, acted: false };
       const { message } = toError(thrown);
       const reason = { reason: failing.reason, message };
       this.#starts.failed(key, reason, Date.now());
@@ -275,6 +278,7 @@ export class PodWorker {
         addresses: this.#addressesOf(step),
         references: this.#references,
         targetId: targetIdOf(container, step.observed),
+        signal,
       });
       failing = 'CreateContainerError';
       if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
@@ -292,6 +296,7 @@ export class PodWorker {
     } catch (thrown) {
       const { message } = toError(thrown);
       const reason = { reason: failing, message };
+      if (signal?.aborted === true) return reason;
       this.#starts.failed(key, reason, Date.now());
       const text =
         failing === 'ErrImagePull'
