@@ -62,7 +62,7 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
 export function prepareNext(resource: Resource, current: ApiObject, input: ApiObject, scope: UpdateScope): ApiObject {
   const { object: sent } = readSentObject(input, resource);
   const old = current.metadata;
-  const { uid = '', resourceVersion = '', labels, annotations, ownerReferences, finalizers } = sent.metadata;
+  const { uid = '', resourceVersion = '' } = sent.metadata;
   if (resourceVersion !== '' && resourceVersion !== old.resourceVersion) throw staleVersion(resource, old.name);
   if (uid !== '' && uid !== old.uid) {
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`;
@@ -71,6 +71,8 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
   const filled = resource.applyDefaults?.(sent) ?? sent;
   const body = bodyOf(resource, current, filled, scope);
   const isSpecChanged = !isSameJson(body['spec'], current['spec']);
+  // Of what is sent with ephemeral containers upstream takes nothing else.
+  const { labels, annotations, ownerReferences, finalizers } = scope === 'ephemeralContainers' ? old : sent.metadata;
   const { labels: _, annotations: __, ownerReferences: ___, finalizers: ____, ...kept } = old;
   const next: ApiObject = {
     ...body,
@@ -88,6 +90,7 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
   throwInvalid(resource, next, [
     ...(resource.validateAnyUpdate?.(next, current) ?? []),
     ...(scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []),
+    ...(scope === 'ephemeralContainers' ? (resource.validateEphemeral?.(next, current) ?? []) : []),
   ]);
   return next;
 }

@@ -5,7 +5,7 @@ import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
-import { mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
+import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
 import { newPodErrors, podErrors } from './validation/pod-validation.ts';
 
 /** The longest grace, in seconds: 68 years. */
@@ -48,6 +48,7 @@ export const podResource: Resource = {
   validateNew: newPodErrors,
   // Pods may be stored that came before there were these defaults.
   validateUpdate: (next, current) => podUpdateErrors(next, withAllDefaults(current)),
+  validateEphemeral: (next, current) => ephemeralUpdateErrors(next, withAllDefaults(current)),
   validateAnyUpdate: (next, current) => [...mirrorUpdateErrors(next, current), ...podStatusErrors(next, current)],
   deletionGraceSeconds: graceOf,
 };

@@ -45,6 +45,26 @@ describe('the registry', () => {
     expect(await registry.get(pods, web)).toEqual(created);
   });
 
+  it('takes of a pod with ephemeral containers these alone, and what was added stays', async () => {
+    await registry.create(pods, podNamed('web', {}, { app: 'web' }));
+    const add = (image: string): Promise<ApiObject> =>
+      registry.update(
+        pods,
+        web,
+        (pod) => ({
+          ...pod,
+          metadata: { ...pod.metadata, labels: { a: 'b' } },
+          spec: { containers: [], ephemeralContainers: [{ name: 'debugger', image }] },
+        }),
+        { scope: 'ephemeralContainers' },
+      );
+    expect(await add('busybox:1')).toMatchObject({
+      metadata: { generation: 2, labels: { app: 'web' } },
+      spec: { containers: [{ name: 'main' }], ephemeralContainers: [{ name: 'debugger' }] },
+    });
+    await expect(add('busybox:2')).rejects.toThrow('existing ephemeral containers "debugger" may not be changed');
+  });
+
   it('says with upstream’s words what is not there, is there already, or has changed', async () => {
     await expect(registry.get(pods, web)).rejects.toMatchObject({
       code: 'ERR_NOT_FOUND',

@@ -47,6 +47,8 @@ export interface Resource extends ResourceType<unknown> {
   /** What holds for new objects alone. */
   readonly validateNew?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
+  /** What holds when ephemeral containers are added. */
+  readonly validateEphemeral?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
   /** What holds for writes of a subresource too. */
   readonly validateAnyUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
   /** Somebody has yet to let go of it, beside its finalizers: a deletion waits. */

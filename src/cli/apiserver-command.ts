@@ -10,7 +10,7 @@ import { withoutUndefined } from './given-options.ts';
 import type { Io } from './io.ts';
 import type { OwnCertificates } from './own-certificates.ts';
 import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { storageFlags, storeOptions, validateStorage } from './storage-flags.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -113,6 +113,8 @@ async function serve({ values, certDir }: ApiserverCommandOptions, io: Io): Prom
   const onProblem = ({ message }: Error): void => void io.err.write(`podwire apiserver: ${message}\n`);
   const issue = (): Promise<OwnCertificates> =>
     ownCertificates(certDir, { hop: 'apiserver', hosts: [values['bind-address'] ?? ''] });
+  if (values['data-dir'] !== undefined) await makeStateFolder(values['data-dir']);
+  if (values['tls-cert-file'] === undefined) await makeStateFolder(certDir);
   const own = values['tls-cert-file'] === undefined ? await issue() : undefined;
   const renewal = own && renewRegularly(issue, { onError: onProblem });
   try {

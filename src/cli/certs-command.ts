@@ -6,7 +6,7 @@ import { type ArgumentRequest, defineCommand, type Suggestions } from './command
 import { boolFlag, durationFlag, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { nearest } from './nearest.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -110,6 +110,7 @@ Whoever reads ca/ca.key can be everybody: it stays in --cert-dir, and no hop nee
   },
   run: async (options, io) => {
     const { CertificateFolder } = await import('../cluster/index.ts');
+    if (options.verb !== 'ls') await makeStateFolder(options.certDir);
     const folder = new CertificateFolder(options.certDir);
     await runs[options.verb as Verb](folder, options, io);
     return 0;

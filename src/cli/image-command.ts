@@ -8,7 +8,7 @@ import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
 import { nearest } from './nearest.ts';
 import { ProgressLine } from './progress-line.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -87,6 +87,7 @@ runs sees each change at once; none has to run. Nothing is pulled from a registr
     if (force && verb !== 'rm') throw new UsageError('--force is for image rm');
   },
   run: async (options, io) => {
+    if (options.verb === 'import') await makeStateFolder(options.stateDir);
     const inside = options.verb === 'ls' ? undefined : await runAmongManyUsers(io, options.stateDir);
     if (inside !== undefined) return inside;
     const { ImageStore } = await import('../runtime/index.ts');

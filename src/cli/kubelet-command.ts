@@ -11,7 +11,7 @@ import type { Io } from './io.ts';
 import { accessFlags, nodeFlags, servingFlags } from './kubelet-flags.ts';
 import type { OwnCertificates } from './own-certificates.ts';
 import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = { ...nodeFlags, ...servingFlags, ...accessFlags } as const;
@@ -81,6 +81,8 @@ async function serve({ values, rootDir }: KubeletCommandOptions, io: Io): Promis
     const { startKubelet } = await import('../kubelet/index.ts');
     const { kubeletAccess } = await import('./kubelet-access.ts');
     const certDir = values['cert-dir'] ?? join(rootDir, 'pki');
+    await makeStateFolder(rootDir, 0o755);
+    await makeStateFolder(certDir);
     const { tls, own } = await certificates(values, certDir, { closers, onError });
     const client = await apiserverClient(values, closers);
     const nodeName = nodeNameOf(values);

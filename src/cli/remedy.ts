@@ -98,7 +98,7 @@ const remedies: Readonly<Partial<Record<ErrorCode, Remedy>>> = {
     /^(?:containers cannot be isolated here|no user namespace can be made)/.test(message)
       ? 'run it as root, or with --isolation off'
       : undefined,
-  ERR_STATE_FOLDER: () => 'choose a folder of yours with --state-dir',
+  ERR_STATE_FOLDER: () => 'choose a folder that is yours, with the flag that names it',
   ERR_STATE_IN_USE: (_context, message) =>
     message.includes('data folder')
       ? 'stop the process that has it, or choose another folder with --data-dir'

@@ -9,7 +9,7 @@ import { runInUserNamespace } from './in-user-namespace.ts';
 import type { Io } from './io.ts';
 import { isolationFlag, isolationOf } from './isolation-flag.ts';
 import { type ServedHop, serveUntilStopped } from './serve-until-stopped.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { UsageError } from './usage-error.ts';
 
 const flags = {
@@ -115,6 +115,7 @@ podwire.local/host run commands of this machine, in a folder of their own: nothi
   },
   run: async (command, io) => {
     const { isolation = false, stateDir } = command.options;
+    await makeStateFolder(stateDir);
     const inside = await runInUserNamespace(io, { isolation, stateDir, hasImage: false });
     return inside ?? serveUntilStopped(io, () => serve(command, io));
   },

@@ -6,7 +6,7 @@ import { defineCommand } from './command.ts';
 import { runInUserNamespace } from './in-user-namespace.ts';
 import { Interruption } from './interruption.ts';
 import type { Io } from './io.ts';
-import { stateFolder } from './state-folder.ts';
+import { makeStateFolder, stateFolder } from './state-folder.ts';
 import { storeOptions, validateStorage } from './storage-flags.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -52,6 +52,7 @@ Objects are kept in the state folder: pods of yours run again when it is started
 });
 
 async function runUp({ values, stateDir }: UpOptions, io: Io): Promise<number> {
+  await makeStateFolder(stateDir);
   const inside = await runInUserNamespace(io, namespaceWish(values, join(stateDir, 'runtime')));
   if (inside !== undefined) return inside;
   closeInherited([values['demo-image'] ?? '']);

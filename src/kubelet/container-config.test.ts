@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, Volume } from '../kubeapi/index.ts';
 import { containerConfig, sandboxConfig } from './container-config.ts';
 import { podLogFolder, podVolumesFolder } from './pod-folders.ts';
@@ -14,13 +15,14 @@ function podWith(metadata: Partial<Pod['metadata']>, container: Partial<Containe
   };
 }
 
-function configOf(pod: Pod): ReturnType<typeof containerConfig> {
+function configOf(pod: Pod, more: { readonly targetId?: string } = {}): ReturnType<typeof containerConfig> {
   const [container] = pod.spec.containers;
   const addresses = { hostIP: '', podIPs: [] };
   return containerConfig(pod, container as Container, 0, {
     folders,
     addresses,
     references: new PodReferences(undefined),
+    ...more,
   });
 }
 
@@ -30,6 +32,33 @@ describe('the groups of a container', () => {
     const securityContext = { supplementalGroups: [10, 11], fsGroup: 2000 };
     const { linux } = await configOf({ ...pod, spec: { ...pod.spec, securityContext } });
     expect(linux?.securityContext?.supplementalGroups).toEqual([10n, 11n, 2000n]);
+  });
+});
+
+describe('the processes that a container sees', () => {
+  const pidOf = async (pod: Pod, targetId?: string): Promise<unknown> =>
+    (await configOf(pod, targetId === undefined ? {} : { targetId })).linux?.securityContext?.namespaceOptions;
+
+  it('are its own, those of its pod, or those of its target, whatever the pod says', async () => {
+    const pod = podWith({});
+    const sharing = { ...pod, spec: { ...pod.spec, shareProcessNamespace: true } };
+    expect(await pidOf(pod)).toMatchObject({ pid: NamespaceMode.CONTAINER });
+    expect(await pidOf(sharing)).toMatchObject({ pid: NamespaceMode.POD });
+    expect(await pidOf(sharing, 'c-1')).toMatchObject({ pid: NamespaceMode.TARGET, targetId: 'c-1' });
+  });
+});
+
+describe('a sandbox', () => {
+  it('is privileged when any of its containers is, whenever that one came', () => {
+    const pod = podWith({});
+    const privileged = { name: 'debugger', image: 'x', securityContext: { privileged: true } };
+    const isPrivileged = (spec: Partial<Pod['spec']>): unknown =>
+      sandboxConfig({ ...pod, spec: { ...pod.spec, ...spec } }, 0, folders).linux?.securityContext?.privileged;
+    expect([{}, { initContainers: [privileged] }, { ephemeralContainers: [privileged] }].map(isPrivileged)).toEqual([
+      false,
+      true,
+      true,
+    ]);
   });
 });
 

@@ -2,6 +2,7 @@ import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
 import { type EnvironmentSources, environmentOf, expand } from './environment.ts';
+import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
@@ -40,7 +41,7 @@ export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): S
     linux: {
       securityContext: {
         namespaceOptions: namespaceOptions(pod),
-        privileged: spec.containers.some((container) => container.securityContext?.privileged === true),
+        privileged: allContainersOf(pod).some((container) => container.securityContext?.privileged === true),
       },
     },
   };
@@ -63,6 +64,8 @@ function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMod
 /** What the node and the apiserver have for a container. */
 export interface ContainerSources extends EnvironmentSources {
   readonly folders: PodFolders;
+  /** The container whose processes it is to see, by its id in the runtime. Default: as its pod says. */
+  readonly targetId?: string | undefined;
 }
 
 /**
@@ -74,7 +77,7 @@ export async function containerConfig(
   pod: Pod,
   container: Container,
   attempt: number,
-  { folders, ...sources }: ContainerSources,
+  { folders, targetId, ...sources }: ContainerSources,
 ): Promise<ContainerConfig> {
   const variables = await environmentOf(pod, container, sources);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
@@ -102,7 +105,10 @@ export async function containerConfig(
     tty: container.tty === true,
     linux: {
       securityContext: {
-        namespaceOptions: namespaceOptions(pod),
+        namespaceOptions: {
+          ...namespaceOptions(pod),
+          ...(targetId === undefined ? {} : { pid: NamespaceMode.TARGET, targetId }),
+        },
         privileged: security.privileged === true,
         readonlyRootfs: security.readOnlyRootFilesystem === true,
         noNewPrivs: security.allowPrivilegeEscalation === false,

@@ -8,6 +8,8 @@ import { serviceVariables } from './service-variables.ts';
 export interface EnvironmentSources {
   readonly addresses: PodAddresses;
   readonly references: PodReferences;
+  /** Nobody waits for the container any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -23,7 +25,7 @@ export async function environmentOf(
   sources: EnvironmentSources,
 ): Promise<ReadonlyMap<string, string>> {
   const variables = new Map<string, string>();
-  const ofServices = serviceVariables(await sources.references.services(pod));
+  const ofServices = serviceVariables(await sources.references.services(pod, sources.signal));
   for (const source of container.envFrom ?? []) {
     for (const [name, value] of await allOf(pod, container, source, sources)) variables.set(name, value);
   }
@@ -55,7 +57,7 @@ async function allOf(
   pod: Pod,
   container: Container,
   source: EnvFromSource,
-  { references }: EnvironmentSources,
+  { references, signal }: EnvironmentSources,
 ): Promise<readonly (readonly [string, string])[]> {
   const { prefix = '', configMapRef, secretRef } = source;
   if (configMapRef === undefined && secretRef === undefined) {
@@ -63,8 +65,10 @@ async function allOf(
   }
   const entries =
     configMapRef === undefined
-      ? decoded((await references.secret(pod, secretRef?.name ?? '', secretRef))?.data)
-      : Object.entries((await references.configMap(pod, configMapRef.name ?? '', configMapRef))?.data ?? {});
+      ? decoded((await references.secret(pod, secretRef?.name ?? '', { ...secretRef, signal }))?.data)
+      : Object.entries(
+          (await references.configMap(pod, configMapRef.name ?? '', { ...configMapRef, signal }))?.data ?? {},
+        );
   return entries.map(([key, value]) => [`${prefix}${key}`, value] as const).filter(([name]) => isVariableName(name));
 }
 
@@ -104,20 +108,20 @@ function containerNamed(pod: Pod, name: string | undefined): Container | undefin
 async function configMapValue(
   pod: Pod,
   selector: KeySelector,
-  { references }: EnvironmentSources,
+  { references, signal }: EnvironmentSources,
 ): Promise<string | undefined> {
   const { name = '', key } = selector;
-  const map: ConfigMap | undefined = await references.configMap(pod, name, selector);
+  const map: ConfigMap | undefined = await references.configMap(pod, name, { ...selector, signal });
   return map?.data?.[key] ?? absent(pod, 'ConfigMap', selector);
 }
 
 async function secretValue(
   pod: Pod,
   selector: KeySelector,
-  { references }: EnvironmentSources,
+  { references, signal }: EnvironmentSources,
 ): Promise<string | undefined> {
   const { name = '', key } = selector;
-  const value = (await references.secret(pod, name, selector))?.data?.[key];
+  const value = (await references.secret(pod, name, { ...selector, signal }))?.data?.[key];
   return value === undefined ? absent(pod, 'Secret', selector) : Buffer.from(value, 'base64').toString();
 }
 

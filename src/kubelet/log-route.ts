@@ -93,8 +93,12 @@ async function findContainer(target: LogTarget, previous: boolean, { view, loop 
 }
 
 function statusIn(known: NodePod | undefined, name: string): ContainerStatus | undefined {
-  const { initContainerStatuses = [], containerStatuses = [] } = known?.pod.status ?? {};
-  return [...initContainerStatuses, ...containerStatuses].find((one) => one.name === name);
+  return known && allStatusesOf(known).find((one) => one.name === name);
+}
+
+function allStatusesOf({ pod }: NodePod): readonly ContainerStatus[] {
+  const { initContainerStatuses = [], containerStatuses = [], ephemeralContainerStatuses = [] } = pod.status;
+  return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses];
 }
 
 /** While a container waits for its next start, the one that ended is the one before. */
@@ -137,7 +141,7 @@ async function statusOf(
 
 function unreadable({ loop }: LogContext, id: string): string {
   const scheme = loop.pods
-    .flatMap(({ pod }) => pod.status.containerStatuses ?? [])
+    .flatMap(allStatusesOf)
     .find(({ containerID }) => containerID?.endsWith(id))
     ?.containerID?.split('://')[0];
   return `unable to retrieve container logs for ${scheme ?? 'containerd'}://${id}`;

@@ -1,5 +1,6 @@
 import { toError } from '../common/errors.ts';
 import { type Event, eventName, events, type KubeClient, type Pod } from '../kubeapi/index.ts';
+import { fieldPathOf } from './pod-containers.ts';
 import { timestamp } from './pod-status.ts';
 
 /** What the kubelet has done with a pod, or what has failed. */
@@ -11,6 +12,9 @@ export interface Happening {
   /** The container that it concerns. */
   readonly container?: string;
 }
+
+/** The pod that something happened to; its spec, when that is known, says of what kind a container is. */
+export type EventPod = Pick<Pod, 'metadata'> & Partial<Pick<Pod, 'spec'>>;
 
 export interface PodEventsOptions {
   readonly nodeName: string;
@@ -47,7 +51,7 @@ export class PodEvents {
   }
 
   /** Returns at once. */
-  record(pod: Pick<Pod, 'metadata'>, happening: Happening): void {
+  record(pod: EventPod, happening: Happening): void {
     if (this.#waiting >= MAX_WAITING || this.#options.signal.aborted) return;
     this.#waiting += 1;
     this.#last = this.#last
@@ -61,7 +65,7 @@ export class PodEvents {
       });
   }
 
-  async #write({ metadata }: Pick<Pod, 'metadata'>, { container, ...happening }: Happening): Promise<void> {
+  async #write({ metadata, spec }: EventPod, { container, ...happening }: Happening): Promise<void> {
     const { name, namespace = 'default', uid = '' } = metadata;
     const { signal, nodeName } = this.#options;
     const key = [uid, container ?? '', happening.reason, happening.message].join('\n');
@@ -75,7 +79,7 @@ export class PodEvents {
       await this.#client.patch(events, known.name, patch, { namespace, signal });
       return;
     }
-    const fieldPath = container === undefined ? {} : { fieldPath: `spec.containers{${container}}` };
+    const fieldPath = container === undefined ? {} : { fieldPath: fieldPathOf(spec, container) };
     const event: Event = {
       metadata: { name: eventName(name), namespace },
       involvedObject: { apiVersion: 'v1', kind: 'Pod', namespace, name, uid, ...fieldPath },

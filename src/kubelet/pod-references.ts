@@ -88,11 +88,11 @@ export class PodReferences {
    *
    * @throws ERR_DIAL … for a pod of the apiserver
    */
-  async services(pod: Pod): Promise<readonly Service[]> {
+  async services(pod: Pod, signal?: AbortSignal): Promise<readonly Service[]> {
     const client = this.#client;
     if (client === undefined) return [];
     const { namespace = 'default', uid = '', annotations } = pod.metadata;
-    const options = { timeoutMs: CALL_TIMEOUT_MS };
+    const options = { timeoutMs: CALL_TIMEOUT_MS, signal };
     try {
       const own =
         pod.spec.enableServiceLinks === false ? [] : (await client.list(services, { ...options, namespace })).items;
@@ -103,6 +103,7 @@ export class PodReferences {
       this.#heldBy(uid).services = all;
       return all;
     } catch (thrown) {
+      if (signal?.aborted === true) throw thrown;
       const held = this.#held.get(uid)?.services;
       if (held !== undefined) return held;
       if (annotations?.[CONFIG_SOURCE] === 'api') throw thrown;

@@ -9,6 +9,7 @@ import type {
   PodStatus,
 } from '../kubeapi/index.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
+import { ephemeralContainersOf } from './pod-containers.ts';
 import type { ObservedPod } from './pod-observer.ts';
 
 export interface StatusContext {
@@ -31,6 +32,9 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
   const idle = initContainersOf(pod).length > 0 ? 'PodInitializing' : 'ContainerCreating';
   const containerStatuses = pod.spec.containers.map((container) => containerStatus(container, observed, context, idle));
   const initContainerStatuses = initContainersOf(pod).map((container) => initStatus(container, observed, context));
+  const ephemeralContainerStatuses = ephemeralContainersOf(pod).map((container) =>
+    ephemeralStatus(container, observed, context, idle),
+  );
   const initialized = isInitialized(pod, observed);
   const phase = phaseOf(pod, observed, containerStatuses);
   const allReady =
@@ -71,6 +75,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
     qosClass: pod.status?.qosClass ?? 'BestEffort',
     ...(initContainerStatuses.length === 0 ? {} : { initContainerStatuses }),
     containerStatuses,
+    ...(ephemeralContainerStatuses.length === 0 ? {} : { ephemeralContainerStatuses }),
   };
 }
 
@@ -116,6 +121,17 @@ function containerStatus(
 function initStatus(container: Container, observed: ObservedPod | undefined, context: StatusContext): ContainerStatus {
   const status = containerStatus(container, observed, context, 'PodInitializing');
   return isSidecar(container) ? status : { ...status, ready: status.state?.terminated?.exitCode === 0, started: false };
+}
+
+/** An ephemeral container is never ready. */
+function ephemeralStatus(
+  container: Container,
+  observed: ObservedPod | undefined,
+  context: StatusContext,
+  idle: string,
+): ContainerStatus {
+  const { started: _, ...status } = containerStatus(container, observed, context, idle);
+  return { ...status, ready: false };
 }
 
 function sidecarsIn(pod: Pod, statuses: readonly ContainerStatus[]): readonly ContainerStatus[] {

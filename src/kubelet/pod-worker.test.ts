@@ -2,12 +2,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { answeringApi } from '../../test/support/answering-api.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { objectsApi } from '../../test/support/objects-api.ts';
 import { ContainerState, CriClient, PodSandboxState } from '../cri/index.ts';
 import type { Container, Pod, PodStatus } from '../kubeapi/index.ts';
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../runtime/index.ts';
 import { containerConfig, sandboxConfig } from './container-config.ts';
+import { fieldPathOf } from './pod-containers.ts';
 import { type ObservedPod, PodObserver } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { podStatus } from './pod-status.ts';
@@ -75,6 +77,29 @@ async function sandboxStates(): Promise<PodSandboxState[]> {
 /** Sets the container's end: waits until the runtime says so. */
 async function untilExited(): Promise<void> {
   await expect.poll(async () => (await observe())?.containers.get('main')?.state).toBe(ContainerState.CONTAINER_EXITED);
+}
+
+const shell = (name: string, script: string): { name: string; image: string; command: string[] } => ({
+  name,
+  image: HOST_IMAGE,
+  command: ['sh', '-c', script],
+});
+
+/** Looks and syncs until the pod's status is as wanted. */
+async function until(pod: Pod, isRight: (status: PodStatus) => boolean): Promise<PodStatus> {
+  let status: PodStatus | undefined;
+  const context = { hostIP: '10.0.0.1', runtimeName: 'podwire', now: new Date() };
+  await expect
+    .poll(
+      async () => {
+        const { waiting } = await worker.sync(pod, await observe());
+        status = podStatus(pod, await observe(), { ...context, waiting });
+        return isRight(status);
+      },
+      { timeout: 20_000 },
+    )
+    .toBe(true);
+  return status as PodStatus;
 }
 
 describe('a pod whose sandbox died', () => {
@@ -186,29 +211,6 @@ describe('a pod that is removed', () => {
 });
 
 describe('init containers', () => {
-  const shell = (name: string, script: string): { name: string; image: string; command: string[] } => ({
-    name,
-    image: HOST_IMAGE,
-    command: ['sh', '-c', script],
-  });
-
-  /** Looks and syncs until the pod's status is as wanted. */
-  async function until(pod: Pod, isRight: (status: PodStatus) => boolean): Promise<PodStatus> {
-    let status: PodStatus | undefined;
-    const context = { hostIP: '10.0.0.1', runtimeName: 'podwire', now: new Date() };
-    await expect
-      .poll(
-        async () => {
-          const { waiting } = await worker.sync(pod, await observe());
-          status = podStatus(pod, await observe(), { ...context, waiting });
-          return isRight(status);
-        },
-        { timeout: 20_000 },
-      )
-      .toBe(true);
-    return status as PodStatus;
-  }
-
   it('run one after the other, each to its end, before the containers', async () => {
     const log = join(folder, 'order');
     const pod = podOf({
@@ -257,6 +259,140 @@ describe('init containers', () => {
   });
 });
 
+describe('ephemeral containers', () => {
+  const statusOf = async (pod: Pod): Promise<PodStatus> => {
+    const { waiting } = await worker.sync(pod, await observe());
+    return podStatus(pod, await observe(), { hostIP: '', runtimeName: 'podwire', now: new Date(), waiting });
+  };
+  const hasEnded = ({ ephemeralContainerStatuses }: PodStatus): boolean =>
+    ephemeralContainerStatuses?.every(({ state }) => state?.terminated !== undefined) === true;
+
+  it('run once in a pod that is there, whatever becomes of them, and count for nothing', async () => {
+    const pod = podOf({ ephemeralContainers: [shell('debugger', `echo ran >> ${folder}/runs; exit 4`)] });
+    expect((await worker.sync(pod, undefined)).acted).toBe(true);
+    expect([...((await observe())?.containers.keys() ?? [])]).toEqual(['main']);
+    const status = await until(pod, hasEnded);
+    expect(status).toMatchObject({
+      phase: 'Running',
+      conditions: expect.arrayContaining([expect.objectContaining({ type: 'Ready', status: 'True' })]),
+      containerStatuses: [{ name: 'main', ready: true }],
+    });
+    expect(status.ephemeralContainerStatuses).toEqual([
+      {
+        name: 'debugger',
+        image: HOST_IMAGE,
+        imageID: expect.anything(),
+        containerID: expect.stringMatching(/^podwire:/),
+        ready: false,
+        restartCount: 0,
+        state: { terminated: expect.objectContaining({ exitCode: 4, reason: 'Error' }) },
+      },
+    ]);
+    // As a kubelet that has just started: it remembers nothing.
+    worker = new PodWorker(cri, folders());
+    await settle(pod);
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+  });
+
+  it('do not run again when the pod gets another sandbox', async () => {
+    const pod = podOf({ ephemeralContainers: [shell('debugger', `echo ran >> ${folder}/runs; sleep 100000`)] });
+    const first = await settle(pod);
+    await expect.poll(() => existsSync(join(folder, 'runs'))).toBe(true);
+    await cri.runtime.stopPodSandbox({ podSandboxId: first?.sandbox.id ?? '' });
+    const second = await settle(pod);
+    await worker.tidy(pod, second as ObservedPod);
+    expect(second?.statuses.get('main')?.state).toBe(ContainerState.CONTAINER_RUNNING);
+    expect((await observe())?.statuses.get('debugger')?.state).toBe(ContainerState.CONTAINER_EXITED);
+    expect(readFileSync(join(folder, 'runs'), 'utf8')).toBe('ran\n');
+  });
+
+  it('run while the pod still initializes, and go with it', async () => {
+    const pod = podOf({
+      initContainers: [shell('one', 'sleep 100000')],
+      ephemeralContainers: [shell('debugger', 'sleep 100000')],
+    });
+    const view = await settle(pod);
+    expect(view?.statuses.get('debugger')?.state).toBe(ContainerState.CONTAINER_RUNNING);
+    expect(await statusOf(pod)).toMatchObject({
+      phase: 'Pending',
+      ephemeralContainerStatuses: [{ name: 'debugger', ready: false, state: { running: {} } }],
+    });
+    await worker.remove(view as ObservedPod, 0);
+    expect((await cri.runtime.listContainers({})).containers).toEqual([]);
+  });
+
+  it('are stopped when the containers are over', async () => {
+    const pod = podOf({
+      restartPolicy: 'Never',
+      containers: [shell('main', `until [ -e ${folder}/begun ]; do sleep 0.1; done`)],
+      ephemeralContainers: [shell('debugger', `touch ${folder}/begun; sleep 100000`)],
+    });
+    const status = await until(pod, (seen) => seen.phase === 'Succeeded' && hasEnded(seen));
+    expect(status.ephemeralContainerStatuses).toMatchObject([{ state: { terminated: { exitCode: 137 } } }]);
+  });
+
+  it('that were made and never started, by a kubelet that was killed then, run as the first', async () => {
+    const pod = podOf();
+    const view = (await settle(pod)) as ObservedPod;
+    mkdirSync(join(folders().logs, 'default_web_u-1', 'debugger'), { recursive: true });
+    const debugged = podOf({ ephemeralContainers: [shell('debugger', 'sleep 100000')] });
+    const config = await configOf(podOf({ containers: [shell('debugger', 'sleep 100000')] }), 0);
+    const sandbox = sandboxConfig(pod, 0, folders());
+    await cri.runtime.createContainer({ podSandboxId: view.sandbox.id, config, sandboxConfig: sandbox });
+    expect((await settle(debugged))?.statuses.get('debugger')).toMatchObject({
+      state: ContainerState.CONTAINER_RUNNING,
+      metadata: { attempt: 0 },
+    });
+  });
+
+  it('wait for an image, and for the container whose processes they are to see', async () => {
+    const lost = { name: 'lost', image: 'registry.invalid/none' };
+    const targeting = { ...shell('targeting', 'sleep 100000'), targetContainerName: 'main' };
+    const pod = podOf({ initContainers: [shell('one', 'sleep 100000')], ephemeralContainers: [lost, targeting] });
+    await worker.sync(pod, undefined);
+    const [withoutImage, withoutTarget] = (await statusOf(pod)).ephemeralContainerStatuses ?? [];
+    expect(withoutImage?.state?.waiting?.reason).toBe('ErrImagePull');
+    expect(withoutTarget?.state?.waiting).toEqual({
+      reason: 'CreateContainerConfigError',
+      message: 'unable to find target container main',
+    });
+    expect((await statusOf(pod)).ephemeralContainerStatuses?.[0]?.state?.waiting?.reason).toBe('ImagePullBackOff');
+  });
+
+  it('that cannot start say why, and are not tried again', async () => {
+    const bad = { name: 'bad', image: HOST_IMAGE, command: ['/no/such/command'] };
+    const pod = podOf({ ephemeralContainers: [bad] });
+    await worker.sync(pod, undefined);
+    for (let turn = 0; turn < 2; turn += 1) {
+      expect((await statusOf(pod)).ephemeralContainerStatuses).toMatchObject([
+        {
+          state: { waiting: { reason: 'RunContainerError', message: expect.stringContaining('/no/such/command') } },
+          lastState: { terminated: { exitCode: 128, reason: 'StartError' } },
+          restartCount: 0,
+        },
+      ]);
+    }
+    expect((await observe())?.olderContainers).toEqual([]);
+    const never = { ...pod, spec: { ...pod.spec, restartPolicy: 'Never' as const } };
+    expect((await statusOf(never)).ephemeralContainerStatuses).toMatchObject([
+      { state: { terminated: { exitCode: 128, reason: 'StartError' } } },
+    ]);
+  });
+
+  it('are told of as what they are', async () => {
+    const told: string[] = [];
+    worker = new PodWorker(cri, folders(), {
+      onEvent: ({ spec }, { reason, container = '' }) => told.push(`${reason} ${fieldPathOf(spec, container)}`),
+    });
+    const pod = podOf({ ephemeralContainers: [shell('debugger', 'sleep 100000')] });
+    const view = (await settle(pod)) as ObservedPod;
+    await worker.remove(view, 0, { spec: pod.spec });
+    for (const reason of ['Created', 'Started', 'Killing']) {
+      expect(told).toContain(`${reason} spec.ephemeralContainers{debugger}`);
+    }
+  });
+});
+
 describe('what a container asks of an apiserver', () => {
   it('says why the container is not made, and is asked for again', async () => {
     const loopback = new Loopback();
@@ -282,6 +418,31 @@ describe('what a container asks of an apiserver', () => {
       )
       .toContain('I am known');
     await loopback[Symbol.asyncDispose]();
+  });
+});
+
+describe('a pod that is to go', () => {
+  const volumes = [{ name: 'words', configMap: { name: 'words' } }];
+  const env = [{ name: 'WHO', valueFrom: { configMapKeyRef: { name: 'words', key: 'who' } } }];
+
+  it.each([
+    ['volumes', podOf({ volumes }), 0],
+    ['environment', podOf({ containers: [{ name: 'main', image: HOST_IMAGE, command: ['sleep', '9'], env }] }), 1],
+  ])('waits for no object of its %s, and nothing of that is called a failure', async (_what, pod, sandboxes) => {
+    await using loopback = new Loopback();
+    const { client, asked } = await answeringApi(loopback, [() => {}]);
+    const events: string[] = [];
+    worker = new PodWorker(cri, folders(), {
+      references: new PodReferences(client),
+      onEvent: (_pod, { type, reason }) => type === 'Warning' && events.push(reason),
+    });
+    const stop = new AbortController();
+    const step = worker.sync({ ...pod, spec: { ...pod.spec, enableServiceLinks: false } }, undefined, stop.signal);
+    await expect.poll(() => asked.length, { timeout: 10_000 }).toBe(1);
+    stop.abort();
+    await step;
+    expect([events, asked.length, (await sandboxStates()).length]).toEqual([[], 1, sandboxes]);
+    expect((await observe())?.containers.size ?? 0).toBe(0);
   });
 });
 

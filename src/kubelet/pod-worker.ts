@@ -1,10 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
 import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
-import type { Container, Pod } from '../kubeapi/index.ts';
+import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
 import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
-import type { Happening } from './pod-events.ts';
+import { ephemeralContainersOf } from './pod-containers.ts';
+import type { EventPod, Happening } from './pod-events.ts';
 import type { PodAddresses } from './pod-fields.ts';
 import { type PodFolders, podLogFolder } from './pod-folders.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
@@ -37,7 +38,14 @@ export interface PodWorkerOptions {
   readonly references?: PodReferences;
   readonly volumes?: PodVolumesOptions;
   /** Told what is done with a pod, and what fails. */
-  readonly onEvent?: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
+  readonly onEvent?: (pod: EventPod, happening: Happening) => void;
+}
+
+export interface RemoveOptions {
+  /** The kubelet stops: a later one goes on. */
+  readonly signal?: AbortSignal;
+  /** Of the pod, when it is known. */
+  readonly spec?: Pod['spec'];
 }
 
 /** What one sync works on. */
@@ -60,7 +68,7 @@ export class PodWorker {
   readonly #hostIP: string;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
-  readonly #onEvent: (pod: Pick<Pod, 'metadata'>, happening: Happening) => void;
+  readonly #onEvent: (pod: EventPod, happening: Happening) => void;
   readonly #restarts = new RestartBackoff();
   readonly #starts = new StartBackoff<WaitingReason>();
 
@@ -74,10 +82,10 @@ export class PodWorker {
     this.#volumes = new PodVolumes(folders, references, volumes);
   }
 
-  /** @param signal the pod is to go or the kubelet stops: no more is started, and a pull ends */
+  /** @param signal the pod is to go or the kubelet stops: no more is started, and what it waits for is given up */
   async sync(pod: Pod, observed: ObservedPod | undefined, signal?: AbortSignal): Promise<SyncResult> {
     const waiting = new Map<string, WaitingReason>();
-    if (isOver(pod, observed)) return { waiting, acted: await this.#endSidecars(pod, observed) };
+    if (isOver(pod, observed)) return { waiting, acted: await this.#endOthers(pod, observed) };
     const key = `${pod.metadata.uid}/`;
     let failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
     try {
@@ -91,13 +99,16 @@ export class PodWorker {
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
       const sandbox = sandboxConfig(pod, attempt, this.#folders);
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
-      if (observed?.ready !== true) await this.#volumes.prepare(pod);
+      if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
+      if (signal?.aborted === true) return { waiting, acted: false };
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
       const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
       return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
     } catch (thrown) {
+      // What was given up has not failed.
+      if (signal?.aborted === true) return { waiting, acted: false };
       const { message } = toError(thrown);
       const reason = { reason: failing.reason, message };
       this.#starts.failed(key, reason, Date.now());
@@ -115,17 +126,17 @@ export class PodWorker {
   /**
    * Stops and removes everything of the pod, its volumes and logs.
    *
-   * @param signal the kubelet stops: a later one goes on
    * @throws RuntimeCallError; calling again goes on where it failed
    */
-  async remove(observed: ObservedPod, graceSeconds: number, signal?: AbortSignal): Promise<void> {
+  async remove(observed: ObservedPod, graceSeconds: number, { signal, spec }: RemoveOptions = {}): Promise<void> {
     const options = signal === undefined ? {} : { signal };
     const { namespace, name, uid, sandbox, olderSandboxes, containers, olderContainers } = observed;
     for (const { metadata, state } of containers.values()) {
       if (state !== ContainerState.CONTAINER_RUNNING) continue;
       const container = metadata?.name ?? '';
       const message = `Stopping container ${container}`;
-      this.#onEvent({ metadata: { name, namespace, uid } }, { type: 'Normal', reason: 'Killing', message, container });
+      const pod = { metadata: { name, namespace, uid }, ...(spec === undefined ? {} : { spec }) };
+      this.#onEvent(pod, { type: 'Normal', reason: 'Killing', message, container });
     }
     const stops = [...containers.values(), ...olderContainers]
       .filter(({ state }) => state !== ContainerState.CONTAINER_EXITED)
@@ -181,9 +192,9 @@ export class PodWorker {
     const waiting = new Map<string, WaitingReason>();
     const { pod, observed, signal } = step;
     let acted = observed?.ready !== true;
-    for (const container of dueContainers(pod, observed)) {
+    for (const { container, isEphemeral } of dueContainers(pod, observed)) {
       if (signal?.aborted === true) break;
-      const result = await this.#syncContainer(step, container);
+      const result = await (isEphemeral ? this.#syncEphemeral(step, container) : this.#syncContainer(step, container));
       if (result === 'acted') acted = true;
       else if (result !== undefined) waiting.set(container.name, result);
     }
@@ -191,8 +202,8 @@ export class PodWorker {
   }
 
   /** What stays beside the containers goes when they are over. @returns whether something was stopped */
-  async #endSidecars(pod: Pod, observed: ObservedPod | undefined): Promise<boolean> {
-    const alive = initContainersOf(pod).flatMap(({ name }) => {
+  async #endOthers(pod: Pod, observed: ObservedPod | undefined): Promise<boolean> {
+    const alive = [...initContainersOf(pod), ...ephemeralContainersOf(pod)].flatMap(({ name }) => {
       const container = observed?.containers.get(name);
       return container?.state === ContainerState.CONTAINER_RUNNING ? [container] : [];
     });
@@ -201,6 +212,18 @@ export class PodWorker {
       alive.map(({ id }) => this.#cri.runtime.stopContainer({ containerId: id, timeout: grace }).then(() => {})),
     );
     return alive.length > 0;
+  }
+
+  /** It is started once, whatever becomes of it; one that a kubelet made and never started has not run. */
+  async #syncEphemeral(step: PodStep, container: Container): Promise<WaitingReason | 'acted' | undefined> {
+    const { pod, observed } = step;
+    const status = observed?.statuses.get(container.name);
+    if (status !== undefined && status.state !== ContainerState.CONTAINER_CREATED) {
+      // As upstream shows it: what could not start tells why where kubectl debug looks, which waits for it.
+      const isShown = hasExited(status) && restarts(pod, status.exitCode);
+      return isShown ? this.#starts.lastFailure(`${pod.metadata.uid}/${container.name}`) : undefined;
+    }
+    return this.#startContainer(step, container, 0, status?.id);
   }
 
   async #syncContainer(step: PodStep, container: Container): Promise<WaitingReason | 'acted' | undefined> {
@@ -254,6 +277,8 @@ export class PodWorker {
         folders: this.#folders,
         addresses: this.#addressesOf(step),
         references: this.#references,
+        targetId: targetIdOf(container, step.observed),
+        signal,
       });
       failing = 'CreateContainerError';
       if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
@@ -271,6 +296,7 @@ export class PodWorker {
     } catch (thrown) {
       const { message } = toError(thrown);
       const reason = { reason: failing, message };
+      if (signal?.aborted === true) return reason;
       this.#starts.failed(key, reason, Date.now());
       const text =
         failing === 'ErrImagePull'
@@ -314,15 +340,42 @@ function graceOf({ spec }: Pod): number {
   return Math.max(0, spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
 }
 
-/**
- * The containers whose turn it is: init containers one after the other, with the sidecars before them, then all
- * sidecars and containers.
- */
-function dueContainers(pod: Pod, observed: ObservedPod | undefined): readonly Container[] {
+/** A container whose turn it is. */
+interface DueContainer {
+  readonly container: Container;
+  readonly isEphemeral: boolean;
+}
+
+/** Ephemeral containers come first, in a pod that is there: they are to help with what keeps the others waiting. */
+function dueContainers(pod: Pod, observed: ObservedPod | undefined): readonly DueContainer[] {
+  const ephemeral = observed?.ready === true ? ephemeralContainersOf(pod) : [];
+  return [
+    ...ephemeral.map((container) => ({ container, isEphemeral: true })),
+    ...dueInOrder(pod, observed).map((container) => ({ container, isEphemeral: false })),
+  ];
+}
+
+/** Init containers one after the other, with the sidecars before them, then all sidecars and containers. */
+function dueInOrder(pod: Pod, observed: ObservedPod | undefined): readonly Container[] {
   const inits = initContainersOf(pod);
   if (isInitialized(pod, observed)) return [...inits.filter(isSidecar), ...pod.spec.containers];
   const at = inits.findIndex((container) => !isInitDone(container, observed));
   return inits.filter((container, index) => index === at || (index < at && isSidecar(container)));
+}
+
+/**
+ * The id of the container whose processes an ephemeral one is to see.
+ *
+ * @throws Error in upstream's words while there is none
+ */
+function targetIdOf(
+  { targetContainerName = '' }: EphemeralContainer,
+  observed: ObservedPod | undefined,
+): string | undefined {
+  if (targetContainerName === '') return undefined;
+  const id = observed?.statuses.get(targetContainerName)?.id;
+  if (id === undefined) throw new Error(`unable to find target container ${targetContainerName}`);
+  return id;
 }
 
 function isInit(pod: Pod, { name }: Container): boolean {

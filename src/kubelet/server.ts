@@ -8,6 +8,7 @@ import { type Listener, listen, refuseUpgrade, type TlsSource } from '../httpstr
 import { checkOrigin } from '../identity/index.ts';
 import { type Authenticate, type Authorize, accessOf, forbiddenText } from './access.ts';
 import { serveLogs } from './log-route.ts';
+import { allContainersOf } from './pod-containers.ts';
 import { methodsOf, parseRoute, type Route } from './routes.ts';
 import type { CommandStarter, SessionEnd, Upgrade } from './running-command.ts';
 import type { RuntimeView } from './runtime-view.ts';
@@ -135,7 +136,7 @@ class KubeletServer {
       ({ pod, source }) =>
         (source === 'file' || source === 'api') && pod.metadata.namespace === namespace && pod.metadata.name === name,
     );
-    const spec = known?.pod.spec.containers.find((one) => one.name === container);
+    const spec = known && allContainersOf(known.pod).find((one) => one.name === container);
     return spec && spec.tty === true;
   }
 

@@ -24,6 +24,11 @@ export class StartBackoff<Reason> {
     return failure !== undefined && now < failure.retryAt ? failure.reason : undefined;
   }
 
+  /** @returns the reason of the last failure, if nothing was started since */
+  lastFailure(key: string): Reason | undefined {
+    return this.#failures.get(key)?.reason;
+  }
+
   failed(key: string, reason: Reason, now: number): void {
     const before = this.#failures.get(key);
     const waitMs = before === undefined ? FIRST_WAIT_MS : Math.min(before.waitMs * 2, MAX_WAIT_MS);

@@ -55,7 +55,8 @@ class World {
         await step(`sync ${metadata.uid}${view === undefined ? '' : ' again'}`, signal);
         return { waiting: new Map(), acted: false };
       },
-      remove: ({ uid }: ObservedPod, grace: number, signal: AbortSignal) => step(`remove ${uid} ${grace}`, signal),
+      remove: ({ uid }: ObservedPod, grace: number, { signal }: { signal: AbortSignal }) =>
+        step(`remove ${uid} ${grace}`, signal),
       tidy: async () => {},
       forget: () => {},
     };

@@ -169,7 +169,7 @@ export class SyncLoop {
       this.#grace.set(uid, grace ?? DEFAULT_GRACE_SECONDS);
       if (pod.metadata.deletionTimestamp) {
         this.#endSync(uid);
-        if (view !== undefined) this.#remove(view);
+        if (view !== undefined) this.#remove(view, pod);
         continue;
       }
       // A pod that is over stays over, also when the runtime has forgotten it: nothing in it runs twice.
@@ -203,10 +203,11 @@ export class SyncLoop {
     return acted;
   }
 
-  #remove(view: ObservedPod): void {
+  #remove(view: ObservedPod, pod?: Pod): void {
     const { uid } = view;
+    const known = pod === undefined ? {} : { spec: pod.spec };
     this.#once(uid, 'remove', async (signal) => {
-      await this.#options.worker.remove(view, this.#grace.get(uid) ?? DEFAULT_GRACE_SECONDS, signal);
+      await this.#options.worker.remove(view, this.#grace.get(uid) ?? DEFAULT_GRACE_SECONDS, { signal, ...known });
       return true;
     });
   }

@@ -127,7 +127,8 @@ async function newContainer(
   const found = imageFor(state, sandbox, image?.image ?? '');
   const argv = commandOf(config, found);
   if (argv.length === 0) throw new RuntimeCallError(grpcCodes.InvalidArgument, 'no command specified');
-  if (linux?.securityContext?.privileged && !sandbox.config.linux?.securityContext?.privileged) {
+  // As containerd: what the pod is now counts, for what came later to it may be privileged.
+  if (linux?.securityContext?.privileged && !sandboxConfig.linux?.securityContext?.privileged) {
     throw new RuntimeCallError(grpcCodes.Unknown, 'no privileged container allowed in sandbox');
   }
   if (workingDir !== '' && !isAbsolute(workingDir)) {

@@ -214,9 +214,9 @@ export class Container {
       throw thrown;
     }
     void started.exited.then(() => note.remove());
-    if (this.#phase === running) return started;
-    await started[Symbol.asyncDispose]();
-    throw this.#notRunning();
+    // Whoever ended the container may have looked for what runs in it before this did: how it ended is told as ever.
+    if (this.#phase !== running) await started.kill();
+    return started;
   }
 
   /** @throws RuntimeCallError Unknown when the container does not run */

@@ -1,13 +1,12 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exited } from '../../src/common/outcome.ts';
 import { dialSpdy, openChannels } from '../../src/httpstream/index.ts';
-import { type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
+import type { RunningKubelet } from '../../src/kubelet/index.ts';
 import { openChannelForward, openPortForward } from '../../src/portforward/index.ts';
 import {
   channelStreamSet,
@@ -19,6 +18,7 @@ import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime
 import { Loopback } from '../support/loopback.ts';
 import { readAll } from '../support/read-all.ts';
 import { readUntil } from '../support/read-until.ts';
+import { startKubeletWithPod } from '../support/static-kubelet.ts';
 
 let directory: string;
 let runtime: RunningRuntime;
@@ -28,33 +28,17 @@ const sessions: string[] = [];
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'podwire-kubelet-streams-'));
-  mkdirSync(join(directory, 'manifests'));
   const container = { image: HOST_IMAGE, command: ['cat'], stdin: true };
   const containers = [
     { name: 'main', ...container },
     { name: 'shell', ...container, tty: true },
   ];
   const spec = { hostNetwork: true, terminationGracePeriodSeconds: 0, containers };
-  const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec };
-  writeFileSync(join(directory, 'manifests', 'web.yaml'), JSON.stringify(pod));
   runtime = await startRuntime({ stateDir: join(directory, 'runtime') });
-  kubelet = await startKubelet({
-    containerRuntimeEndpoint: runtime.endpoints[0] ?? '',
-    rootDir: join(directory, 'kubelet'),
-    podManifestPath: join(directory, 'manifests'),
-    nodeName: 'n1',
-    port: 0,
-    version: '0',
-    syncPeriodMs: 100,
-    authenticate: async () => ({ name: 'apiserver', groups: [] }),
-    authorize: async () => true,
+  kubelet = await startKubeletWithPod(directory, runtime.endpoints[0] ?? '', {
+    spec,
     onSession: ({ target, how }) => void sessions.push(`${target} ${how ?? 'begins'}`),
   });
-  for (const deadline = Date.now() + 20_000; ; await delay(50)) {
-    const list = await fetch(`${kubelet.url}/pods`).then((answer) => answer.text());
-    if (list.includes('"phase":"Running"')) break;
-    if (Date.now() > deadline) throw new Error(`the pod does not run: ${list}`);
-  }
 });
 
 afterAll(async () => {

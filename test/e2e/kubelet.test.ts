@@ -17,6 +17,7 @@ import { channelStreamSet, openStreamSet, runRemoteCommand } from '../../src/rem
 import { HOST_IMAGE, type RunningRuntime, startRuntime } from '../../src/runtime/index.ts';
 import { freePort } from '../support/free-port.ts';
 import { processTable } from '../support/process-table.ts';
+import { manifestsOf, startStaticKubelet } from '../support/static-kubelet.ts';
 
 let directory: string;
 let runtime: RunningRuntime;
@@ -24,7 +25,7 @@ let kubelet: RunningKubelet;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'podwire-kubelet-'));
-  mkdirSync(join(directory, 'manifests'));
+  mkdirSync(manifestsOf(directory));
   writeManifest('web', { containers: [{ name: 'main' }, { name: 'side' }] });
   runtime = await startRuntime({ stateDir: join(directory, 'runtime') });
   kubelet = await start(runtime.endpoints[0] ?? '');
@@ -49,19 +50,13 @@ function writeManifest(name: string, spec: object): void {
     metadata: { name },
     spec: { terminationGracePeriodSeconds: 0, ...spec, containers },
   };
-  writeFileSync(join(directory, 'manifests', `${name}.yaml`), JSON.stringify(pod));
+  writeFileSync(join(manifestsOf(directory), `${name}.yaml`), JSON.stringify(pod));
 }
 
 /** A kubelet that knows the users `admin` and `guest` by a header; guests may do nothing. */
 function start(endpoint: string, syncPeriodMs = 100): Promise<RunningKubelet> {
-  return startKubelet({
-    containerRuntimeEndpoint: endpoint,
-    rootDir: join(directory, 'kubelet'),
-    podManifestPath: join(directory, 'manifests'),
-    nodeName: 'n1',
-    port: 0,
+  return startStaticKubelet(directory, endpoint, {
     syncPeriodMs,
-    version: '0',
     authenticate: async ({ headers }) => {
       if (headers['x-user'] === undefined) throw new ExecPathError('ERR_UNAUTHORIZED', 'Unauthorized');
       return { name: String(headers['x-user']), groups: [] };

@@ -1,15 +1,14 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { exited } from '../../src/common/outcome.ts';
 import { CriClient } from '../../src/cri/index.ts';
 import { dialSpdy, openChannels } from '../../src/httpstream/index.ts';
-import { type RunningKubelet, startKubelet } from '../../src/kubelet/index.ts';
+import type { RunningKubelet } from '../../src/kubelet/index.ts';
 import { CertificateAuthority, type KeyPair } from '../../src/pki/index.ts';
 import {
   channelStreamSet,
@@ -22,6 +21,7 @@ import { HOST_IMAGE } from '../../src/runtime/index.ts';
 import { type ChildResult, runChild } from '../support/child.ts';
 import { PodwireHop, podwireArgv } from '../support/podwire.ts';
 import { readAll } from '../support/read-all.ts';
+import { startKubeletWithPod } from '../support/static-kubelet.ts';
 
 // The streaming server of `podwire runtime` with TLS, as its clients see it. Needs `npm run build`.
 
@@ -83,27 +83,7 @@ describe('podwire runtime with --stream-tls-cert-file and --stream-tls-key-file'
     await cri.runtime.startContainer({ containerId });
     const container = { name: 'main', image: HOST_IMAGE, command: ['sleep', '100000'] };
     const spec = { hostNetwork: true, terminationGracePeriodSeconds: 0, containers: [container] };
-    mkdirSync(file('manifests'));
-    writeFileSync(
-      file('manifests/web.json'),
-      JSON.stringify({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'web' }, spec }),
-    );
-    kubelet = await startKubelet({
-      containerRuntimeEndpoint: runtime.address,
-      rootDir: file('kubelet'),
-      podManifestPath: file('manifests'),
-      nodeName: 'n1',
-      port: 0,
-      version: '0',
-      syncPeriodMs: 100,
-      authenticate: async () => ({ name: 'apiserver', groups: [] }),
-      authorize: async () => true,
-    });
-    for (const deadline = Date.now() + 20_000; ; await delay(50)) {
-      const list = await fetch(`${kubelet.url}/pods`).then((answer) => answer.text());
-      if (list.includes('"phase":"Running"')) break;
-      if (Date.now() > deadline) throw new Error(`the pod does not run: ${list}`);
-    }
+    kubelet = await startKubeletWithPod(folder, runtime.address, { spec });
   });
 
   afterAll(async () => {

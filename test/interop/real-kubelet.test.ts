@@ -124,6 +124,29 @@ describeWithPeer(['kubelet', 'containerd', 'kubectl'], 'a real kubelet as a node
     expect([answer.status, await answer.text()]).toEqual([200, 'podwire\n']);
   });
 
+  it('runs ephemeral containers that our apiserver takes', { timeout: 90_000 }, async () => {
+    const debug = (container: string, ...more: string[]): Promise<string> => {
+      const flags = [`--image=${TEST_IMAGE}`, '--image-pull-policy=IfNotPresent', '--profile=general'];
+      return outcomeOf(['debug', 'web', '-c', container, ...flags, ...more]);
+    };
+    const stateOf = (container: string, path: string): Promise<string> => {
+      const status = `.status.ephemeralContainerStatuses[?(@.name=="${container}")]`;
+      return kubectl.must('get', 'pod', 'web', '-o', `jsonpath={${status}${path}}`);
+    };
+    const look = 'tr "\\0" " " </proc/1/cmdline; echo; exit 3';
+    expect(await debug('targeting', '--target=main', '--', 'sh', '-c', look)).toContain('exit 0');
+    await expect.poll(() => stateOf('targeting', '.state.terminated.exitCode'), { timeout: 40_000 }).toBe('3');
+    expect(await outcomeOf(['logs', 'web', '-c', 'targeting'])).toBe('httpd -f -p 8080 -h /www \nexit 0');
+    expect(await debug('echoing', '--stdin', '--attach=false', '--', 'cat')).toBe('exit 0');
+    await expect.poll(() => stateOf('echoing', '.state.running.startedAt'), { timeout: 40_000 }).not.toBe('');
+    expect(await outcomeOf(['exec', 'web', '-c', 'echoing', '--', 'echo', 'in'])).toBe('in\nexit 0');
+    expect(await stateOf('echoing', '.ready')).toBe('false');
+    expect(await debug('targeting', '--', 'true')).toContain(
+      'existing ephemeral containers "targeting" may not be changed',
+    );
+    expect(await kubectl.must('get', 'pod', 'web', '--no-headers')).toMatch(/^web +1\/1 +Running +0 /);
+  });
+
   it('says how pods are, why they wait, and lets them go', { timeout: 90_000 }, async () => {
     await expect
       .poll(() => outcomeOf(['get', 'events', '--field-selector=involvedObject.name=web']))

@@ -8,7 +8,7 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { isSameJson, type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';
@@ -96,10 +96,11 @@ function initErrors(path: string, container: JsonObject): FieldError[] {
   ];
 }
 
-/** What a pod relies on, and so cannot come later. */
-const lastingFields = [
+/** What makes a service of a container, which nobody is to rely on here. */
+const servingFields = [
   'ports',
   'resources',
+  'resizePolicy',
   'restartPolicy',
   'livenessProbe',
   'readinessProbe',
@@ -107,15 +108,18 @@ const lastingFields = [
   'lifecycle',
 ];
 
-/** @param others names of the containers that it may look at */
+/**
+ * @param others names of the containers that may be a target
+ * @see kubernetes pkg/apis/core/validation, validateEphemeralContainers
+ */
 function ephemeralErrors(path: string, container: JsonObject, others: ReadonlySet<string>): FieldError[] {
-  const target = textAt(container, ['targetContainerName']);
   const rule = 'cannot be set for an Ephemeral Container';
-  // Every container has resources, if only empty ones.
-  const isSet = (field: string): boolean => !isSameJson(container[field], field === 'resources' ? {} : undefined);
+  const target = textAt(container, ['targetContainerName']);
+  const isSet = (field: string): boolean =>
+    field === 'resources' ? Object.keys(container[field] ?? {}).length > 0 : container[field] !== undefined;
   return [
     ...(target === '' || others.has(target) ? [] : [missingField(`${path}.targetContainerName`, target)]),
-    ...lastingFields.filter(isSet).map((field) => forbiddenField(`${path}.${field}`, rule)),
+    ...servingFields.filter(isSet).map((field) => forbiddenField(`${path}.${field}`, rule)),
     ...objectsAt(container, ['volumeMounts']).flatMap((mount, at) =>
       ['subPath', 'subPathExpr']
         .filter((field) => textAt(mount, [field]) !== '')

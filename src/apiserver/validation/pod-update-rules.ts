@@ -35,15 +35,33 @@ export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError
   }
   if (gates.length > 0) errors.push(...gatedErrors(next, current));
   const [spec, old] = [fixedSpec(next, current), fixedSpec(current, current)];
-  const changed = [...new Set([...Object.keys(spec), ...Object.keys(old)])].filter(
-    (key) => !isSameJson(spec[key], old[key]),
-  );
+  const changed = changedFields(spec, old);
   if (changed.length > 0) {
     // Behind this upstream prints the difference as Go source; the fields are what it tells.
     const fields = changed.map((key) => `spec.${key}`).join(', ');
     errors.push(forbiddenField('spec', `${UPDATE_RULE}\n changed: ${fields}`));
   }
   return errors;
+}
+
+/** What was added to a pod stays as it was added. @see ValidatePodEphemeralContainersUpdate */
+export function ephemeralUpdateErrors(next: ApiObject, current: ApiObject): FieldError[] {
+  if (current.metadata.annotations?.[MIRROR_ANNOTATION] !== undefined) {
+    // Upstream's name of no field at all.
+    return [forbiddenField('[]', 'static pods do not support ephemeral containers')];
+  }
+  const path = 'spec.ephemeralContainers';
+  const added = objectsAt(next, ['spec', 'ephemeralContainers']);
+  return objectsAt(current, ['spec', 'ephemeralContainers']).flatMap((old) => {
+    const which = `existing ephemeral containers ${JSON.stringify(old['name'])}`;
+    const one = added.findLast(({ name }) => name === old['name']);
+    if (one === undefined) return [forbiddenField(path, `${which} may not be removed\n`)];
+    const changed = changedFields(one, old);
+    // Upstream prints the difference as Go source here too.
+    return changed.length === 0
+      ? []
+      : [forbiddenField(path, `${which} may not be changed\n changed: ${changed.join(', ')}`)];
+  });
 }
 
 /** A mirror stays one, and no other pod becomes one. @see ValidatePodSpecificAnnotationUpdates */
@@ -137,6 +155,10 @@ function fixedSpec(pod: ApiObject, current: ApiObject): JsonObject {
 function withoutNodes(affinity: unknown): unknown {
   const { nodeAffinity: _, ...rest } = (affinity ?? {}) as JsonObject;
   return rest;
+}
+
+function changedFields(next: JsonObject, old: JsonObject): string[] {
+  return [...new Set([...Object.keys(next), ...Object.keys(old)])].filter((key) => !isSameJson(next[key], old[key]));
 }
 
 function withoutImages(containers: unknown): unknown {

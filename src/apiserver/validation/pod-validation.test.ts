@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { ApiObject } from '../api-object.ts';
 import { withPodDefaults } from '../pod-defaults.ts';
-import { mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
+import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
 import { newPodErrors, podErrors } from './pod-validation.ts';
 import { taintErrors } from './taint-validation.ts';
 
@@ -137,23 +137,61 @@ describe('the rules of a pod', () => {
     ]);
   });
 
-  it('let ephemeral containers have nothing that a pod relies on', () => {
-    const lasting = { ports: [{ containerPort: 1 }], resources: { limits: { cpu: '1' } }, livenessProbe: { exec: {} } };
-    const volumeMounts = [{ name: 'v', mountPath: '/v', subPath: 's' }];
-    const ephemeral = { name: 'e', image: 'i', targetContainerName: 'c', volumeMounts };
-    const spec = { volumes: [{ name: 'v', emptyDir: {} }], ephemeralContainers: [{ ...ephemeral, ...lasting }] };
-    expect(faultsOf(spec)).toEqual(
-      ['ports', 'resources', 'livenessProbe', 'volumeMounts[0].subPath'].map(
-        (field) => `spec.ephemeralContainers[0].${field}: Forbidden: cannot be set for an Ephemeral Container`,
+  // The words of kube-apiserver 1.32.
+  it.each([
+    [
+      {
+        ports: [{ containerPort: 80 }],
+        resources: { limits: { cpu: '1' } },
+        restartPolicy: 'Always',
+        livenessProbe: {},
+        readinessProbe: {},
+        startupProbe: {},
+        lifecycle: {},
+      },
+      ['ports', 'resources', 'restartPolicy', 'livenessProbe', 'readinessProbe', 'startupProbe', 'lifecycle'].map(
+        (field) => `${field}: Forbidden: cannot be set for an Ephemeral Container`,
       ),
+    ],
+    [
+      {
+        targetContainerName: 'nobody',
+        volumeMounts: [
+          { name: 'v', mountPath: '/a', subPath: 'x' },
+          { name: 'v', mountPath: '/b', subPathExpr: 'x' },
+        ],
+      },
+      [
+        'targetContainerName: Not found: "nobody"',
+        'volumeMounts[0].subPath: Forbidden: cannot be set for an Ephemeral Container',
+        'volumeMounts[1].subPathExpr: Forbidden: cannot be set for an Ephemeral Container',
+      ],
+    ],
+    [{ targetContainerName: 'e' }, ['targetContainerName: Not found: "e"']],
+    [{ name: 'c' }, ['name: Duplicate value: "c"']],
+    [{ targetContainerName: 'c', volumeMounts: [{ name: 'v', mountPath: '/a' }], stdin: true, tty: true }, []],
+  ])('refuse %j of an ephemeral container', (fields, faults) => {
+    const ephemeralContainers = [{ name: 'e', image: 'i', ...fields }];
+    const volumes = [{ name: 'v', emptyDir: {} }];
+    expect(faultsOf({ volumes, ephemeralContainers })).toEqual(
+      faults.map((fault) => `spec.ephemeralContainers[0].${fault}`),
     );
-    const alike = [
-      { name: 'e', image: 'i' },
-      { name: 'f', image: 'i', targetContainerName: 'e' },
-    ];
-    expect(faultsOf({ ephemeralContainers: alike })).toEqual([
-      'spec.ephemeralContainers[1].targetContainerName: Not found: "e"',
+  });
+
+  it('let ephemeral containers stay as they came', () => {
+    const added = (...images: string[]): ApiObject =>
+      podOf({ ephemeralContainers: images.map((image, at) => ({ name: `e${at}`, image })) });
+    const faults = (next: ApiObject, before: ApiObject): string[] =>
+      ephemeralUpdateErrors(next, before).map(({ field, message }) => `${field}: ${message}`);
+    expect(faults(added('i', 'j'), added('i'))).toEqual([]);
+    expect(faults(added(), added('i'))).toEqual([
+      'spec.ephemeralContainers: Forbidden: existing ephemeral containers "e0" may not be removed\n',
     ]);
+    expect(faults(added('j:1'), added('i:1'))).toEqual([
+      'spec.ephemeralContainers: Forbidden: existing ephemeral containers "e0" may not be changed\n changed: image',
+    ]);
+    const mirror = { ...podOf({}), metadata: { name: 'p', annotations: { 'kubernetes.io/config.mirror': 'a' } } };
+    expect(faults(added('i'), mirror)).toEqual(['[]: Forbidden: static pods do not support ephemeral containers']);
   });
 
   it('fill in what is left open', () => {

@@ -41,12 +41,16 @@ export class PodVolumes {
   /**
    * Makes what a pod's volumes need before anything of it runs, and checks what must be there.
    *
+   * @param signal nobody waits for them any more: those that are not made yet are not made
    * @throws ExecPathError ERR_MANIFEST for a volume that cannot be had, in upstream's words
    */
-  async prepare(pod: Pod): Promise<void> {
+  async prepare(pod: Pod, signal?: AbortSignal): Promise<void> {
     const { uid = '' } = pod.metadata;
     await this.#stopRefresh(uid);
-    for (const volume of pod.spec.volumes ?? []) await this.#prepareVolume(pod, volume);
+    for (const volume of pod.spec.volumes ?? []) {
+      if (signal?.aborted === true) return;
+      await this.#prepareVolume(pod, volume, signal);
+    }
     this.#seen.set(uid, Date.now());
   }
 

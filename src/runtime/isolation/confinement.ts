@@ -15,6 +15,7 @@ import {
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
+import { toError } from '../../common/errors.ts';
 import { type ContainerConfig, grpcCodes, NamespaceMode, RuntimeCallError } from '../../cri/index.ts';
 import { FolderMeter } from '../folder-meter.ts';
 import { RootFolder } from '../image/index.ts';
@@ -40,7 +41,7 @@ import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
 import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
-import { hasBecome, wayToExec, wayToStart } from './way-in.ts';
+import { hasBecome, isOurs, wayToExec, wayToStart } from './way-in.ts';
 
 export interface ConfinementOptions {
   readonly config: ContainerConfig;
@@ -189,10 +190,22 @@ export class Confinement {
   /**
    * Starts a command beside the first process. Who waits for its end hears there of a way in that failed.
    *
-   * @throws CommandStartError; RuntimeCallError when exec cannot keep the container's limits
+   * @throws CommandStartError, which says so when the container is gone; RuntimeCallError when exec cannot keep the
+   * container's limits
    */
   async exec(wanted: ProcessSpec): Promise<RunningProcess> {
-    const takesTerminal = wanted.tty !== undefined && (IdMap.own().isWhole || nativePty() !== undefined);
+    try {
+      return await this.#exec(wanted);
+    } catch (thrown) {
+      // A root that is not there any more looks like one without the command, the folder, the file.
+      throw this.#isGone ? goneError(toError(thrown).message, thrown) : thrown;
+    }
+  }
+
+  async #exec(wanted: ProcessSpec): Promise<RunningProcess> {
+    // Among the machine's processes its session is right as it is, and setsid(1) would end before the command.
+    const leavesPids = !isOurs(`/proc/${this.#first}/ns/pid`);
+    const takesTerminal = wanted.tty !== undefined && leavesPids && (IdMap.own().isWhole || nativePty() !== undefined);
     const spec = { ...withTerminal(wanted), takesTerminal };
     const { directory, user, pipes } = this.options;
     const tools = await this.options.tools();
@@ -204,6 +217,7 @@ export class Confinement {
     this.#execs += 1;
     const env = join(directory, `environment-${this.#execs}`);
     const errors = join(directory, `exec-errors-${this.#execs}`);
+    let complaints: number | undefined;
     try {
       const { argv, evaluate } = passEnvironment(spec.argv, spec.env, {
         file: env,
@@ -214,6 +228,9 @@ export class Confinement {
       });
       // With a block of its own already: on a disk that is full for the container's user it is still said who got there.
       writeFileSync(errors, '\n', { mode: 0o600 });
+      // Open from here on: a container that is removed takes the file along before it is read.
+      const held = openSync(errors, 'r');
+      complaints = held;
       const first = this.#first ?? 0;
       const way = {
         files: [errors, env] as const,
@@ -226,15 +243,47 @@ export class Confinement {
       };
       return await startProcess(
         { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
-        { pipes, judge: (exit) => judged(exit, errors) },
+        { pipes, judge: (exit) => this.#judge(exit, held, errors) },
       );
     } catch (thrown) {
+      if (complaints !== undefined) closeSync(complaints);
       rmSync(errors, { force: true });
       throw thrown;
     } finally {
       // The shell has it open once the process runs; a name is needed only until then.
       setTimeout(() => rmSync(env, { force: true }), ENVIRONMENT_MS).unref();
     }
+  }
+
+  /**
+   * How an exec ended: as its command did, or before that was reached, when the code is that of a tool.
+   *
+   * @param complaints where the tools of its way in complained, open; closed
+   * @param errors the same by its path; removed
+   */
+  async #judge(exit: ProcessExit, complaints: number, errors: string): Promise<ProcessExit> {
+    const said = readEnd(complaints);
+    closeSync(complaints);
+    rmSync(errors, { force: true });
+    // No tool ends well but as the command.
+    if (exit.code === 0 || hasBecome(said)) return exit;
+    const words = said.trim();
+    // Whoever ends a container may reach those on their way in before its first process.
+    if (exit.code === KILLED) await this.#gone();
+    if (this.#isGone) return { ...exit, failure: goneError(words) };
+    const failed = words || `the way into the container ended with code ${exit.code}`;
+    return { ...exit, failure: new CommandStartError('ERR_COMMAND_START', failed) };
+  }
+
+  /** A process that ends loses its root before anybody hears of its end. */
+  get #isGone(): boolean {
+    return !existsSync(`/proc/${this.#first}/root`);
+  }
+
+  /** Resolves when the container is gone, or {@link GONE_MS} have passed. */
+  async #gone(): Promise<void> {
+    const deadline = performance.now() + GONE_MS;
+    while (!this.#isGone && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
   }
 
   /**
@@ -336,18 +385,10 @@ const PUT_UNDER =
   'nsenter "--mount=/proc/$1/ns/mnt" -- pivot_root /r /r/dev/.old && ' +
   'exec nsenter "--mount=/proc/$1/ns/mnt" --root=/ --wd=/ -- umount -l "/proc/$1/root/dev/.old"';
 
-/**
- * How an exec ended: as its command did, or before that was reached, when the code is that of a tool.
- *
- * @param errors where the tools of its way in complained; removed
- */
-function judged(exit: ProcessExit, errors: string): ProcessExit {
-  const said = readEnd(errors);
-  rmSync(errors, { force: true });
-  // No tool ends well but as the command.
-  if (exit.code === 0 || hasBecome(said)) return exit;
-  const words = said.trim() || `the way into the container ended with code ${exit.code}`;
-  return { ...exit, failure: new CommandStartError('ERR_COMMAND_START', words) };
+/** @param words what was heard of it on the way in */
+function goneError(words: string, cause?: unknown): CommandStartError {
+  const rule = 'the container has ended before the command began';
+  return new CommandStartError('ERR_COMMAND_START', words === '' ? rule : `${rule}: ${words}`, cause);
 }
 
 /** Tells the shell that waits to become the command. */
@@ -375,6 +416,10 @@ const DEAF_LOOK_MS = 25;
 const BECOME_MS = 2_000;
 /** Mounts take milliseconds each; one whose file system does not answer is not waited for longer than this, in ms. */
 const MAKE_MS = 120_000;
+/** The code of a process that SIGKILL ended. */
+const KILLED = 137;
+/** A first process that is killed with all others is gone within milliseconds; longer, in ms, nobody waits for it. */
+const GONE_MS = 1_000;
 /** How long a shell may take to open the file of an environment, in ms. */
 const ENVIRONMENT_MS = 30_000;
 
@@ -406,28 +451,28 @@ async function isSaid(fd: number, ended: Promise<unknown>): Promise<boolean> {
 /** More, in bytes, is not looked at of a file that something of a container may have made long. */
 const TEXT_BYTES = 4096;
 
-function readText(file: string): string {
-  return readPart(file, () => 0).trim();
-}
-
-/** What a file of ours ends with. */
-function readEnd(file: string): string {
-  return readPart(file, (fd) => Math.max(0, fstatSync(fd).size - TEXT_BYTES));
-}
-
 /** @returns nothing of a file that cannot be read */
-function readPart(file: string, from: (fd: number) => number): string {
-  const bytes = Buffer.alloc(TEXT_BYTES);
+function readText(file: string): string {
   try {
     const fd = openSync(file, 'r');
     try {
-      return bytes.toString('utf8', 0, readSync(fd, bytes, { position: from(fd) }));
+      return readPart(fd, 0).trim();
     } finally {
       closeSync(fd);
     }
   } catch {
     return '';
   }
+}
+
+/** What a file of ours ends with, by its descriptor. */
+function readEnd(fd: number): string {
+  return readPart(fd, Math.max(0, fstatSync(fd).size - TEXT_BYTES));
+}
+
+function readPart(fd: number, position: number): string {
+  const bytes = Buffer.alloc(TEXT_BYTES);
+  return bytes.toString('utf8', 0, readSync(fd, bytes, { position }));
 }
 
 function requireDirectory(cwd: string, root: string): void {

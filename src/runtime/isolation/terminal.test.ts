@@ -13,6 +13,7 @@ describe.skipIf(!canRun)('a command on a terminal within walls', () => {
   it.each([
     ['own', NamespaceMode.CONTAINER],
     ['shared', NamespaceMode.POD],
+    ['the machine’s', NamespaceMode.NODE],
   ])('has job control, its size and its end, with %s processes', async (_title, pid) => {
     await inContainer(pid, async (runtime, url) => {
       const script = 'stty size; echo $$; sleep 100 & jobs; kill %1; exit 7';
@@ -49,7 +50,8 @@ async function inContainer(pid: NamespaceMode, use: Use): Promise<void> {
     const linux = { securityContext: { namespaceOptions: { pid } } };
     const metadata = { name: 'p', namespace: 'n', uid: 'u', attempt: 0 };
     const { podSandboxId } = await client.runtime.runPodSandbox({ config: { metadata, linux } });
-    const config = { metadata: { name: 'c' }, image: { image: TEST_IMAGE }, command: ['sleep', '1000'], linux };
+    const command = ['sleep', '1000'];
+    const config = { metadata: { name: 'c' }, image: { image: TEST_IMAGE }, command, linux, tty: true };
     const { containerId } = await client.runtime.createContainer({ podSandboxId, config });
     await client.runtime.startContainer({ containerId });
     const url = async (cmd: string[]) =>

@@ -77,6 +77,7 @@ export function wayToStart({
     const file = pod.namespace(kind);
     return file === undefined ? [] : [`--${kind}=${file}`];
   });
+  const leavesPids = pidNamespace === undefined || !isOurs(pidNamespace);
   return [
     [tool('sh'), '-c', OPEN, 'podwire', ...files],
     [tool('nsenter'), ...shared, ...joining('pid', pidNamespace), '--'],
@@ -85,8 +86,9 @@ export function wayToStart({
     pidNamespace === undefined ? ['--pid', '--', tool('sh'), '-c', '"$@"; exit $?', 'podwire'] : ['--'],
     [tool('sh'), '-c', script.join('\n'), 'podwire', tools.path],
     // A terminal's session must be one of the container's own pid namespace, or there is no job control. Only the
-    // machine's root can take it from the session that has it.
-    spec.tty === undefined || !IdMap.own().isWhole ? [] : [tool('setsid'), '-c'],
+    // machine's root can take it from the session that has it. Among the machine's processes it is one already, and
+    // setsid(1) would leave its leader behind.
+    spec.tty === undefined || !IdMap.own().isWhole || !leavesPids ? [] : [tool('setsid'), '-c'],
     [tool('setpriv'), `--reuid=${rights.user.uid}`, '--inh-caps=-all', ...limits(rights), '--'],
     [tool('sh'), '-c', `${evaluate}${WAIT}`, 'podwire', spec.cwd],
   ].flat();
@@ -174,9 +176,12 @@ export function wayToExec({
 
 /** One in which we are already need not be joined, and in a user namespace may not: it belongs to the machine's root. */
 function joining(flag: string, file: string | undefined): string[] {
-  if (file === undefined) return [];
-  const own = `/proc/self/ns/${basename(file)}`;
-  return namespaceAt(file) === namespaceAt(own) ? [] : [`--${flag}=${file}`];
+  return file === undefined || isOurs(file) ? [] : [`--${flag}=${file}`];
+}
+
+/** @param file of a namespace, `…/ns/KIND` */
+export function isOurs(file: string): boolean {
+  return namespaceAt(file) === namespaceAt(`/proc/self/ns/${basename(file)}`);
 }
 
 function namespaceAt(file: string): string {
