@@ -1,4 +1,6 @@
-import { badRequest } from './api-error.ts';
+import { badRequest, invalidField } from './api-error.ts';
+import { labelValueFaults, qualifiedNameFaults } from './object-names.ts';
+import { isInt64 } from './query-integer.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -8,81 +10,140 @@ type Requirement =
   | { readonly key: string; readonly operator: 'in' | 'notIn'; readonly values: readonly string[] }
   | { readonly key: string; readonly operator: 'above' | 'below'; readonly bound: bigint };
 
-const qualifiedName =
-  /^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
-const labelValue = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
-
-/** The longest name part of a key, and the longest value. */
-const MAX_LABEL_CHARS = 63;
-
-/** True for what may be a label's key: a name, with a DNS prefix and `/` before it or without. */
-export function isQualifiedName(text: string): boolean {
-  const name = text.slice(text.indexOf('/') + 1);
-  return qualifiedName.test(text) && name.length <= MAX_LABEL_CHARS && text.length - name.length <= 254;
-}
-
-/** True for what may be a label's value; the empty string is one. */
-export function isLabelValue(text: string): boolean {
-  return labelValue.test(text) && text.length <= MAX_LABEL_CHARS;
-}
-
 /**
  * Reads a selector such as `app=web,tier in (a,b),!canary,rank>3` into a predicate. An empty one selects everything.
  *
- * @throws ExecPathError ERR_BAD_REQUEST
+ * @throws ApiError ERR_BAD_REQUEST in upstream's words
  * @see kubernetes/apimachinery pkg/labels/selector.go
  */
 export function parseLabelSelector(text: string): (labels: Labels | undefined) => boolean {
-  if (text.trim() === '') return () => true;
-  const requirements = splitOutsideBrackets(text).map((part) => parseRequirement(part.trim(), text));
+  const requirements = new SelectorParser(text).requirements();
   return (labels = {}) => requirements.every((requirement) => holds(requirement, labels));
 }
 
-/** The commas within `in (…)` belong to it. */
-function splitOutsideBrackets(text: string): string[] {
-  const parts: string[] = [];
-  let depth = 0;
-  let start = 0;
-  for (let at = 0; at < text.length; at += 1) {
-    if (text[at] === '(') depth += 1;
-    else if (text[at] === ')') depth -= 1;
-    else if (text[at] === ',' && depth === 0) {
-      parts.push(text.slice(start, at));
-      start = at + 1;
-    }
-  }
-  return [...parts, text.slice(start)];
+/** `word` is a key or a value, also where it is `in` or `notin`; `end` comes after the last. */
+interface Token {
+  readonly kind: 'word' | 'symbol' | 'end';
+  readonly text: string;
 }
 
-function parseRequirement(part: string, selector: string): Requirement {
-  const refuse = (why: string): Error =>
-    badRequest(`unable to parse requirement: ${why} in ${JSON.stringify(selector)}`);
-  const checkKey = (key: string): string => {
-    if (isQualifiedName(key)) return key;
-    throw refuse(`${JSON.stringify(key)} is not a label key`);
-  };
-  const checkValue = (value: string): string => {
-    if (isLabelValue(value)) return value;
-    throw refuse(`${JSON.stringify(value)} is not a label value`);
-  };
+const END: Token = { kind: 'end', text: '' };
 
-  const set = /^(\S+)\s+(in|notin)\s*\((.*)\)$/.exec(part);
-  if (set !== null) {
-    const [, key = '', operator, list = ''] = set;
-    const values = list.split(',').map((value) => checkValue(value.trim()));
-    return { key: checkKey(key), operator: operator === 'in' ? 'in' : 'notIn', values };
+function tokensOf(text: string): Token[] {
+  return [...text.matchAll(/(?<symbol>==|!=|[=!(),<>])|[^\s=!(),<>]+/g)].map(
+    ({ 0: found, groups }): Token => ({ kind: groups?.['symbol'] === undefined ? 'word' : 'symbol', text: found }),
+  );
+}
+
+/** Reads one selector, from its first token to its end. */
+class SelectorParser {
+  readonly #tokens: readonly Token[];
+  #at = 0;
+
+  constructor(text: string) {
+    this.#tokens = tokensOf(text);
   }
-  const comparison = /^([^=!<>]+?)\s*(==|=|!=|>|<)\s*(.*)$/.exec(part);
-  if (comparison !== null) {
-    const [, key = '', operator, value = ''] = comparison;
-    if (operator !== '>' && operator !== '<') {
-      return { key: checkKey(key), operator: operator === '!=' ? 'notIn' : 'in', values: [checkValue(value)] };
+
+  requirements(): Requirement[] {
+    const found: Requirement[] = [];
+    if (this.#isOver) return found;
+    if (!this.#startsRequirement) throw badRequest(`${this.#found}, expected: !, identifier, or 'end of string'`);
+    for (;;) {
+      found.push(this.#requirement());
+      if (this.#isOver) return found;
+      if (!this.#takes(',')) throw badRequest(`${this.#found}, expected: ',' or 'end of string'`);
+      if (!this.#startsRequirement) throw badRequest(`${this.#found}, expected: identifier after ','`);
     }
-    if (!/^-?\d+$/.test(value)) throw refuse(`${JSON.stringify(value)} is not an integer`);
-    return { key: checkKey(key), operator: operator === '>' ? 'above' : 'below', bound: BigInt(value) };
   }
-  if (part.startsWith('!')) return { key: checkKey(part.slice(1).trim()), operator: 'absent' };
-  return { key: checkKey(part), operator: 'exists' };
+
+  get #next(): Token {
+    return this.#tokens[this.#at] ?? END;
+  }
+
+  get #found(): string {
+    return `found '${this.#next.text}'`;
+  }
+
+  get #startsRequirement(): boolean {
+    return this.#next.kind === 'word' || this.#isSymbol('!');
+  }
+
+  get #isOver(): boolean {
+    return this.#next.kind === 'end';
+  }
+
+  get #isAtItsEnd(): boolean {
+    return this.#isOver || this.#isSymbol(',');
+  }
+
+  #isSymbol(text: string): boolean {
+    return this.#next.kind === 'symbol' && this.#next.text === text;
+  }
+
+  #takes(symbol: string): boolean {
+    if (!this.#isSymbol(symbol)) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #word(expected = ', expected: identifier'): string {
+    if (this.#next.kind !== 'word') throw unparsed(`${this.#found}${expected}`);
+    const { text } = this.#next;
+    this.#at += 1;
+    return text;
+  }
+
+  #requirement(): Requirement {
+    const isAbsent = this.#takes('!');
+    const key = this.#word();
+    checkPart('<nil>', key, qualifiedNameFaults(key));
+    if (isAbsent) return { key, operator: 'absent' };
+    if (this.#isAtItsEnd) return { key, operator: 'exists' };
+    const operator = this.#next.text;
+    if (!binaryOperators.includes(operator)) {
+      throw unparsed(`${this.#found}, expected: in, notin, =, ==, !=, gt, lt`);
+    }
+    this.#at += 1;
+    if (operator === '<' || operator === '>') {
+      const bound = this.#value();
+      if (!isInt64(bound)) {
+        checkPart('values[0]', bound, ["for 'Gt', 'Lt' operators, the value must be an integer"]);
+      }
+      return { key, operator: operator === '>' ? 'above' : 'below', bound: BigInt(bound) };
+    }
+    const values = operator === 'in' || operator === 'notin' ? this.#set() : [this.#value()];
+    for (const [at, value] of values.entries()) checkPart(`values[${at}][${key}]`, value, labelValueFaults(value));
+    return { key, operator: operator === 'notin' || operator === '!=' ? 'notIn' : 'in', values };
+  }
+
+  #value(): string {
+    return this.#isAtItsEnd ? '' : this.#word();
+  }
+
+  /** `(a,b)`, in order; what is between two commas, or a comma and a bracket, may be nothing. */
+  #set(): string[] {
+    if (!this.#takes('(')) throw unparsed(`${this.#found} expected: '('`);
+    if (this.#next.kind !== 'word' && !this.#isSymbol(',') && !this.#isSymbol(')')) {
+      throw unparsed(`${this.#found}, expected: ',', ')' or identifier`);
+    }
+    const values = new Set<string>();
+    for (;;) {
+      values.add(this.#isSymbol(',') || this.#isSymbol(')') ? '' : this.#word(", expected: ',', or identifier"));
+      if (this.#takes(')')) return [...values].sort();
+      if (!this.#takes(',')) throw unparsed(`${this.#found}, expected: ',' or ')'`);
+    }
+  }
+}
+
+const binaryOperators: readonly string[] = ['in', 'notin', '=', '==', '!=', '<', '>'];
+
+function checkPart(path: string, value: string, faults: readonly string[]): void {
+  if (faults.length === 0) return;
+  throw unparsed(`${path}: ${invalidField(path, value, faults.join('; ')).message}`);
+}
+
+function unparsed(why: string): Error {
+  return badRequest(`unable to parse requirement: ${why}`);
 }
 
 function holds(requirement: Requirement, labels: Labels): boolean {
@@ -98,8 +159,8 @@ function holds(requirement: Requirement, labels: Labels): boolean {
     case 'notIn':
       return value === undefined || !requirement.values.includes(value);
     case 'above':
-      return value !== undefined && /^-?\d+$/.test(value) && BigInt(value) > requirement.bound;
+      return value !== undefined && isInt64(value) && BigInt(value) > requirement.bound;
     case 'below':
-      return value !== undefined && /^-?\d+$/.test(value) && BigInt(value) < requirement.bound;
+      return value !== undefined && isInt64(value) && BigInt(value) < requirement.bound;
   }
 }

@@ -1,5 +1,6 @@
-import { badRequest, forbiddenField, invalid, invalidField } from './api-error.ts';
+import { badRequest, type FieldError, forbiddenField, invalid, invalidField, unsupportedField } from './api-error.ts';
 import type { ObjectQuery } from './object-query.ts';
+import { queryInteger } from './query-integer.ts';
 import type { ListOptions } from './registry.ts';
 import { isTrue } from './request-info.ts';
 
@@ -14,8 +15,8 @@ export interface WatchQuery {
   readonly timeoutMs: number | undefined;
 }
 
-/** For limits and seconds: a timer counts no more milliseconds than these. */
-const MAX_INTEGER = 2_147_483;
+/** A timer counts no more milliseconds than these. */
+const MAX_SECONDS = 2_147_483;
 
 const listOptions = { group: 'meta.k8s.io', kind: 'ListOptions' };
 
@@ -36,14 +37,19 @@ function objectQueryOf(query: URLSearchParams, namespace: string): ObjectQuery {
  * @see Kubernetes API concepts, “Resource versions”
  */
 export function listOptionsOf(query: URLSearchParams, namespace: string): ListOptions & { readonly atLeast: number } {
-  const limit = integerOf(query, 'limit');
+  const { limit } = integersOf(query);
   const token = query.get('continue') ?? '';
-  const resourceVersion = revisionOf(query);
   const match = query.get('resourceVersionMatch') ?? '';
+  refuse([
+    ...(match === '' ? [] : matchErrors(query, match)),
+    ...(query.has('sendInitialEvents')
+      ? [forbiddenField('sendInitialEvents', 'sendInitialEvents is forbidden for list')]
+      : []),
+  ]);
+  const resourceVersion = revisionOf(query);
   if (token !== '' && resourceVersion > 0) {
     throw badRequest('specifying resource version is not allowed when using continue');
   }
-  if (match !== '') checkMatch(query, match, resourceVersion, token);
   const isExact = match === 'Exact' || (match === '' && limit > 0);
   return {
     ...objectQueryOf(query, namespace),
@@ -60,42 +66,64 @@ export function listOptionsOf(query: URLSearchParams, namespace: string): ListOp
  * @throws ApiError ERR_INVALID, ERR_BAD_REQUEST
  */
 export function watchQueryOf(query: URLSearchParams, namespace: string): WatchQuery {
+  const { seconds } = integersOf(query);
   const sendInitialEvents = query.get('sendInitialEvents');
-  const match = query.get('resourceVersionMatch') ?? '';
-  if (sendInitialEvents === null && match !== '') {
-    throw refusedMatch('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
-  }
-  if (sendInitialEvents !== null && match !== 'NotOlderThan') {
-    throw refusedMatch('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
-  }
+  refuse(watchErrors(query));
   const after = revisionOf(query);
-  const seconds = integerOf(query, 'timeoutSeconds');
   const isWithoutObjects = sendInitialEvents !== null && !isTrue(sendInitialEvents);
   return {
     query: objectQueryOf(query, namespace),
     after: isWithoutObjects && after === 0 ? 'newest' : after,
     sendInitialEvents: isTrue(sendInitialEvents),
     allowBookmarks: isTrue(query.get('allowWatchBookmarks')),
-    timeoutMs: seconds === 0 ? undefined : seconds * 1000,
+    timeoutMs: seconds === 0 ? undefined : Math.min(Math.max(seconds, 0), MAX_SECONDS) * 1000,
   };
 }
 
-function checkMatch(query: URLSearchParams, match: string, resourceVersion: number, token: string): void {
-  if (token !== '') throw refusedMatch('resourceVersionMatch is forbidden when continue is provided');
-  if (query.get('resourceVersion') === null) {
-    throw refusedMatch('resourceVersionMatch is forbidden unless resourceVersion is provided');
-  }
-  if (match !== 'Exact' && match !== 'NotOlderThan') {
-    const why = 'supported values: "Exact", "NotOlderThan", ""';
-    throw invalid(listOptions, '', [invalidField('resourceVersionMatch', match, why)]);
-  }
-  if (match === 'Exact' && resourceVersion === 0) {
-    throw refusedMatch('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
-  }
+function matchErrors(query: URLSearchParams, match: string): FieldError[] {
+  const revision = query.get('resourceVersion') ?? '';
+  const isKnown = match === 'Exact' || match === 'NotOlderThan';
+  return [
+    ...(revision === '' ? [matchForbidden('is forbidden unless resourceVersion is provided')] : []),
+    ...continuedErrors(query),
+    ...(isKnown ? [] : [unsupportedField('resourceVersionMatch', match, ['Exact', 'NotOlderThan', ''])]),
+    ...(match === 'Exact' && revision === '0' ? [matchForbidden('"exact" is forbidden for resourceVersion "0"')] : []),
+  ];
 }
 
-function refusedMatch(why: string): Error {
-  return invalid(listOptions, '', [forbiddenField('resourceVersionMatch', why)]);
+/** @see kubernetes/apimachinery pkg/apis/meta/internalversion/validation, validateWatchOptions */
+function watchErrors(query: URLSearchParams): FieldError[] {
+  const match = query.get('resourceVersionMatch') ?? '';
+  const isNewest = match === 'NotOlderThan';
+  const hasInitial = query.has('sendInitialEvents');
+  const rule = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
+  return [
+    ...(hasInitial && !isNewest ? [forbiddenField('resourceVersionMatch', rule)] : []),
+    ...(match === '' || hasInitial
+      ? []
+      : [matchForbidden('is forbidden for watch unless sendInitialEvents is provided')]),
+    ...(match === '' || isNewest ? [] : [unsupportedField('resourceVersionMatch', match, ['NotOlderThan'])]),
+    ...(match === '' ? [] : continuedErrors(query)),
+  ];
+}
+
+function continuedErrors(query: URLSearchParams): FieldError[] {
+  const isContinued = (query.get('continue') ?? '') !== '';
+  return isContinued ? [matchForbidden('is forbidden when continue is provided')] : [];
+}
+
+function matchForbidden(why: string): FieldError {
+  return forbiddenField('resourceVersionMatch', `resourceVersionMatch ${why}`);
+}
+
+function refuse(errors: readonly FieldError[]): void {
+  if (errors.length > 0) throw invalid(listOptions, '', errors);
+}
+
+/** The numbers of a query, all of which are read, whatever is asked for; what is below zero is no limit. */
+function integersOf(query: URLSearchParams): { readonly limit: number; readonly seconds: number } {
+  const limit = queryInteger(query, 'limit') ?? 0;
+  return { limit: Math.max(limit, 0), seconds: queryInteger(query, 'timeoutSeconds') ?? 0 };
 }
 
 /** `''` and `0` both mean "any". */
@@ -104,11 +132,4 @@ function revisionOf(query: URLSearchParams): number {
   if (text === '') return 0;
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text);
   throw invalid(listOptions, '', [invalidField('resourceVersion', text, 'must be a number that the server has given')]);
-}
-
-function integerOf(query: URLSearchParams, name: string): number {
-  const text = query.get(name) ?? '';
-  if (text === '') return 0;
-  if (/^\d{1,9}$/.test(text) && Number(text) <= MAX_INTEGER) return Number(text);
-  throw badRequest(`${name} ${JSON.stringify(text)} is not a number from 0 to ${MAX_INTEGER}`);
 }

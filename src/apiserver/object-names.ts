@@ -1,6 +1,5 @@
 import { type FieldError, goTexts, invalidField, invalidShown, requiredField, tooLongField } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
-import { isLabelValue, isQualifiedName } from './label-selector.ts';
 
 const dnsLabel = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
 const dnsSubdomain = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
@@ -61,6 +60,24 @@ export function dnsSubdomainFaults(text: string): string[] {
             String.raw`'${LABEL_FORM}(\.${LABEL_FORM})*')`,
         ]),
   ];
+}
+
+const qualifiedName =
+  /^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?$/;
+const labelValue = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/;
+
+/** The longest name part of a key, and the longest value. */
+const MAX_LABEL_CHARS = 63;
+
+/** True for what may be a label's key: a name, with a DNS prefix and `/` before it or without. */
+export function isQualifiedName(text: string): boolean {
+  const name = text.slice(text.indexOf('/') + 1);
+  return qualifiedName.test(text) && name.length <= MAX_LABEL_CHARS && text.length - name.length <= 254;
+}
+
+/** True for what may be a label's value; the empty string is one. */
+export function isLabelValue(text: string): boolean {
+  return labelValue.test(text) && text.length <= MAX_LABEL_CHARS;
 }
 
 /** Upstream's words for what cannot be the key of a label. */

@@ -101,7 +101,7 @@ describe('a request that cannot be served', () => {
     ],
     ['GET', `${podsPath}?fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
     ['GET', `${podsPath}?watch=1&fieldSelector=spec.foo%3D1`, 400, 'field label not supported: spec.foo'],
-    ['GET', `${podsPath}?limit=x`, 400, 'limit "x" is not a number from 0 to 2147483'],
+    ['GET', `${podsPath}?limit=x`, 400, 'strconv.ParseInt: parsing "x": invalid syntax'],
     ['GET', '/api/v1/namespaces/a%2fb/pods', 400, '"a/b" cannot be a name in a path'],
   ])('%s %s is answered with %i', async (method, path, code, message) => {
     const { status, json } = await world.call(path, { method });

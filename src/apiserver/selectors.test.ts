@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseFieldSelector } from './field-selector.ts';
-import { isLabelValue, isQualifiedName, parseLabelSelector } from './label-selector.ts';
+import { parseLabelSelector } from './label-selector.ts';
+import { isLabelValue, isQualifiedName } from './object-names.ts';
 
 describe('a label selector', () => {
   const labels = { app: 'web', 'example.com/tier': 'front', rank: '5', empty: '' };

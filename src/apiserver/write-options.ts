@@ -1,6 +1,7 @@
-import { badRequest, type FieldError, goTexts, invalid, invalidField } from './api-error.ts';
+import { type FieldError, goTexts, invalid, invalidField } from './api-error.ts';
 import { type JsonObject, textAt, valueAt } from './api-object.ts';
 import type { DeleteOptions } from './deletion.ts';
+import { queryInteger } from './query-integer.ts';
 import { readSentAs } from './sent-object.ts';
 
 /** A deletion as it was asked for. */
@@ -41,7 +42,7 @@ export function deleteOptionsOf(sent: JsonObject, query: URLSearchParams): Asked
   const policy = sent['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
   const errors = [...policyErrors(policy, sent['orphanDependents']), ...dryRunErrors(dryRun)];
   if (errors.length > 0) throw invalid({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', errors);
-  const grace = sent['gracePeriodSeconds'] ?? integerOf(query.get('gracePeriodSeconds'));
+  const grace = sent['gracePeriodSeconds'] ?? queryInteger(query, 'gracePeriodSeconds');
   return {
     ...(typeof grace === 'number' ? { gracePeriodSeconds: grace } : {}),
     ...(sent['preconditions'] === undefined ? {} : { preconditions: preconditionsOf(sent) }),
@@ -74,11 +75,4 @@ function preconditionsOf(sent: JsonObject): NonNullable<DeleteOptions['precondit
     ...(isGiven('uid') ? { uid: textAt(sent, ['preconditions', 'uid']) } : {}),
     ...(isGiven('resourceVersion') ? { resourceVersion: textAt(sent, ['preconditions', 'resourceVersion']) } : {}),
   };
-}
-
-/** In upstream's words, which are Go's. */
-function integerOf(text: string | null): number | undefined {
-  if (text === null) return undefined;
-  if (/^[+-]?\d{1,15}$/.test(text)) return Number(text);
-  throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
 }
