@@ -170,7 +170,7 @@ describe('a watch', () => {
       'sendInitialEvents=true',
       'resourceVersionMatch=Exact',
       'resourceVersion=x',
-      'timeoutSeconds=-1',
+      'timeoutSeconds=x',
     ]) {
       const { status, json } = await world.call(`/api/v1/pods?watch=1&${query}`);
       expect([400, 422]).toContain(status);
@@ -190,14 +190,15 @@ describe('a watch', () => {
   });
 
   it('ends when the server closes, and the connection with it', async () => {
+    await world[Symbol.asyncDispose]();
+    // Longer than any test may last.
+    world = await ApiWorld.start({ shutdownGraceMs: 600_000 });
     const events = await watch('');
     const ended = events.next();
     const closed = once(events.response.socket, 'close');
-    const before = performance.now();
     await world.server.close();
     expect(await ended).toBeUndefined();
     await closed;
-    expect(performance.now() - before).toBeLessThan(900);
   });
 
   it('of a client that stops reading is dropped, and the server holds no more than its socket does', async () => {
