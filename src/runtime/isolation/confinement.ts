@@ -2,20 +2,14 @@ import {
   closeSync,
   existsSync,
   constants as files,
-  fstatSync,
   openSync,
   readdirSync,
-  readSync,
   rmdirSync,
   rmSync,
-  statSync,
-  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { join } from 'node:path';
-import { toError } from '../../common/errors.ts';
 import { type ContainerConfig, grpcCodes, NamespaceMode, RuntimeCallError } from '../../cri/index.ts';
 import { FolderMeter } from '../folder-meter.ts';
 import { RootFolder } from '../image/index.ts';
@@ -23,25 +17,24 @@ import {
   CommandStartError,
   childrenOf,
   type FifoPool,
-  IdMap,
   lookUpCommand,
-  nativePty,
-  type ProcessExit,
   type ProcessSpec,
   type RunningProcess,
-  resolveInside,
   startProcess,
 } from '../process/index.ts';
+import { requireDirectory, withTerminal } from './confined-command.ts';
+import { ConfinedExecs } from './confined-exec.ts';
 import type { ContainerCgroup } from './container-cgroup.ts';
-import { outOfMemoryScoreOf } from './container-cgroup.ts';
 import { dropContainerRoot, writtenBelow } from './container-root.ts';
 import { passEnvironment } from './environment.ts';
+import { readText } from './file-text.ts';
 import type { ImageUser } from './image-user.ts';
 import { mountCommands } from './mount-plan.ts';
 import type { Pod } from './pod.ts';
+import { isDeafTo } from './signal-deafness.ts';
 import { runTool } from './tool.ts';
 import type { ToolsRoot } from './tools-root.ts';
-import { hasBecome, isOurs, wayToExec, wayToStart } from './way-in.ts';
+import { wayToStart } from './way-in.ts';
 
 export interface ConfinementOptions {
   readonly config: ContainerConfig;
@@ -80,11 +73,12 @@ export class Confinement {
   /** What the container has written. */
   readonly layer: FolderMeter;
   #first: number | undefined;
-  #execs = 0;
+  readonly #execs: ConfinedExecs;
 
   constructor(options: ConfinementOptions) {
     this.options = options;
     this.layer = new FolderMeter(writtenBelow(options.directory));
+    this.#execs = new ConfinedExecs(options, () => this.#first);
   }
 
   /** Pid of the container's first process, on the host. */
@@ -193,125 +187,13 @@ export class Confinement {
    * @throws CommandStartError, which says so when the container is gone; RuntimeCallError when exec cannot keep the
    * container's limits
    */
-  async exec(wanted: ProcessSpec): Promise<RunningProcess> {
-    try {
-      return await this.#exec(wanted);
-    } catch (thrown) {
-      // A root that is not there any more looks like one without the command, the folder, the file.
-      throw this.#isGone ? goneError(toError(thrown).message, thrown) : thrown;
-    }
+  exec(wanted: ProcessSpec): Promise<RunningProcess> {
+    return this.#execs.start(wanted);
   }
 
-  async #exec(wanted: ProcessSpec): Promise<RunningProcess> {
-    // Among the machine's processes its session is right as it is, and setsid(1) would end before the command.
-    const leavesPids = !isOurs(`/proc/${this.#first}/ns/pid`);
-    const takesTerminal = wanted.tty !== undefined && leavesPids && (IdMap.own().isWhole || nativePty() !== undefined);
-    const spec = { ...withTerminal(wanted), takesTerminal };
-    const { directory, user, pipes } = this.options;
-    const tools = await this.options.tools();
-    const root = `/proc/${this.#first}/root`;
-    requireDirectory(spec.cwd, root);
-    const lookUp = (name: string): string =>
-      lookUpCommand(name, { path: spec.env['PATH'] ?? '', cwd: spec.cwd, root, user });
-    lookUp(spec.argv[0] ?? '');
-    this.#execs += 1;
-    const env = join(directory, `environment-${this.#execs}`);
-    const errors = join(directory, `exec-errors-${this.#execs}`);
-    let complaints: number | undefined;
-    try {
-      const { argv, evaluate } = passEnvironment(spec.argv, spec.env, {
-        file: env,
-        user,
-        root,
-        cwd: spec.cwd,
-        beforeHostProgram: true,
-      });
-      // With a block of its own already: on a disk that is full for the container's user it is still said who got there.
-      writeFileSync(errors, '\n', { mode: 0o600 });
-      // Open from here on: a container that is removed takes the file along before it is read.
-      const held = openSync(errors, 'r');
-      complaints = held;
-      const first = this.#first ?? 0;
-      const way = {
-        files: [errors, env] as const,
-        evaluate,
-        first,
-        tools,
-        memberFiles: this.options.cgroup.memberFiles,
-        outOfMemoryScore: outOfMemoryScoreOf(first),
-        program: lookUp(argv[0] ?? ''),
-      };
-      return await startProcess(
-        { ...spec, argv, confined: true, user, wrapper: wayToExec({ ...way, rights: this.options, spec }) },
-        { pipes, judge: (exit) => this.#judge(exit, held, errors) },
-      );
-    } catch (thrown) {
-      if (complaints !== undefined) closeSync(complaints);
-      rmSync(errors, { force: true });
-      throw thrown;
-    } finally {
-      // The shell has it open once the process runs; a name is needed only until then.
-      setTimeout(() => rmSync(env, { force: true }), ENVIRONMENT_MS).unref();
-    }
-  }
-
-  /**
-   * How an exec ended: as its command did, or before that was reached, when the code is that of a tool.
-   *
-   * @param complaints where the tools of its way in complained, open; closed
-   * @param errors the same by its path; removed
-   */
-  async #judge(exit: ProcessExit, complaints: number, errors: string): Promise<ProcessExit> {
-    const said = readEnd(complaints);
-    closeSync(complaints);
-    rmSync(errors, { force: true });
-    // No tool ends well but as the command.
-    if (exit.code === 0 || hasBecome(said)) return exit;
-    const words = said.trim();
-    // Whoever ends a container may reach those on their way in before its first process.
-    if (exit.code === KILLED) await this.#gone();
-    if (this.#isGone) return { ...exit, failure: goneError(words) };
-    const failed = words || `the way into the container ended with code ${exit.code}`;
-    return { ...exit, failure: new CommandStartError('ERR_COMMAND_START', failed) };
-  }
-
-  /** A process that ends loses its root before anybody hears of its end. */
-  get #isGone(): boolean {
-    return !existsSync(`/proc/${this.#first}/root`);
-  }
-
-  /** Resolves when the container is gone, or {@link GONE_MS} have passed. */
-  async #gone(): Promise<void> {
-    const deadline = performance.now() + GONE_MS;
-    while (!this.#isGone && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-
-  /**
-   * Whether `signal` is lost: the kernel keeps from the first process of a pid namespace what it neither catches nor blocks
-   * nor waits for. It is looked at more than once: an init blocks signals and waits for them by turns.
-   */
-  async isDeafTo(signal: NodeJS.Signals | number): Promise<boolean> {
-    const number = typeof signal === 'number' ? signal : constants.signals[signal];
-    for (let look = 0; look < DEAF_LOOKS; look += 1) {
-      if (look > 0) await new Promise((resolve) => setTimeout(resolve, DEAF_LOOK_MS));
-      if (!this.#drops(number)) return false;
-    }
-    return true;
-  }
-
-  /** What cannot be read is taken for one that hears. */
-  #drops(signal: number): boolean {
-    const isWaiting = (): boolean => {
-      const call = readText(`/proc/${this.#first}/syscall`);
-      return call === '' || SIGNAL_WAIT === undefined || call.startsWith(`${SIGNAL_WAIT} `);
-    };
-    if (isWaiting()) return false;
-    const status = readText(`/proc/${this.#first}/status`);
-    const heard = ['SigCgt', 'SigBlk'].map((field) => {
-      const [, bits = '0'] = new RegExp(`^${field}:\\s*([0-9a-f]+)`, 'm').exec(status) ?? [];
-      return (BigInt(`0x${bits}`) >> BigInt(signal - 1)) & 1n;
-    });
-    return /^NSpid:.*\s\d+\s+1$/m.test(status) && heard.every((bit) => bit === 0n) && !isWaiting();
+  /** Whether the first process would not hear `signal`. */
+  isDeafTo(signal: NodeJS.Signals | number): Promise<boolean> {
+    return isDeafTo(this.#first, signal);
   }
 
   /** To the first process alone. */
@@ -385,12 +267,6 @@ const PUT_UNDER =
   'nsenter "--mount=/proc/$1/ns/mnt" -- pivot_root /r /r/dev/.old && ' +
   'exec nsenter "--mount=/proc/$1/ns/mnt" --root=/ --wd=/ -- umount -l "/proc/$1/root/dev/.old"';
 
-/** @param words what was heard of it on the way in */
-function goneError(words: string, cause?: unknown): CommandStartError {
-  const rule = 'the container has ended before the command began';
-  return new CommandStartError('ERR_COMMAND_START', words === '' ? rule : `${rule}: ${words}`, cause);
-}
-
 /** Tells the shell that waits to become the command. */
 function letGo(file: string): void {
   const release = openSync(file, files.O_WRONLY | files.O_NONBLOCK);
@@ -401,28 +277,10 @@ function letGo(file: string): void {
   }
 }
 
-/** A terminal has TERM. */
-function withTerminal(spec: ProcessSpec): ProcessSpec {
-  return spec.tty === undefined ? spec : { ...spec, env: { TERM: 'xterm', ...spec.env } };
-}
-
-/** Number of rt_sigtimedwait(2), where we know it. */
-const SIGNAL_WAIT = ({ x64: 128, arm64: 137 } as Readonly<Record<string, number>>)[process.arch];
-const DEAF_LOOKS = 4;
-/** In ms. */
-const DEAF_LOOK_MS = 25;
-
 /** An execve(2) takes a millisecond; on a machine where it takes longer than this, in ms, nobody waits for it. */
 const BECOME_MS = 2_000;
 /** Mounts take milliseconds each; one whose file system does not answer is not waited for longer than this, in ms. */
 const MAKE_MS = 120_000;
-/** The code of a process that SIGKILL ended. */
-const KILLED = 137;
-/** A first process that is killed with all others is gone within milliseconds; longer, in ms, nobody waits for it. */
-const GONE_MS = 1_000;
-/** How long a shell may take to open the file of an environment, in ms. */
-const ENVIRONMENT_MS = 30_000;
-
 /**
  * Whether a byte arrives on a FIFO before its writers are gone.
  *
@@ -446,40 +304,4 @@ async function isSaid(fd: number, ended: Promise<unknown>): Promise<boolean> {
     clearTimeout(late);
     reader.destroy();
   }
-}
-
-/** More, in bytes, is not looked at of a file that something of a container may have made long. */
-const TEXT_BYTES = 4096;
-
-/** @returns nothing of a file that cannot be read */
-function readText(file: string): string {
-  try {
-    const fd = openSync(file, 'r');
-    try {
-      return readPart(fd, 0).trim();
-    } finally {
-      closeSync(fd);
-    }
-  } catch {
-    return '';
-  }
-}
-
-/** What a file of ours ends with, by its descriptor. */
-function readEnd(fd: number): string {
-  return readPart(fd, Math.max(0, fstatSync(fd).size - TEXT_BYTES));
-}
-
-function readPart(fd: number, position: number): string {
-  const bytes = Buffer.alloc(TEXT_BYTES);
-  return bytes.toString('utf8', 0, readSync(fd, bytes, { position }));
-}
-
-function requireDirectory(cwd: string, root: string): void {
-  try {
-    if (statSync(resolveInside(root, cwd)).isDirectory()) return;
-  } catch {
-    // The error says it.
-  }
-  throw new CommandStartError('ERR_COMMAND_START', `chdir to cwd (${JSON.stringify(cwd)}) failed: no such directory`);
 }
