@@ -1,6 +1,6 @@
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { dryRunNote } from './dry-run.ts';
+import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { eachObject } from './each-object.ts';
 import { tellFailures } from './failure-text.ts';
 import { choiceFlag, type FlagValues } from './flag.ts';
@@ -15,9 +15,7 @@ import { type ClusterCall, withClient } from './with-client.ts';
 const own = {
   filename: selectionFlags.filename,
   recursive: selectionFlags.recursive,
-  'dry-run': choiceFlag(['none', 'client', 'server'], {
-    help: 'client: say what would be done; server: check it too; write nothing',
-  }),
+  'dry-run': dryRunFlag('client: say what would be done; server: check it too; write nothing'),
   validate: choiceFlag(['strict', 'warn', 'ignore', 'true', 'false'], {
     help: 'what becomes of fields that a kind does not have; true is strict, false is ignore',
     implied: 'strict',
@@ -54,6 +52,7 @@ with the other's objects.`,
     if (values.filename.length === 0) throw new UsageError('must specify -f: the manifest to apply');
   },
   run: async ({ values }, io: Io) => {
+    warnOfDryRun(values['dry-run'], io);
     const manifestsFor = await readManifests(values.filename, io, { ...values, command: 'apply' });
     return withClient(values, io, async (call) => {
       const { TypeFinder } = await import('./type-finder.ts');
@@ -66,7 +65,9 @@ with the other's objects.`,
       const refusals = await eachObject(objects, async (one) => {
         const { type, object } = one;
         const outcome = await applier.apply(one);
-        io.out.write(`${singularOf(type)}/${object.metadata.name} ${outcome}${dryRunNote[values['dry-run']]}\n`);
+        io.out.write(
+          `${singularOf(type)}/${object.metadata.name} ${outcome}${dryRunNote[values['dry-run'].strategy]}\n`,
+        );
       });
       return tellFailures([...failures, ...refusals], io);
     });
@@ -76,7 +77,7 @@ with the other's objects.`,
 async function applierFor(values: Values, call: ClusterCall, io: Io): Promise<ObjectApplier> {
   const { ObjectApplier: Applier } = await import('./object-applier.ts');
   return new Applier(call, {
-    dryRun: values['dry-run'],
+    dryRun: values['dry-run'].strategy,
     fieldValidation: validations[values.validate],
     onWarning: (text) => io.err.write(`Warning: ${text}\n`),
   });
