@@ -1,7 +1,7 @@
 import type { KubeClient, KubeObject, ResourceType } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { dryRunNote } from './dry-run.ts';
+import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { eachObject, namingSource } from './each-object.ts';
 import { tellFailures } from './failure-text.ts';
 import { boolFlag, choiceFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
@@ -38,9 +38,7 @@ const own = {
   wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
   timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
   'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
-  'dry-run': choiceFlag(['none', 'client', 'server'], {
-    help: 'client: say what would be deleted; server: check it too; delete nothing',
-  }),
+  'dry-run': dryRunFlag('client: say what would be deleted; server: check it too; delete nothing'),
   output: choiceFlag(['', 'name'], { short: 'o', help: 'name: only the names of what was deleted' }),
 } as const;
 
@@ -108,6 +106,7 @@ export const deleteCommand = defineCommand({
 });
 
 async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<number> {
+  warnOfDryRun(values['dry-run'], io);
   const manifestsFor = await readManifests(values.filename, io, {
     recursive: values.recursive,
     namespace: values['all-namespaces'] ? undefined : values.namespace,
@@ -135,7 +134,7 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
       gone.push({ ...one, uid });
     });
     const code = tellFailures([...failures, ...refusals], io);
-    if (!values.wait || values.force || values['dry-run'] !== 'none') return code;
+    if (!values.wait || values.force || values['dry-run'].strategy !== 'none') return code;
     const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
     for (const one of gone) {
@@ -151,7 +150,7 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
 function told({ type, name }: Doomed, values: DeleteOptions['values']): string {
   if (values.output === 'name') return `${singularOf(type)}/${name}`;
   const what = values.force ? 'force deleted' : 'deleted';
-  return `${singularOf(type)} ${JSON.stringify(name)} ${what}${dryRunNote[values['dry-run']]}`;
+  return `${singularOf(type)} ${JSON.stringify(name)} ${what}${dryRunNote[values['dry-run'].strategy]}`;
 }
 
 async function namedObjects(
@@ -187,7 +186,7 @@ async function deleteOne(
   call: ClusterCall,
 ): Promise<string | undefined> {
   // As kubectl: nobody is asked, not even whether it is there.
-  if (values['dry-run'] === 'client') return '';
+  if (values['dry-run'].strategy === 'client') return '';
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
   // As kubectl: none at all is only for those who say --force, for an object goes then before its containers have ended.
@@ -196,7 +195,7 @@ async function deleteOne(
   try {
     const { metadata } = await namingSource('deleting', source, call.client.get(type, name, address));
     const options = grace < 0 ? {} : { gracePeriodSeconds: grace };
-    const dryRun = values['dry-run'] === 'server';
+    const dryRun = values['dry-run'].strategy === 'server';
     const how = { ...address, ...options, dryRun, propagationPolicy: propagations[values.cascade] } as const;
     await namingSource('deleting', source, call.client.delete(type, name, how));
     return metadata.uid ?? '';

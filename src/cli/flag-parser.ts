@@ -97,6 +97,7 @@ class Line {
     try {
       this.#values.set(name, flag.read(text, this.#values.get(name)));
     } catch (thrown) {
+      if (thrown instanceof UsageError) throw thrown;
       const shown = flag.short === undefined ? `--${name}` : `-${flag.short}, --${name}`;
       const why = toError(thrown).message;
       throw new UsageError(`invalid argument ${JSON.stringify(text)} for "${shown}" flag: ${why}`);

@@ -19,7 +19,7 @@ export interface Flag<T> {
   readonly source?: ValueSource;
   /**
    * @param before what earlier occurrences made; undefined at the first
-   * @throws Error that says in Go's words what is wrong with `text`
+   * @throws Error that says in Go's words what is wrong with `text`; UsageError for all that is said of it
    */
   read(text: string, before: T | undefined): T;
 }
@@ -41,10 +41,15 @@ export interface FlagWords<T> {
   readonly implied?: string;
 }
 
-const truths: Readonly<Record<string, boolean>> = Object.fromEntries([
-  ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((text) => [text, true]),
-  ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((text) => [text, false]),
+const truths: ReadonlyMap<string, boolean> = new Map([
+  ...['1', 't', 'T', 'true', 'TRUE', 'True'].map((text) => [text, true] as const),
+  ...['0', 'f', 'F', 'false', 'FALSE', 'False'].map((text) => [text, false] as const),
 ]);
+
+/** What Go reads as true or false. @returns undefined for any other text */
+export function truthOf(text: string): boolean | undefined {
+  return truths.get(text);
+}
 
 /** True by itself; `--name=false` makes it false. A word behind it is not its value. */
 export function boolFlag(words: FlagWords<boolean>): Flag<boolean> {
@@ -56,7 +61,7 @@ export function boolFlag(words: FlagWords<boolean>): Flag<boolean> {
     shownDefault: initial ? 'true' : '',
     implied: 'true',
     read: (text) => {
-      const value = truths[text];
+      const value = truthOf(text);
       if (value === undefined) throw invalid('ParseBool', text);
       return value;
     },

@@ -1,7 +1,7 @@
 import type { Pod } from '../kubeapi/index.ts';
 import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
-import { dryRunNote } from './dry-run.ts';
+import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { boolFlag, choiceFlag, type FlagValues, intFlag, listFlag, stringFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { managedFieldsFlag, withoutManagedFields } from './managed-fields.ts';
@@ -22,7 +22,7 @@ const own = {
   port: intFlag({ value: 'PORT', min: 1, max: 65_535, help: 'a port that the container says it listens on' }),
   command: boolFlag({ help: "what stands behind -- replaces the image's entrypoint, not its arguments" }),
   'image-pull-policy': choiceFlag(['', 'Always', 'IfNotPresent', 'Never'], { help: 'when the image is pulled' }),
-  'dry-run': choiceFlag(['none', 'client', 'server'], { help: 'client: show it; server: check it too; write nothing' }),
+  'dry-run': dryRunFlag('client: show it; server: check it too; write nothing'),
   output: choiceFlag(['', 'yaml', 'json', 'name'], { short: 'o', help: 'show what was made' }),
   ...managedFieldsFlag,
 } as const;
@@ -70,13 +70,14 @@ Makes a pod with one container, both named NAME. What stands behind -- are the i
 async function runRun(options: RunOptions, io: Io): Promise<number> {
   const { values } = options;
   const pod = podOf(options);
-  if (values['dry-run'] === 'client') {
+  warnOfDryRun(values['dry-run'], io);
+  if (values['dry-run'].strategy === 'client') {
     await tell(pod, options, io);
     return 0;
   }
   return withClient(values, io, async ({ client, namespace, signal }) => {
     const { pods } = await import('../kubeapi/index.ts');
-    const query = { fieldManager: 'podwire-run', dryRun: values['dry-run'] === 'server' ? 'All' : undefined };
+    const query = { fieldManager: 'podwire-run', dryRun: values['dry-run'].strategy === 'server' ? 'All' : undefined };
     await tell(await client.create(pods, pod, { namespace, signal, query }), options, io);
     return 0;
   });
@@ -96,7 +97,7 @@ async function tell(made: Pod, { name, values }: RunOptions, io: Io): Promise<vo
       io.out.write(`pod/${name}\n`);
       return;
     case '':
-      io.out.write(`pod/${name} created${dryRunNote[values['dry-run']]}\n`);
+      io.out.write(`pod/${name} created${dryRunNote[values['dry-run'].strategy]}\n`);
   }
 }
 
