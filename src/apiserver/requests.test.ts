@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ApiAnswer, ApiWorld, testTokens } from '../../test/support/api-world.ts';
 import { nodes, pods } from '../kubeapi/index.ts';
+import { encodeField } from './protobuf-message.ts';
 import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 
 /** What stands at a path of keys and indexes. */
@@ -140,15 +141,32 @@ describe('a request that cannot be served', () => {
     expect((await world.server.registry.list(pods)).items).toEqual([]);
   });
 
-  it('with a protobuf body of a stored kind is told to send JSON', async () => {
-    const typeMeta = Buffer.from('\n\x09\n\x02v1\x12\x03Pod', 'latin1');
-    const body = Buffer.concat([Buffer.from('6b387300', 'hex'), typeMeta]);
+  const protobuf = (typeMeta: string, object = ''): Buffer =>
+    Buffer.concat([
+      Buffer.from('6b387300', 'hex'),
+      encodeField(1, Buffer.from(typeMeta, 'latin1')),
+      Buffer.from(object, 'hex'),
+    ]);
+
+  it('with a protobuf body of another kind or version', async () => {
     const headers = { 'Content-Type': 'application/vnd.kubernetes.protobuf' };
-    const { status, json } = await world.call(podsPath, { method: 'POST', body, headers });
-    expect(status).toBe(415);
-    expect(json).toMatchObject({
-      reason: 'UnsupportedMediaType',
-      message: expect.stringContaining('podwire reads "Pod" from JSON alone') as string,
+    const post = (body: Buffer): Promise<unknown> => world.call(podsPath, { method: 'POST', body, headers });
+    expect(await post(protobuf('\n\x02v1\x12\x09ConfigMap'))).toMatchObject({
+      status: 400,
+      json: { message: expect.stringContaining('the kind in the data (ConfigMap) does not match') as string },
+    });
+    expect(await post(protobuf('\n\x02v2\x12\x03Pod'))).toMatchObject({
+      status: 400,
+      json: { message: expect.stringContaining('the API version in the data (v2) does not match') as string },
+    });
+  });
+
+  it('with a protobuf body that is cut off', async () => {
+    const headers = { 'Content-Type': 'application/vnd.kubernetes.protobuf' };
+    const body = protobuf('\n\x02v1\x12\x03Pod', '120a');
+    expect(await world.call(podsPath, { method: 'POST', body, headers })).toMatchObject({
+      status: 400,
+      json: { reason: 'BadRequest', message: 'the body is not protobuf: a field of 10 bytes is cut off' },
     });
   });
 
