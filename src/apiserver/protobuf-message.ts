@@ -9,35 +9,26 @@ export type ProtobufField =
  * The fields of one protobuf message in order.
  *
  * @returns views of `message`, not copies
- * @throws ExecPathError ERR_BAD_REQUEST when it ends early or has a wire type that is none
+ * @throws ExecPathError ERR_BAD_REQUEST when it ends early, or has a wire type or a number that is none
  */
 export function* protobufFields(message: Uint8Array): Generator<ProtobufField, void> {
-  let at = 0;
-  const varint = (): bigint => {
-    const { value, end } = readVarint(message, at);
-    at = end;
-    return value;
-  };
-  const take = (length: number): Uint8Array => {
-    if (length > message.length - at) throw brokenProtobuf(`a field of ${length} bytes is cut off`);
-    at += length;
-    return message.subarray(at - length, at);
-  };
-  while (at < message.length) {
-    const tag = Number(varint());
+  const cursor = new Cursor(message);
+  while (!cursor.isAtEnd) {
+    const tag = cursor.size();
     const number = Math.floor(tag / 8);
+    if (number === 0 || number > MAX_FIELD_NUMBER) throw brokenProtobuf(`a field has the number ${number}`);
     switch (tag % 8) {
       case 0:
-        yield { number, wire: 'varint', value: varint() };
+        yield { number, wire: 'varint', value: cursor.varint() };
         break;
       case 1:
-        yield { number, wire: 'fixed', value: take(8) };
+        yield { number, wire: 'fixed', value: cursor.take(8) };
         break;
       case 2:
-        yield { number, wire: 'bytes', value: take(Number(varint())) };
+        yield { number, wire: 'bytes', value: cursor.take(cursor.size()) };
         break;
       case 5:
-        yield { number, wire: 'fixed', value: take(4) };
+        yield { number, wire: 'fixed', value: cursor.take(4) };
         break;
       default:
         throw brokenProtobuf(`a field has the wire type ${tag % 8}`);
@@ -45,26 +36,61 @@ export function* protobufFields(message: Uint8Array): Generator<ProtobufField, v
   }
 }
 
+const MAX_FIELD_NUMBER = 2 ** 29 - 1;
+
 /** The numbers of a list that stand one behind another in one field. @throws ExecPathError ERR_BAD_REQUEST */
 export function packedVarints(bytes: Uint8Array): bigint[] {
+  const cursor = new Cursor(bytes);
   const values: bigint[] = [];
-  for (let at = 0; at < bytes.length; ) {
-    const { value, end } = readVarint(bytes, at);
-    values.push(value);
-    at = end;
-  }
+  while (!cursor.isAtEnd) values.push(cursor.varint());
   return values;
 }
 
-function readVarint(message: Uint8Array, start: number): { value: bigint; end: number } {
-  let value = 0n;
-  for (let at = start; at < start + 10; at += 1) {
-    const byte = message[at];
-    if (byte === undefined) throw brokenProtobuf('a number is cut off');
-    value |= BigInt(byte & 0x7f) << BigInt(7 * (at - start));
-    if (byte < 0x80) return { value: BigInt.asUintN(64, value), end: at + 1 };
+/** Reads a message from its beginning to its end. What is cut off it refuses. */
+class Cursor {
+  readonly #message: Uint8Array;
+  #at = 0;
+
+  constructor(message: Uint8Array) {
+    this.#message = message;
   }
-  throw brokenProtobuf('a number has more than ten bytes');
+
+  get isAtEnd(): boolean {
+    return this.#at >= this.#message.length;
+  }
+
+  /** A number as it is, for values. */
+  varint(): bigint {
+    const start = this.#at;
+    const rough = this.size();
+    if (rough <= Number.MAX_SAFE_INTEGER) return BigInt(rough);
+    let value = 0n;
+    for (let at = start; at < this.#at; at += 1) {
+      value |= BigInt((this.#message[at] ?? 0) & 0x7f) << BigInt(7 * (at - start));
+    }
+    return BigInt.asUintN(64, value);
+  }
+
+  /** A number, exact to 2^53: what is larger is no length of anything here. */
+  size(): number {
+    let value = 0;
+    let scale = 1;
+    for (let bytes = 0; bytes < 10; bytes += 1) {
+      const byte = this.#message[this.#at];
+      if (byte === undefined) throw brokenProtobuf('a number is cut off');
+      this.#at += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    throw brokenProtobuf('a number has more than ten bytes');
+  }
+
+  take(length: number): Uint8Array {
+    if (length > this.#message.length - this.#at) throw brokenProtobuf(`a field of ${length} bytes is cut off`);
+    this.#at += length;
+    return this.#message.subarray(this.#at - length, this.#at);
+  }
 }
 
 /** The field of a number; of several the last. */

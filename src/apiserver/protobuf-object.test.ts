@@ -213,6 +213,11 @@ describe('a value in protobuf', () => {
     expect(() => podSpec(Buffer.from([0x25, 1, 2, 3, 4]))).toThrow('field 4 is no number');
   });
 
+  it('has a number', () => {
+    expect(() => metadata(field(0, 'x'))).toThrow('a field has the number 0');
+    expect(() => metadata(field(2 ** 29, 'x'))).toThrow('a field has the number 536870912');
+  });
+
   it('has the numbers of its own group', () => {
     const typeMeta = field(1, message(field(1, 'events.k8s.io/v1'), field(2, 'Event')));
     const event = message(Buffer.from('6b387300', 'hex'), typeMeta, field(2, field(3, 'x')));

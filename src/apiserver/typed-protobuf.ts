@@ -33,11 +33,16 @@ function readNumber(word: string): [number, NumberedField] {
   return [Number(number), { name, isInlined: inlined !== undefined, tellsZero: zero !== undefined }];
 }
 
-/** What a message has for one field of its struct: several for a list, a map, and a message that comes in parts. */
-interface Occurrences {
+/** What a message has for one field of its struct. */
+interface Found {
   readonly field: SchemaField;
   readonly tellsZero: boolean;
-  readonly sent: ProtobufField[];
+  /** Of a list. */
+  readonly items: unknown[];
+  /** Of a map. */
+  readonly entries: [string, unknown][];
+  /** Of what is single: more than one where a message comes in parts. */
+  readonly parts: ProtobufField[];
 }
 
 /**
@@ -48,17 +53,21 @@ interface Occurrences {
  * @throws ExecPathError ERR_BAD_REQUEST for broken bytes and for a field of another wire type than its own
  */
 export function decodeProtobufTyped(message: Uint8Array, type: string): JsonObject {
-  const found = new Map<string, Occurrences>();
+  const found = new Map<string, Found>();
   collect(message, { type, struct: structOf(type) ?? new Map() }, found);
-  const read = [...found.values()].map((one): [string, unknown] => [one.field.name, readField(one)]);
-  return Object.fromEntries(read.filter(([, value]) => value !== undefined));
+  const read: [string, unknown][] = [];
+  for (const one of found.values()) {
+    const value = valueOf(one);
+    if (value !== undefined) read.push([one.field.name, value]);
+  }
+  return Object.fromEntries(read);
 }
 
 /** The type of an inlined message has numbers alone: its fields are those of the struct that it stands in. */
 function collect(
   message: Uint8Array,
   { type, struct }: { readonly type: string; readonly struct: Struct },
-  found: Map<string, Occurrences>,
+  found: Map<string, Found>,
 ): void {
   for (const sent of protobufFields(message)) {
     const numbered = numbers.get(type)?.get(sent.number);
@@ -70,47 +79,61 @@ function collect(
     }
     const field = struct.get(name);
     if (field === undefined) continue;
-    const before = found.get(name);
-    if (before === undefined) found.set(name, { field, tellsZero: tellsZero || field.required, sent: [sent] });
-    else before.sent.push(sent);
+    let one = found.get(name);
+    if (one === undefined) {
+      one = { field, tellsZero: tellsZero || field.required, items: [], entries: [], parts: [] };
+      found.set(name, one);
+    }
+    add(sent, one);
+  }
+}
+
+function add(sent: ProtobufField, { field: { form, element }, items, entries, parts }: Found): void {
+  switch (form) {
+    case 'list': {
+      const isPacked = sent.wire === 'bytes' && (element === 'int32' || element === 'int64');
+      if (!isPacked) items.push(readElement(sent, element));
+      else for (const value of packedVarints(sent.value)) items.push(integerOf(value, element));
+      break;
+    }
+    case 'map':
+      entries.push(readEntry(sent, element));
+      break;
+    case 'single':
+      parts.push(sent);
   }
 }
 
 /** @returns undefined for what JSON does not tell */
-function readField({ field, tellsZero, sent }: Occurrences): unknown {
-  switch (field.form) {
+function valueOf({ field: { form, element }, tellsZero, items, entries, parts }: Found): unknown {
+  switch (form) {
     case 'list':
-      return sent.flatMap((one) => readItems(one, field));
+      return items;
     case 'map':
-      return Object.fromEntries(sent.map((one) => readEntry(one, field)));
+      return Object.fromEntries(entries);
     case 'single': {
-      const value = structOf(field.element) === undefined ? readLast(sent, field) : readParts(sent, field);
+      const value = structOf(element) === undefined ? readLast(parts, element) : readParts(parts, element);
       return tellsZero || (value !== '' && value !== 0 && value !== false) ? value : undefined;
     }
   }
 }
 
-function readItems(sent: ProtobufField, { element }: SchemaField): unknown[] {
-  const isPacked = sent.wire === 'bytes' && (element === 'int32' || element === 'int64');
-  return isPacked ? packedVarints(sent.value).map((value) => integerOf(value, element)) : [readElement(sent, element)];
-}
-
 /** A map is a list of messages with the key in field 1 and the value in field 2, which is missing when it is zero. */
-function readEntry(sent: ProtobufField, { element }: SchemaField): [string, unknown] {
+function readEntry(sent: ProtobufField, element: string): [string, unknown] {
   const entry = bytesOf(sent);
   const value = lastField(entry, 2) ?? { number: 2, wire: 'bytes', value: new Uint8Array() };
   return [textAt(entry, 1), readElement(value, element)];
 }
 
-function readLast(sent: readonly ProtobufField[], field: SchemaField): unknown {
-  const one = sent.at(-1);
-  return one === undefined ? undefined : readElement(one, field.element);
+function readLast(parts: readonly ProtobufField[], element: string): unknown {
+  const one = parts.at(-1);
+  return one === undefined ? undefined : readElement(one, element);
 }
 
 /** A message that comes twice is merged: the same as one with the bytes of both. */
-function readParts(sent: readonly ProtobufField[], { element }: SchemaField): JsonObject {
-  const parts = sent.map((one) => bytesOf(one));
-  return decodeProtobufTyped(parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts), element);
+function readParts(parts: readonly ProtobufField[], element: string): JsonObject {
+  const [first = new Uint8Array(), ...more] = parts.map(bytesOf);
+  return decodeProtobufTyped(more.length === 0 ? first : Buffer.concat([first, ...more]), element);
 }
 
 /** @returns undefined for a time that is none, and for fields that nobody manages */
