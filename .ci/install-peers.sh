@@ -164,17 +164,19 @@ build_cri_tools() {
   is_at "$CRITEST_OLD_VERSION" "$critest_old" || build_cri_tool "$CRITEST_OLD_VERSION" critest "$critest_old"
 }
 
-# The test builds it itself; client-go takes minutes the first time, and a second the next.
-warm_up_reflector() {
+# Their tests build them; client-go takes minutes the first time, and a second the next.
+warm_up_go_peers() {
   if ! have go; then return; fi
-  (cd "$here/../test/interop/informers" && quietly "build of the reflector" go build -o /dev/null .) || return 0
+  for peer in informers protobuf; do
+    (cd "$here/../test/interop/$peer" && quietly "build of $peer" go build -o /dev/null .) || return 0
+  done
 }
 
 install_packages
 fetch_old_kubectl
 build_kubectl
 build_cri_tools
-warm_up_reflector
+warm_up_go_peers
 
 missing=
 for program in containerd runc ip sshd systemctl tmux haproxy capsh newuidmap etcd htop top less vi; do

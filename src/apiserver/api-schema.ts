@@ -1,4 +1,4 @@
-import { apiEnums, apiTypes } from './api-types.ts';
+import { apiEnums, apiTypes, reviewTypes } from './api-types.ts';
 
 /** What one JSON value is in the API. */
 export interface FieldType {
@@ -47,11 +47,12 @@ const scalars = [
   'Quantity',
   'IntOrString',
   'FieldsV1',
+  'ExtraValue',
 ];
 
 /** @returns undefined for a scalar */
 export function structOf(type: string): Struct | undefined {
-  return structs.get(type);
+  return structs.get(type) ?? reviewStructs.get(type);
 }
 
 /** @returns undefined for a struct of which nothing holds but its fields */
@@ -69,10 +70,12 @@ const zeros: Readonly<Record<string, unknown>> = { string: '', bool: false, int3
 const fieldRule =
   /^(?<name>\w+)(?<must>!?):(?<form>\[\]|\{\})?(?<type>\w+)(?:\/(?<go>[\w.]+))?(?<merge>[@#])?(?<keys>[\w*,]+)?(?:\+(?<mark>retain|atomic))?(?:=(?<given>.*))?$/;
 
-const paragraphs = apiTypes.trim().split(/\n(?=\w)/);
+const paragraphs = paragraphsOf(apiTypes);
 
 /** Every struct by name: what OpenAPI lists. */
 export const structs: ReadonlyMap<string, Struct> = new Map(paragraphs.map(readType));
+
+const reviewStructs: ReadonlyMap<string, Struct> = new Map(paragraphsOf(reviewTypes).map(readType));
 
 const traits: ReadonlyMap<string, StructTraits> = new Map(paragraphs.flatMap(readTraits));
 
@@ -85,6 +88,11 @@ const enums: ReadonlyMap<string, readonly string[]> = new Map(
       return [head.slice(0, -1), values.map((value) => (value === '""' ? '' : value))];
     }),
 );
+
+/** One type each. */
+export function paragraphsOf(facts: string): string[] {
+  return facts.trim().split(/\n(?=\w)/);
+}
 
 function readType(paragraph: string): [string, Struct] {
   const [head = '', ...words] = paragraph.split(/\s+/);

@@ -269,6 +269,31 @@ DeleteOptions: apiVersion:string dryRun:[]string gracePeriodSeconds:int64
 Preconditions: resourceVersion:string uid:string/types.UID
 `;
 
+/**
+ * What is asked about callers, in the same form. OpenAPI says nothing of it, and what the answer holds is not here.
+ *
+ * @see kubernetes/api authentication/v1, authorization/v1
+ */
+export const reviewTypes = `
+SelfSubjectReview: apiVersion:string kind:string metadata:ObjectMeta={}
+TokenReview: apiVersion:string kind:string metadata:ObjectMeta={} spec!:TokenReviewSpec={}
+TokenReviewSpec: audiences:[]string token:string
+SelfSubjectAccessReview: apiVersion:string kind:string metadata:ObjectMeta={} spec!:SelfSubjectAccessReviewSpec={}
+SelfSubjectAccessReviewSpec: nonResourceAttributes:NonResourceAttributes resourceAttributes:ResourceAttributes
+SubjectAccessReview: apiVersion:string kind:string metadata:ObjectMeta={} spec!:SubjectAccessReviewSpec={}
+LocalSubjectAccessReview: apiVersion:string kind:string metadata:ObjectMeta={} spec!:SubjectAccessReviewSpec={}
+SubjectAccessReviewSpec: extra:{}ExtraValue groups:[]string nonResourceAttributes:NonResourceAttributes
+  resourceAttributes:ResourceAttributes uid:string user:string
+ResourceAttributes: fieldSelector:FieldSelectorAttributes group:string labelSelector:LabelSelectorAttributes name:string
+  namespace:string resource:string subresource:string verb:string version:string
+FieldSelectorAttributes: rawSelector:string requirements:[]FieldSelectorRequirement
+FieldSelectorRequirement: key!:string operator!:string/v1.FieldSelectorOperator values:[]string
+LabelSelectorAttributes: rawSelector:string requirements:[]LabelSelectorRequirement
+NonResourceAttributes: path:string verb:string
+SelfSubjectRulesReview: apiVersion:string kind:string metadata:ObjectMeta={} spec!:SelfSubjectRulesReviewSpec={}
+SelfSubjectRulesReviewSpec: namespace:string
+`;
+
 /** The values of texts that have few, by Go's name. */
 export const apiEnums = `
 v1.AppArmorProfileType: Localhost RuntimeDefault Unconfined

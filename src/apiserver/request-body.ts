@@ -82,7 +82,7 @@ export interface ObjectBody {
 }
 
 /**
- * Reads an object from a body: JSON, or protobuf for the few kinds that kubectl sends so.
+ * Reads an object from a body: JSON, or protobuf as kubelets and many clients send it.
  *
  * @returns undefined when there is no body
  * @throws ExecPathError ERR_MEDIA_TYPE, ERR_BAD_REQUEST, and what {@link readBody} throws
@@ -97,7 +97,7 @@ export async function readObjectBody(request: IncomingMessage, options?: BodyOpt
   if (type !== '' && type !== 'application/json' && type !== PROTOBUF_MEDIA_TYPE) throw unknownMediaType(type);
   const body = await readBody(request, options);
   if (body.length === 0) return undefined;
-  if (type === PROTOBUF_MEDIA_TYPE) return { object: decodeProtobuf(body), json: '' };
+  if (type === PROTOBUF_MEDIA_TYPE) return { object: boundedDepth(decodeProtobuf(body)), json: '' };
   return { object: parseJsonObject(body), json: body.toString() };
 }
 
@@ -110,7 +110,10 @@ export function parseJsonObject(body: Buffer): JsonObject {
 
 /** @throws ExecPathError ERR_BAD_REQUEST for what is not JSON, not UTF-8, or nested too deep */
 export function parseJson(body: Buffer): unknown {
-  const value = parseText(textOf(body));
+  return boundedDepth(parseText(textOf(body)));
+}
+
+function boundedDepth<T>(value: T): T {
   if (isDeeperThan(value, MAX_DEPTH)) throw badRequest(`the body nests deeper than ${MAX_DEPTH} levels`);
   return value;
 }

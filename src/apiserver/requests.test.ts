@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type ApiAnswer, ApiWorld, testTokens } from '../../test/support/api-world.ts';
 import { nodes, pods } from '../kubeapi/index.ts';
+import { encodeField } from './protobuf-message.ts';
 import { REQUEST_CHANNEL, type RequestRecord } from './request-trace.ts';
 
 /** What stands at a path of keys and indexes. */
@@ -78,6 +79,14 @@ describe('every answer', () => {
   });
 });
 
+const protobufHeaders = { 'Content-Type': 'application/vnd.kubernetes.protobuf' };
+
+/** An object as a client sends it that prefers protobuf. */
+function protobuf(apiVersion: string, kind: string, ...fields: Buffer[]): Buffer {
+  const typeMeta = encodeField(1, Buffer.concat([encodeField(1, apiVersion), encodeField(2, kind)]));
+  return Buffer.concat([Buffer.from('6b387300', 'hex'), typeMeta, encodeField(2, Buffer.concat(fields))]);
+}
+
 describe('a request that cannot be served', () => {
   it.each([
     ['GET', '/nope', 404, 'the server could not find the requested resource'],
@@ -140,15 +149,24 @@ describe('a request that cannot be served', () => {
     expect((await world.server.registry.list(pods)).items).toEqual([]);
   });
 
-  it('with a protobuf body of a stored kind is told to send JSON', async () => {
-    const typeMeta = Buffer.from('\n\x09\n\x02v1\x12\x03Pod', 'latin1');
-    const body = Buffer.concat([Buffer.from('6b387300', 'hex'), typeMeta]);
-    const headers = { 'Content-Type': 'application/vnd.kubernetes.protobuf' };
-    const { status, json } = await world.call(podsPath, { method: 'POST', body, headers });
-    expect(status).toBe(415);
-    expect(json).toMatchObject({
-      reason: 'UnsupportedMediaType',
-      message: expect.stringContaining('podwire reads "Pod" from JSON alone') as string,
+  it('with a protobuf body of another kind or version', async () => {
+    const headers = protobufHeaders;
+    const post = (body: Buffer): Promise<unknown> => world.call(podsPath, { method: 'POST', body, headers });
+    expect(await post(protobuf('v1', 'ConfigMap'))).toMatchObject({
+      status: 400,
+      json: { message: expect.stringContaining('the kind in the data (ConfigMap) does not match') as string },
+    });
+    expect(await post(protobuf('v2', 'Pod'))).toMatchObject({
+      status: 400,
+      json: { message: expect.stringContaining('the API version in the data (v2) does not match') as string },
+    });
+  });
+
+  it('with a protobuf body that is cut off', async () => {
+    const body = protobuf('v1', 'Pod', encodeField(1, encodeField(1, 'web'))).subarray(0, -1);
+    expect(await world.call(podsPath, { method: 'POST', body, headers: protobufHeaders })).toMatchObject({
+      status: 400,
+      json: { reason: 'BadRequest', message: 'the body is not protobuf: a field of 7 bytes is cut off' },
     });
   });
 
@@ -363,6 +381,30 @@ describe('a body in which a field comes twice', () => {
 });
 
 describe('objects over HTTP', () => {
+  it('are read from protobuf and answered as JSON', async () => {
+    const container = Buffer.concat([encodeField(1, 'main'), encodeField(2, 'image')]);
+    const pod = protobuf(
+      'v1',
+      'Pod',
+      encodeField(1, encodeField(1, 'sent')),
+      encodeField(2, encodeField(2, container)),
+    );
+    const headers = { ...protobufHeaders, Accept: 'application/vnd.kubernetes.protobuf,application/json' };
+    const created = await world.call(podsPath, { method: 'POST', body: pod, headers });
+    expect(created).toMatchObject({
+      status: 201,
+      json: {
+        kind: 'Pod',
+        metadata: { name: 'sent', namespace: 'default' },
+        spec: { containers: [{ name: 'main', image: 'image' }], restartPolicy: 'Always' },
+      },
+    });
+    const options = protobuf('v1', 'DeleteOptions', Buffer.from('0800', 'hex'));
+    const deletion = { method: 'DELETE', body: options, headers: protobufHeaders };
+    expect(await world.call(`${podsPath}/sent`, deletion)).toMatchObject({ status: 200 });
+    expect(await world.call(`${podsPath}/sent`)).toMatchObject({ status: 404 });
+  });
+
   it('are created, read, listed, patched, replaced and deleted', async () => {
     const created = await world.call(podsPath, { method: 'POST', body: web });
     expect(created.status).toBe(201);

@@ -126,37 +126,31 @@ export function debugInterop(title: string, makeTarget: () => Promise<DebugTarge
       expect(await field('web', '.status.phase')).toBe('Running');
     });
 
+    it('runs a copy of a pod with one container more', { timeout: 120_000 }, async () => {
+      const script = 'echo copied; exec sleep 1000';
+      const flags = ['--copy-to=copy', '--same-node', '--share-processes=false'];
+      expect(await run(debug('web', 'added', ...flags, '--', 'sh', '-c', script))).toBe('exit 0');
+      await target.kubectl.must('wait', '--for=condition=Ready', 'pod/copy', '--timeout=60s');
+      expect(await field('copy', '.spec.containers[*].name')).toBe('main added');
+      expect(await field('copy', '.spec.nodeName')).toBe(target.nodeName);
+      expect(await run(['logs', 'copy', '-c', 'added'])).toBe('copied\nexit 0');
+      expect(await run(['delete', 'pod', 'copy', '--timeout=40s'])).toBe('pod "copy" deleted\nexit 0');
+    });
+
     it('ends with its pod', { timeout: 60_000 }, async () => {
       expect(await run(['delete', 'pod', 'web', '--timeout=40s'])).toBe('pod "web" deleted\nexit 0');
     });
 
-    // kubectl sends the pods of `debug node/NAME` and `--copy-to` as protobuf, which our apiserver does not read of pods.
-    it('runs the pod that kubectl makes for a node', { timeout: 120_000 }, async () => {
+    it('opens the file system and the processes of a node', { timeout: 120_000 }, async () => {
       const script = 'ls -1d /host/proc /host/etc; cmp /proc/1/cmdline /host/proc/1/cmdline && echo same; exit 4';
-      const container = { name: 'debugger', image: TEST_IMAGE, imagePullPolicy: 'IfNotPresent' };
-      const spec = {
-        nodeName: target.nodeName,
-        hostIPC: true,
-        hostNetwork: true,
-        hostPID: true,
-        restartPolicy: 'Never',
-        tolerations: [{ operator: 'Exists' }],
-        volumes: [{ name: 'host-root', hostPath: { path: '/' } }],
-        containers: [
-          {
-            ...container,
-            command: ['sh', '-c', script],
-            stdin: true,
-            tty: true,
-            volumeMounts: [{ name: 'host-root', mountPath: '/host' }],
-          },
-        ],
-      };
-      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'node-debugger' }, spec };
-      expect(await run(['create', '-f', '-'], pod)).toBe('pod/node-debugger created\nexit 0');
-      await expect.poll(() => field('node-debugger', '.status.phase'), patience).toBe('Failed');
-      expect(await field('node-debugger', '.status.containerStatuses[0].state.terminated')).toContain('"exitCode":4');
-      expect(await run(['logs', 'node-debugger'])).toMatch(/^\/host\/etc\r?\n\/host\/proc\r?\nsame\r?\nexit 0$/);
+      const node = `node/${target.nodeName}`;
+      const made = await run(debug(node, 'debugger', '-it', '--attach=false', '--', 'sh', '-c', script));
+      const [, pod = ''] =
+        /^Creating debugging pod (\S+) with container debugger on node \S+\.\nexit 0$/.exec(made) ?? [];
+      expect(pod, made).toContain(`node-debugger-${target.nodeName}-`);
+      await expect.poll(() => field(pod, '.status.phase'), patience).toBe('Failed');
+      expect(await field(pod, '.status.containerStatuses[0].state.terminated')).toContain('"exitCode":4');
+      expect(await run(['logs', pod])).toMatch(/^\/host\/etc\r?\n\/host\/proc\r?\nsame\r?\nexit 0$/);
     });
   });
 }

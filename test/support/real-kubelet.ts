@@ -49,7 +49,6 @@ export class RealKubelet implements AsyncDisposable {
       port: await freePort(),
       healthzPort: 0,
       containerRuntimeEndpoint: options.containerRuntimeEndpoint,
-      contentType: 'application/json',
       authentication: {
         anonymous: { enabled: false },
         webhook: { enabled: true },
