@@ -4,7 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Apiserver, createStreamingHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
 import { ExecPathError, toError } from '../common/errors.ts';
-import { createTransport, KubeClient, listWatch, type Pod, pods, writeKubeconfig } from '../kubeapi/index.ts';
+import {
+  ApiStatusError,
+  createTransport,
+  KubeClient,
+  listWatch,
+  type Pod,
+  pods,
+  writeKubeconfig,
+} from '../kubeapi/index.ts';
 import { type RunningKubelet, startKubelet } from '../kubelet/index.ts';
 import { ReloadingTls, renewRegularly } from '../pki/index.ts';
 import { HOST_IMAGE, ImageStore, startRuntime } from '../runtime/index.ts';
@@ -296,6 +304,7 @@ async function removeDemoPod(client: KubeClient, onProblem: (message: string) =>
     }
     onProblem(`the demo pod did not end within ${REMOVE_TIMEOUT_MS / 1000} s`);
   } catch (thrown) {
+    if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return;
     onProblem(`the demo pod could not be removed: ${toError(thrown).message}`);
   }
 }

@@ -161,6 +161,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+it('has nothing to say of a demo pod that somebody has deleted', async () => {
+  const hop = await up();
+  const { exitCode } = await podwire('delete', 'pod', 'demo', '--kubeconfig', join(stateDir, 'kubeconfig'));
+  expect(exitCode).toBe(0);
+  const before = hop.log;
+  await hop.stop();
+  expect(hop.log).toBe(before);
+});
+
 it('two signals at once leave no process behind', async () => {
   const hop = await up();
   hop.signal('SIGINT');
