@@ -187,7 +187,7 @@ async function deleteOne(
 ): Promise<string | undefined> {
   // As kubectl: nobody is asked, not even whether it is there.
   if (values['dry-run'].strategy === 'client') return '';
-  const { ApiStatusError } = await import('../kubeapi/index.ts');
+  const { isNotFound } = await import('../kubeapi/index.ts');
   const address = { ...(namespace === undefined ? {} : { namespace }), signal: call.signal };
   // As kubectl: none at all is only for those who say --force, for an object goes then before its containers have ended.
   const unforced = values.now || values['grace-period'] === 0 ? 1 : (values['grace-period'] ?? -1);
@@ -200,8 +200,7 @@ async function deleteOne(
     await namingSource('deleting', source, call.client.delete(type, name, how));
     return metadata.uid ?? '';
   } catch (thrown) {
-    const isMissing = thrown instanceof ApiStatusError && thrown.httpStatus === 404;
-    if (isMissing && values['ignore-not-found']) return undefined;
+    if (isNotFound(thrown) && values['ignore-not-found']) return undefined;
     throw thrown;
   }
 }

@@ -1,6 +1,6 @@
 import {
-  ApiStatusError,
   apiVersionOf,
+  isNotFound,
   type KubeObject,
   type List,
   plainLayout,
@@ -60,7 +60,7 @@ export async function findAll<Form>(
       answers.push(await find(target));
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      if (ignoreNotFound && thrown instanceof ApiStatusError && thrown.httpStatus === 404) continue;
+      if (ignoreNotFound && isNotFound(thrown)) continue;
       failures.push(thrown);
     }
   }

@@ -1,4 +1,4 @@
-import { ApiStatusError, namespaces } from '../kubeapi/index.ts';
+import { isNotFound, namespaces } from '../kubeapi/index.ts';
 import type { ClusterCall } from './with-client.ts';
 
 /**
@@ -18,8 +18,4 @@ export async function missingCause(
     () => thrown,
     (why: unknown) => (isNotFound(why) ? why : thrown),
   );
-}
-
-function isNotFound(thrown: unknown): boolean {
-  return thrown instanceof ApiStatusError && thrown.httpStatus === 404;
 }

@@ -1,5 +1,12 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { ApiStatusError, type KubeObject, type PatchOptions, type Query, type ResourceType } from '../kubeapi/index.ts';
+import {
+  ApiStatusError,
+  isNotFound,
+  type KubeObject,
+  type PatchOptions,
+  type Query,
+  type ResourceType,
+} from '../kubeapi/index.ts';
 import { namingSource } from './each-object.ts';
 import { LAST_APPLIED, lastApplied, withLastApplied } from './last-applied.ts';
 import type { ManifestObject } from './manifest-files.ts';
@@ -47,7 +54,7 @@ export class ObjectApplier {
     const placed = namespace === undefined ? object : { ...object, metadata: { ...object.metadata, namespace } };
     const wanted = withLastApplied(placed);
     const before = await client.get(type, name, address).catch((thrown: unknown) => {
-      if (hasHttpStatus(thrown, 404)) return undefined;
+      if (isNotFound(thrown)) return undefined;
       throw thrown;
     });
     if (this.#options.dryRun === 'client') return before === undefined ? 'created' : 'configured';

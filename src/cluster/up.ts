@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { type Apiserver, createStreamingHandler, kubeletDialer, startApiserver } from '../apiserver/index.ts';
 import { ExecPathError, toError } from '../common/errors.ts';
 import {
-  ApiStatusError,
   createTransport,
+  isNotFound,
   KubeClient,
   listWatch,
   type Pod,
@@ -304,7 +304,7 @@ async function removeDemoPod(client: KubeClient, onProblem: (message: string) =>
     }
     onProblem(`the demo pod did not end within ${REMOVE_TIMEOUT_MS / 1000} s`);
   } catch (thrown) {
-    if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return;
+    if (isNotFound(thrown)) return;
     onProblem(`the demo pod could not be removed: ${toError(thrown).message}`);
   }
 }

@@ -26,6 +26,11 @@ export class ApiStatusError extends ExecPathError {
   }
 }
 
+/** True for the API's word that something is not there: the object, its namespace or its type. */
+export function isNotFound(thrown: unknown): thrown is ApiStatusError {
+  return thrown instanceof ApiStatusError && thrown.httpStatus === 404;
+}
+
 /** Characters of a body that is no Status which are quoted in the message. */
 const MAX_QUOTED_CHARS = 1024;
 

@@ -3,6 +3,7 @@ import {
   ApiStatusError,
   type ConfigMap,
   configMaps,
+  isNotFound,
   type KubeClient,
   type Pod,
   type ResourceType,
@@ -165,7 +166,7 @@ export class PodReferences {
     } catch (thrown) {
       const held = this.#held.get(uid)?.objects.get(key) as T | undefined;
       if (held !== undefined && isSilence(thrown, signal)) return held;
-      if (optional && thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+      if (optional && isNotFound(thrown)) return undefined;
       throw thrown;
     }
   }

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { toError } from '../common/errors.ts';
-import { ApiStatusError, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
+import { ApiStatusError, isNotFound, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
 import { deleteMirror, isIntact, isMirror, mirrorOf, shows } from './mirror-pod.ts';
 import type { NodePod } from './sync-loop.ts';
 
@@ -190,7 +190,7 @@ async function ignoringNotFound(answer: Promise<unknown>): Promise<void> {
   try {
     await answer;
   } catch (thrown) {
-    if (!(thrown instanceof ApiStatusError && thrown.httpStatus === 404)) throw thrown;
+    if (!isNotFound(thrown)) throw thrown;
   }
 }
 

@@ -2,6 +2,7 @@ import { deferred } from '../common/deferred.ts';
 import { toError } from '../common/errors.ts';
 import {
   ApiStatusError,
+  isNotFound,
   type KubeClient,
   type Lease,
   leases,
@@ -138,7 +139,7 @@ async function found<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
   } catch (thrown) {
-    if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+    if (isNotFound(thrown)) return undefined;
     throw thrown;
   }
 }

@@ -3,6 +3,7 @@ import {
   apiVersionOf,
   type Event,
   events,
+  isNotFound,
   type KubeObject,
   type ListOptions,
   leases,
@@ -88,7 +89,7 @@ class Describer {
       const object = await client.get(type, name, namespace === undefined ? { signal } : { namespace, signal });
       return { objects: [object], areAlike: false };
     } catch (thrown) {
-      if (!(thrown instanceof ApiStatusError) || thrown.httpStatus !== 404) throw thrown;
+      if (!isNotFound(thrown)) throw thrown;
       const alike = (await this.#all(type, { namespace })).filter(({ metadata }) => metadata.name.startsWith(name));
       if (alike.length === 0) throw await missingCause(thrown, namespace, this.#call);
       return { objects: alike, areAlike: true };
@@ -145,7 +146,7 @@ class Describer {
 
   async #limitsOf({ metadata: { name: namespace } }: KubeObject): Promise<NamespaceLimits> {
     const unknown = (thrown: unknown): undefined => {
-      if (thrown instanceof ApiStatusError && thrown.httpStatus === 404) return undefined;
+      if (isNotFound(thrown)) return undefined;
       throw thrown;
     };
     return {

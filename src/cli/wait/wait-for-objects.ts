@@ -1,4 +1,4 @@
-import { ApiStatusError, type KubeObject } from '../../kubeapi/index.ts';
+import { isNotFound, type KubeObject } from '../../kubeapi/index.ts';
 import { failureText } from '../failure-text.ts';
 import { followUntil } from '../follow-objects.ts';
 import { findAll, findObjects } from '../found-objects.ts';
@@ -111,8 +111,4 @@ async function failureOf(
 
 function nameSelector(name: string): string {
   return `metadata.name=${name}`;
-}
-
-function isNotFound(thrown: unknown): boolean {
-  return thrown instanceof ApiStatusError && thrown.httpStatus === 404;
 }
