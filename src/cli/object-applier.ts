@@ -11,7 +11,7 @@ import { namingSource } from './each-object.ts';
 import { LAST_APPLIED, lastApplied, withLastApplied } from './last-applied.ts';
 import type { ManifestObject } from './manifest-files.ts';
 import { MergeSchemas } from './merge-schemas.ts';
-import { hasList, isMap, type JsonMap, threeWayPatch } from './three-way-patch.ts';
+import { hasList, isMap, type JsonMap, type ThreeStates, threeWayPatch } from './three-way-patch.ts';
 import type { ClusterCall } from './with-client.ts';
 
 export interface ApplierOptions {
@@ -93,8 +93,11 @@ export class ObjectApplier {
 
   /** @returns undefined when nothing has to change: then nothing is sent */
   async #change(target: Target, wanted: KubeObject, before: KubeObject): Promise<KubeObject | undefined> {
-    const [modified, current] = [wanted, before] as unknown as [JsonMap, JsonMap];
-    const states = { original: lastApplied(before) ?? {}, modified, current };
+    const states: ThreeStates<JsonMap> = {
+      original: lastApplied(before) ?? {},
+      modified: { ...wanted },
+      current: { ...before },
+    };
     const mergePatch = threeWayPatch(states);
     if (Object.keys(mergePatch).length === 0) return undefined;
     const needsSchema = hasList(states.modified) || hasList(states.original);
