@@ -281,6 +281,7 @@ function letGo(file: string): void {
 const BECOME_MS = 2_000;
 /** Mounts take milliseconds each; one whose file system does not answer is not waited for longer than this, in ms. */
 const MAKE_MS = 120_000;
+
 /**
  * Whether a byte arrives on a FIFO before its writers are gone.
  *

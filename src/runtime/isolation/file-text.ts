@@ -17,9 +17,13 @@ export function readText(file: string): string {
   }
 }
 
-/** What a file of ours ends with, by its descriptor. */
+/** What a file of ours ends with, by its descriptor. @returns nothing of one that cannot be read */
 export function readEnd(fd: number): string {
-  return readPart(fd, Math.max(0, fstatSync(fd).size - TEXT_BYTES));
+  try {
+    return readPart(fd, Math.max(0, fstatSync(fd).size - TEXT_BYTES));
+  } catch {
+    return '';
+  }
 }
 
 function readPart(fd: number, position: number): string {

@@ -12,7 +12,7 @@ export interface StartOptions {
   readonly pipes?: FifoPool;
   /** `script`: a terminal by script(1) even where native code is installed. */
   readonly terminal?: 'script';
-  /** Tells the end of a wrapper from that of the command; must not throw. By default each is the command's. */
+  /** Tells the end of a wrapper from that of the command; must neither throw nor reject. By default each is the command's. */
   readonly judge?: (exit: ProcessExit) => ProcessExit | Promise<ProcessExit>;
 }
 
