@@ -24,7 +24,7 @@ export function failureText(thrown: unknown, words: FailureWords = {}): string {
     const text = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     return `error: this is a defect of podwire, please report it: ${text}\n`;
   }
-  const lines = [words.isAlone === false ? oneOfMany(thrown) : (invalidText(thrown) ?? oneOfMany(thrown))];
+  const lines = [words.isAlone === false ? introducedText(thrown) : (invalidText(thrown) ?? introducedText(thrown))];
   const hop = thrown.hop ?? words.hop;
   if (hop !== undefined) lines.push(`  where:   ${hop}`);
   const code = words.code ?? thrown.code;
@@ -58,7 +58,7 @@ function invalidText(error: ExecPathError): string | undefined {
 }
 
 /** kubectl's words: what an apiserver says is introduced as such, all else is an `error:`. */
-function oneOfMany(error: ExecPathError): string {
+function introducedText(error: ExecPathError): string {
   const text = error.message === '' ? 'the server gave no reason' : error.message;
   const reason: unknown = Reflect.get(error, 'reason');
   if (error.code === 'ERR_UNAUTHORIZED' && !(error instanceof UpgradeError)) {
