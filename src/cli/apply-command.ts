@@ -2,7 +2,6 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { eachObject } from './each-object.ts';
-import { tellFailures } from './failure-text.ts';
 import { choiceFlag, type FlagValues } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
@@ -62,14 +61,13 @@ with the other's objects.`,
         return 1;
       }
       const applier = await applierFor(values, call, io);
-      const refusals = await eachObject(objects, async (one) => {
+      return eachObject(objects, { io, failures }, async (one) => {
         const { type, object } = one;
         const outcome = await applier.apply(one);
         io.out.write(
           `${singularOf(type)}/${object.metadata.name} ${outcome}${dryRunNote[values['dry-run'].strategy]}\n`,
         );
       });
-      return tellFailures([...failures, ...refusals], io);
     });
   },
 });

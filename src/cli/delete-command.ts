@@ -3,7 +3,6 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { eachObject, namingSource } from './each-object.ts';
-import { tellFailures } from './failure-text.ts';
 import { boolFlag, choiceFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
@@ -127,13 +126,12 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
       io.err.write('Warning: nobody confirms that what is deleted has ended: its containers may run on\n');
     }
     const gone: (Doomed & { readonly uid: string })[] = [];
-    const refusals = await eachObject(doomed, async (one) => {
+    const code = await eachObject(doomed, { io, failures }, async (one) => {
       const uid = await deleteOne(one, values, call);
       if (uid === undefined) return;
       io.out.write(`${told(one, values)}\n`);
       gone.push({ ...one, uid });
     });
-    const code = tellFailures([...failures, ...refusals], io);
     if (!values.wait || values.force || values['dry-run'].strategy !== 'none') return code;
     const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
