@@ -187,20 +187,25 @@ export function tooLongField(field: string, bytes: number): FieldError {
   return { field, reason: 'FieldValueTooLong', message: `Too long: may not be more than ${bytes} bytes` };
 }
 
-/** The object breaks the rules of its fields: all of them in one answer. */
+/** No more faults of one object are told; upstream stops counting there where it decodes. */
+export const MAX_FAULTS = 100;
+
+/** The object breaks the rules of its fields: up to {@link MAX_FAULTS} of them in one answer. */
 export function invalid(
   type: { readonly group: string; readonly kind: string },
   name: string,
   errors: readonly FieldError[],
 ): ApiError {
+  const told = errors.slice(0, MAX_FAULTS);
   // Upstream says the same once.
-  const texts = [...new Set(errors.map(({ field, message }) => `${field}: ${message}`))];
+  const texts = [...new Set(told.map(({ field, message }) => `${field}: ${message}`))];
+  if (told.length < errors.length) texts.push(`and ${errors.length - told.length} more`);
   const list = texts.length === 1 ? texts[0] : `[${texts.join(', ')}]`;
   const kind = type.group === '' ? type.kind : `${type.kind}.${type.group}`;
   return new ApiError('ERR_INVALID', `${kind} "${name}" is invalid: ${list}`, {
     ...namedDetails(name),
     ...(type.group === '' ? {} : { group: type.group }),
     kind: type.kind,
-    causes: errors.map(({ reason, message, field }) => ({ reason, message, field })),
+    causes: told.map(({ reason, message, field }) => ({ reason, message, field })),
   });
 }

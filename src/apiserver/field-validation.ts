@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { badRequest, invalid, unsupportedField } from './api-error.ts';
+import { badRequest, invalid, MAX_FAULTS, unsupportedField } from './api-error.ts';
 import { duplicateFields } from './duplicate-fields.ts';
 import { invalidPatch } from './sent-object.ts';
 
@@ -7,9 +7,6 @@ import { invalidPatch } from './sent-object.ts';
 export type FieldValidation = 'Ignore' | 'Warn' | 'Strict';
 
 const directives: readonly FieldValidation[] = ['Ignore', 'Strict', 'Warn'];
-
-/** Upstream stops counting there. */
-const MAX_FAULTS = 100;
 
 /** No more goes into the headers of one answer, in characters. */
 const MAX_WARNING_CHARS = 4096;

@@ -67,6 +67,8 @@ function labelKeyErrors(path: string, term: JsonObject): FieldError[] {
   const selector = term['labelSelector'] as JsonObject | undefined;
   const matching = (term['matchLabelKeys'] ?? []) as readonly string[];
   const mismatching = (term['mismatchLabelKeys'] ?? []) as readonly string[];
+  const lastOf = new Map(matching.map((key, at) => [key, at]));
+  const unwanted = new Set(mismatching);
   const keyErrors = (field: string, keys: readonly string[]): FieldError[] => {
     if (keys.length === 0) return [];
     if (selector === undefined) return [unselected(`${path}.${field}`)];
@@ -78,16 +80,16 @@ function labelKeyErrors(path: string, term: JsonObject): FieldError[] {
     const key = textAt(requirement, ['key']);
     const isKnown = selected.has(key);
     selected.add(key);
-    const at = matching.lastIndexOf(key);
+    const at = lastOf.get(key);
     // Upstream leaves the field's name out there.
-    return isKnown && at !== -1 ? [invalidField(`${path}[${at}]`, key, IN_BOTH)] : [];
+    return isKnown && at !== undefined ? [invalidField(`${path}[${at}]`, key, IN_BOTH)] : [];
   });
   return [
     ...keyErrors('matchLabelKeys', matching),
     ...keyErrors('mismatchLabelKeys', mismatching),
     ...twice,
     ...matching.flatMap((key, at) =>
-      mismatching.includes(key)
+      unwanted.has(key)
         ? [invalidField(`${path}.matchLabelKeys[${at}]`, key, 'exists in both matchLabelKeys and mismatchLabelKeys')]
         : [],
     ),

@@ -12,14 +12,19 @@ import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';
-import { deviceErrors, mountErrors } from './mount-validation.ts';
+import { deviceErrors, mountErrors, type Volumes } from './mount-validation.ts';
 import { hostPortErrors, portErrors, takenPortErrors } from './port-validation.ts';
 import { handlerErrors } from './probe-validation.ts';
 import { securityErrors } from './security-validation.ts';
 
 /** The rules of all containers of a pod. */
 export function containerListErrors(spec: JsonObject | undefined): FieldError[] {
-  const volumes = objectsAt(spec, ['volumes']);
+  // Of several with one name the first counts.
+  const volumes = new Map(
+    objectsAt(spec, ['volumes'])
+      .toReversed()
+      .map((volume) => [volume['name'], volume]),
+  );
   const containers = objectsAt(spec, ['containers']);
   const errors: FieldError[] = [];
   const check = (
@@ -47,7 +52,7 @@ export function containerListErrors(spec: JsonObject | undefined): FieldError[] 
 }
 
 /** @see kubernetes pkg/apis/core/validation, validateContainerCommon */
-function containerErrors(path: string, container: JsonObject, volumes: readonly JsonObject[]): FieldError[] {
+function containerErrors(path: string, container: JsonObject, volumes: Volumes): FieldError[] {
   const name = textAt(container, ['name']);
   const image = textAt(container, ['image']);
   return [

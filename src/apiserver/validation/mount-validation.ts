@@ -9,13 +9,16 @@ import {
 import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 import { descendingPathErrors } from './volume-paths.ts';
 
+/** The volumes of a pod by name, of several the first. */
+export type Volumes = ReadonlyMap<unknown, JsonObject>;
+
 const propagations = ['Bidirectional', 'HostToContainer', 'None'];
 
 const recursions = ['Disabled', 'Enabled', 'IfPossible'];
 
 /** @see kubernetes pkg/apis/core/validation, ValidateVolumeMounts */
-export function mountErrors(path: string, container: JsonObject, volumes: readonly JsonObject[]): FieldError[] {
-  const devices = objectsAt(container, ['volumeDevices']);
+export function mountErrors(path: string, container: JsonObject, volumes: Volumes): FieldError[] {
+  const [deviceNames, devicePaths] = textsOf(container, 'volumeDevices', ['name', 'devicePath']);
   const places = new Set<string>();
   return objectsAt(container, ['volumeMounts']).flatMap((mount, at) => {
     const errors: FieldError[] = [];
@@ -26,14 +29,14 @@ export function mountErrors(path: string, container: JsonObject, volumes: readon
       'subPathExpr',
     ].map((field) => textAt(mount, [field]));
     if (name === '') errors.push(requiredField(`${path}[${at}].name`));
-    if (!volumes.some((volume) => volume['name'] === name)) errors.push(missingField(`${path}[${at}].name`, name));
+    if (!volumes.has(name)) errors.push(missingField(`${path}[${at}].name`, name));
     if (mountPath === '') errors.push(requiredField(`${path}[${at}].mountPath`));
     if (places.has(mountPath)) errors.push(invalidField(`${path}[${at}].mountPath`, mountPath, 'must be unique'));
     places.add(mountPath);
-    if (devices.some((device) => textAt(device, ['name']) === name)) {
+    if (deviceNames?.has(name)) {
       errors.push(invalidField(`${path}[${at}].name`, name, 'must not already exist in volumeDevices'));
     }
-    if (devices.some((device) => textAt(device, ['devicePath']) === mountPath)) {
+    if (devicePaths?.has(mountPath)) {
       const rule = 'must not already exist as a path in volumeDevices';
       errors.push(invalidField(`${path}[${at}].mountPath`, mountPath, rule));
     }
@@ -72,8 +75,8 @@ function recursionErrors(path: string, mount: JsonObject): FieldError[] {
 }
 
 /** @see kubernetes pkg/apis/core/validation, ValidateVolumeDevices */
-export function deviceErrors(path: string, container: JsonObject, volumes: readonly JsonObject[]): FieldError[] {
-  const mounts = objectsAt(container, ['volumeMounts']);
+export function deviceErrors(path: string, container: JsonObject, volumes: Volumes): FieldError[] {
+  const [mountNames, mountPaths] = textsOf(container, 'volumeMounts', ['name', 'mountPath']);
   const names = new Set<string>();
   const places = new Set<string>();
   return objectsAt(container, ['volumeDevices']).flatMap((device, at) => {
@@ -82,7 +85,7 @@ export function deviceErrors(path: string, container: JsonObject, volumes: reado
     const refuse = (field: string, value: string, rule: string): void => {
       errors.push(invalidField(`${path}[${at}].${field}`, value, rule));
     };
-    const volume = volumes.find((one) => one['name'] === name);
+    const volume = volumes.get(name);
     if (name === '') errors.push(requiredField(`${path}[${at}].name`));
     if (names.has(name)) refuse('name', name, 'must be unique');
     if (volume === undefined) errors.push(missingField(`${path}[${at}].name`, name));
@@ -93,13 +96,19 @@ export function deviceErrors(path: string, container: JsonObject, volumes: reado
     if (places.has(place)) refuse('devicePath', place, 'must be unique');
     if (place.split('/').includes('..')) refuse('devicePath', place, "can not contain backsteps ('..')");
     else places.add(place);
-    if (mounts.some((mount) => textAt(mount, ['name']) === name)) {
+    if (mountNames?.has(name)) {
       refuse('name', name, 'must not already exist in volumeMounts');
     }
-    if (mounts.some((mount) => textAt(mount, ['mountPath']) === place)) {
+    if (mountPaths?.has(place)) {
       refuse('devicePath', place, 'must not already exist as a path in volumeMounts');
     }
     if (name !== '') names.add(name);
     return errors;
   });
+}
+
+/** What the objects of a list have in each of the fields. */
+function textsOf(container: JsonObject, list: string, fields: readonly string[]): readonly ReadonlySet<string>[] {
+  const objects = objectsAt(container, [list]);
+  return fields.map((field) => new Set(objects.map((one) => textAt(one, [field]))));
 }

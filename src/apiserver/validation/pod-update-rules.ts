@@ -1,4 +1,4 @@
-import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
+import { formatJson, MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
 import { type FieldError, forbiddenField, invalidField, invalidShown } from '../api-error.ts';
 import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 
@@ -22,18 +22,19 @@ export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError
   const [tolerations, before] = [next, current].map((pod) =>
     objectsAt(pod, ['spec', 'tolerations']).map(withoutSeconds),
   );
-  if (before?.every((old) => tolerations?.some((one) => isSameJson(one, old))) !== true) {
+  const kept = new Set(tolerations?.map(formatJson));
+  if (before?.every((old) => kept.has(formatJson(old))) !== true) {
     const rule = 'existing toleration can not be modified except its tolerationSeconds';
     errors.push(forbiddenField('spec.tolerations', rule));
   }
-  const gates = objectsAt(current, ['spec', 'schedulingGates']).map((gate) => textAt(gate, ['name']));
+  const gates = new Set(objectsAt(current, ['spec', 'schedulingGates']).map((gate) => textAt(gate, ['name'])));
   for (const [at, gate] of objectsAt(next, ['spec', 'schedulingGates']).entries()) {
     const name = textAt(gate, ['name']);
-    if (gates.includes(name)) continue;
+    if (gates.has(name)) continue;
     const rule = `only deletion is allowed, but found new scheduling gate '${name}'`;
     errors.push(forbiddenField(`spec.schedulingGates[${at}].name`, rule));
   }
-  if (gates.length > 0) errors.push(...gatedErrors(next, current));
+  if (gates.size > 0) errors.push(...gatedErrors(next, current));
   const [spec, old] = [fixedSpec(next, current), fixedSpec(current, current)];
   const changed = changedFields(spec, old);
   if (changed.length > 0) {
@@ -51,10 +52,10 @@ export function ephemeralUpdateErrors(next: ApiObject, current: ApiObject): Fiel
     return [forbiddenField('[]', 'static pods do not support ephemeral containers')];
   }
   const path = 'spec.ephemeralContainers';
-  const added = objectsAt(next, ['spec', 'ephemeralContainers']);
+  const added = new Map(objectsAt(next, ['spec', 'ephemeralContainers']).map((one) => [one['name'], one]));
   return objectsAt(current, ['spec', 'ephemeralContainers']).flatMap((old) => {
     const which = `existing ephemeral containers ${JSON.stringify(old['name'])}`;
-    const one = added.findLast(({ name }) => name === old['name']);
+    const one = added.get(old['name']);
     if (one === undefined) return [forbiddenField(path, `${which} may not be removed\n`)];
     const changed = changedFields(one, old);
     // Upstream prints the difference as Go source here too.

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { invalid } from '../api-error.ts';
 import type { ApiObject } from '../api-object.ts';
 import { withPodDefaults } from '../pod-defaults.ts';
 import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './pod-update-rules.ts';
@@ -192,6 +193,41 @@ describe('the rules of a pod', () => {
     ]);
     const mirror = { ...podOf({}), metadata: { name: 'p', annotations: { 'kubernetes.io/config.mirror': 'a' } } };
     expect(faults(added('i'), mirror)).toEqual(['[]: Forbidden: static pods do not support ephemeral containers']);
+  });
+
+  it('look at each item of a list a bounded number of times, and tell the first hundred faults', () => {
+    // Pairs of them would take minutes.
+    const many = <T>(make: (at: number) => T): T[] => Array.from({ length: 40_000 }, (_, at) => make(at));
+    const pod = podOf({
+      containers: [
+        {
+          name: 'c',
+          image: 'i',
+          volumeMounts: many((at) => ({ name: `v${at}`, mountPath: `/v${at}` })),
+          volumeDevices: many((at) => ({ name: `d${at}`, devicePath: `/d${at}` })),
+        },
+      ],
+      topologySpreadConstraints: many((at) => ({ topologyKey: `k${at}`, matchLabelKeys: ['a'], labelSelector: {} })),
+      affinity: {
+        podAffinity: {
+          requiredDuringSchedulingIgnoredDuringExecution: [
+            {
+              topologyKey: 'k',
+              labelSelector: { matchExpressions: many((at) => ({ key: `m${at}`, operator: 'Exists' })) },
+              matchLabelKeys: many((at) => `m${at}`),
+              mismatchLabelKeys: many((at) => `n${at}`),
+            },
+          ],
+        },
+      },
+    });
+    const errors = podErrors(pod);
+    expect(errors.length).toBeGreaterThan(100_000);
+    const { details, message } = invalid({ group: '', kind: 'Pod' }, 'p', errors);
+    expect(details.causes).toHaveLength(100);
+    expect(message.endsWith(`, and ${errors.length - 100} more]`)).toBe(true);
+    const added = podOf({ ephemeralContainers: many((at) => ({ name: `e${at}`, image: 'i' })) });
+    expect(ephemeralUpdateErrors(added, added)).toEqual([]);
   });
 
   it('fill in what is left open', () => {

@@ -8,12 +8,14 @@ const actions = ['DoNotSchedule', 'ScheduleAnyway'];
 
 /** @see kubernetes pkg/apis/core/validation, validateTopologySpreadConstraints */
 export function spreadErrors(constraints: readonly JsonObject[]): FieldError[] {
+  const pairs = constraints.map((constraint) =>
+    ['topologyKey', 'whenUnsatisfiable'].map((field) => textAt(constraint, [field])),
+  );
+  const lastOf = new Map(pairs.map((pair, at) => [JSON.stringify(pair), at]));
   return constraints.flatMap((constraint, at) => {
     const path = `spec.topologySpreadConstraints[${at}]`;
-    const [key = '', action = ''] = ['topologyKey', 'whenUnsatisfiable'].map((field) => textAt(constraint, [field]));
-    const isRepeated = constraints
-      .slice(at + 1)
-      .some((other) => textAt(other, ['topologyKey']) === key && textAt(other, ['whenUnsatisfiable']) === action);
+    const [key = '', action = ''] = pairs[at] ?? [];
+    const isRepeated = lastOf.get(JSON.stringify(pairs[at])) !== at;
     const { maxSkew = 0, labelSelector } = constraint;
     return [
       ...positiveErrors(`${path}.maxSkew`, maxSkew),
@@ -45,15 +47,15 @@ function minDomainErrors(field: string, count: unknown, action: string): FieldEr
 function labelKeyErrors(path: string, constraint: JsonObject): FieldError[] {
   const keys = (constraint['matchLabelKeys'] ?? []) as readonly string[];
   const selector = constraint['labelSelector'] as JsonObject | undefined;
-  const selected = [
+  const selected = new Set([
     ...Object.keys(selector?.['matchLabels'] ?? {}),
     ...objectsAt(selector, ['matchExpressions']).map((requirement) => textAt(requirement, ['key'])),
-  ];
+  ]);
   return [
     ...(keys.length > 0 && selector === undefined ? [unselected(path)] : []),
     ...keys.flatMap((key, at) => [
       ...faultsOf(`${path}[${at}]`, key, qualifiedNameFaults(key)),
-      ...(selected.includes(key) ? [invalidField(`${path}[${at}]`, key, IN_BOTH)] : []),
+      ...(selected.has(key) ? [invalidField(`${path}[${at}]`, key, IN_BOTH)] : []),
     ]),
   ];
 }
