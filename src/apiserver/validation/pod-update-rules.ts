@@ -1,4 +1,4 @@
-import { formatJson, MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
+import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
 import { type FieldError, forbiddenField, invalidField, invalidShown } from '../api-error.ts';
 import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 
@@ -19,11 +19,8 @@ export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError
       invalidField('spec.activeDeadlineSeconds', null, 'must not update from a positive integer to nil value'),
     );
   }
-  const [tolerations, before] = [next, current].map((pod) =>
-    objectsAt(pod, ['spec', 'tolerations']).map(withoutSeconds),
-  );
-  const kept = new Set(tolerations?.map(formatJson));
-  if (before?.every((old) => kept.has(formatJson(old))) !== true) {
+  const kept = new Set(objectsAt(next, ['spec', 'tolerations']).map(tolerationKey));
+  if (!objectsAt(current, ['spec', 'tolerations']).every((old) => kept.has(tolerationKey(old)))) {
     const rule = 'existing toleration can not be modified except its tolerationSeconds';
     errors.push(forbiddenField('spec.tolerations', rule));
   }
@@ -166,6 +163,7 @@ function withoutImages(containers: unknown): unknown {
   return Array.isArray(containers) ? containers.map((one: JsonObject) => ({ ...one, image: null })) : containers;
 }
 
-function withoutSeconds(toleration: JsonObject): JsonObject {
-  return { ...toleration, tolerationSeconds: undefined };
+/** What of a toleration stays: all but its seconds, and an empty text is none. */
+function tolerationKey(toleration: JsonObject): string {
+  return JSON.stringify(['key', 'operator', 'value', 'effect'].map((field) => toleration[field] || null));
 }
