@@ -1,4 +1,4 @@
-import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { type ApiObject, isJsonObject, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
 
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 export const DEFAULT_GRACE_SECONDS = 30;
@@ -154,20 +154,4 @@ function withItemVersions(source: JsonObject): JsonObject {
       isJsonObject(item['fieldRef']) ? { ...item, fieldRef: { apiVersion: 'v1', ...item['fieldRef'] } } : item,
     ),
   };
-}
-
-/** Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything. */
-export function qosClassOf(spec: unknown): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  const all = [...objectsAt(spec, ['containers']), ...objectsAt(spec, ['initContainers'])];
-  const amounts = all.flatMap((container) =>
-    ['cpu', 'memory'].map((name) => ({
-      limit: valueAt(container, ['resources', 'limits', name]),
-      request: valueAt(container, ['resources', 'requests', name]),
-    })),
-  );
-  if (amounts.every(({ limit, request }) => limit === undefined && request === undefined)) return 'BestEffort';
-  const isFixed = amounts.every(
-    ({ limit, request }) => limit !== undefined && (request === undefined || isSameJson(limit, request)),
-  );
-  return isFixed ? 'Guaranteed' : 'Burstable';
 }

@@ -1,8 +1,8 @@
-import { pods } from '../kubeapi/index.ts';
-import { type ApiObject, textAt, valueAt } from './api-object.ts';
+import { type Container, pods, qosClassOf } from '../kubeapi/index.ts';
+import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
-import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
+import { DEFAULT_GRACE_SECONDS, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
 import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
@@ -42,7 +42,7 @@ export const podResource: Resource = {
   applyDefaults: withAllDefaults,
   prepareCreate: (pod) => {
     admitNewPod(pod);
-    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
+    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(containersOf(pod)) } };
   },
   validate: podErrors,
   validateNew: newPodErrors,
@@ -52,6 +52,12 @@ export const podResource: Resource = {
   validateAnyUpdate: (next, current) => [...mirrorUpdateErrors(next, current), ...podStatusErrors(next, current)],
   deletionGraceSeconds: graceOf,
 };
+
+/** All but the ephemeral ones. Their fields have their types: the pod has been read by them. */
+function containersOf(pod: ApiObject): Container[] {
+  const fields = ['containers', 'initContainers'];
+  return fields.flatMap((field) => objectsAt(pod, ['spec', field])) as unknown as Container[];
+}
 
 function withAllDefaults(pod: ApiObject): ApiObject {
   return withAdmissionDefaults(withPodDefaults(pod));

@@ -26,8 +26,16 @@ describe('parseQuantity', () => {
     expect(() => parseQuantity(text, 'limits.cpu')).toThrow(`limits.cpu ${JSON.stringify(text)} is not a quantity`);
   });
 
+  it('reads thousandths as the same number that the decimal point writes', () => {
+    fc.assert(
+      fc.property(fc.nat(1_000_000), (amount) => {
+        expect(parseQuantity(`${amount}m`)).toBe(parseQuantity((amount / 1000).toFixed(3)));
+      }),
+    );
+  });
+
   it('agrees with arithmetic for whole numbers of every unit', () => {
-    const units = { m: 1e-3, '': 1, k: 1e3, M: 1e6, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 };
+    const units = { '': 1, k: 1e3, M: 1e6, Ki: 1024, Mi: 1024 ** 2, Gi: 1024 ** 3 };
     fc.assert(
       fc.property(fc.nat(), fc.constantFrom(...Object.entries(units)), (amount, [unit, factor]) => {
         expect(parseQuantity(`${amount}${unit}`)).toBe(amount * factor);

@@ -3,10 +3,10 @@ import { ExecPathError } from '../common/errors.ts';
 /** Amounts by resource name (`cpu`, `memory`, `pods` …), each a quantity such as `500m` or `2Gi`. */
 export type ResourceList = Readonly<Record<string, string | number>>;
 
+/** Parts of one, divided by: 700 / 1e3 is 0.7, and 700 * 1e-3 is a bit more. */
+const divisor: Readonly<Record<string, number>> = { n: 1e9, u: 1e6, m: 1e3 };
+
 const multiplier: Readonly<Record<string, number>> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
   '': 1,
   k: 1e3,
   M: 1e6,
@@ -32,9 +32,9 @@ const multiplier: Readonly<Record<string, number>> = {
 export function parseQuantity(text: string | number, what = 'quantity'): number {
   if (typeof text === 'number') return text;
   const [, amount = '', suffix = ''] = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([a-zA-Z]{0,2})$/.exec(text) ?? [];
-  const factor = multiplier[suffix];
-  if (amount === '' || factor === undefined) {
+  const [factor, parts] = [multiplier[suffix], divisor[suffix]];
+  if (amount === '' || (factor ?? parts) === undefined) {
     throw new ExecPathError('ERR_MANIFEST', `${what} ${JSON.stringify(text)} is not a quantity such as 500m or 2Gi`);
   }
-  return Number(amount) * factor;
+  return (Number(amount) * (factor ?? 1)) / (parts ?? 1);
 }
