@@ -1,6 +1,7 @@
 import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
+import { containerResources } from './container-resources.ts';
 import { type EnvironmentSources, environmentOf, expand } from './environment.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
@@ -104,6 +105,7 @@ export async function containerConfig(
     stdinOnce: container.stdinOnce === true,
     tty: container.tty === true,
     linux: {
+      resources: containerResources(pod, container),
       securityContext: {
         namespaceOptions: {
           ...namespaceOptions(pod),

@@ -1,22 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TEST_IMAGE } from '../support/image.ts';
-import type { Kubectl } from '../support/kubectl.ts';
 import { Terminal } from '../support/terminal.ts';
-
-/** Hops with a node whose runtime has TEST_IMAGE and gives it walls. */
-export interface DebugTarget extends AsyncDisposable {
-  readonly kubectl: Kubectl;
-  readonly nodeName: string;
-}
+import type { WalledCluster } from './walled-cluster.ts';
 
 const PROMPT = '/ #';
 const START_MS = 60_000;
 const patience = { timeout: START_MS, interval: 200 };
 
 /** What `kubectl debug` must do to a pod of any kubelet. Needs tmux and kubectl 1.32 or newer. */
-export function debugInterop(title: string, makeTarget: () => Promise<DebugTarget>): void {
+export function debugInterop(title: string, makeTarget: () => Promise<WalledCluster>): void {
   describe(`kubectl debug: ${title}`, () => {
-    let target: DebugTarget;
+    let target: WalledCluster;
 
     const run = async (args: readonly string[], stdin: object = {}): Promise<string> => {
       const { stdout, stderr, exitCode } = await target.kubectl.run(args, {

@@ -220,8 +220,9 @@ describe('limits that cannot be held', () => {
     expect(() => limitWrites({ ...unset, ...limits }, nowhere)).toThrow(message);
   });
 
-  it('weights alone are nothing that anybody was promised', () => {
+  it('weights alone are nothing that anybody was promised, and a period alone limits nobody', () => {
     expect(limitWrites({ ...unset, cpuShares: 2n }, nowhere)).toEqual([]);
+    expect(limitWrites({ ...unset, cpuShares: 2n, cpuPeriod: 100_000n, cpuQuota: -1n }, nowhere)).toEqual([]);
   });
 
   it('has no path that leads out of its tree', () => {

@@ -77,7 +77,8 @@ function cpuWrites(limits: Limits, versionOf: VersionOf): LimitWrite[] {
   const { cpuShares: shares, cpuQuota: quota, cpuPeriod: period } = limits;
   const controller = 'cpu';
   const isCapped = quota !== 0n || period !== 0n;
-  const version = isCapped ? required(controller, 'cpu quota', versionOf) : versionOf(controller);
+  // A period alone limits nobody.
+  const version = quota > 0n ? required(controller, 'cpu quota', versionOf) : versionOf(controller);
   if (version === undefined) return [];
   const weights: LimitWrite[] = [];
   if (shares > 0n) {
