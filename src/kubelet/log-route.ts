@@ -17,7 +17,7 @@ export interface LogTarget {
 export interface LogContext {
   readonly cri: CriClient;
   readonly view: RuntimeView;
-  readonly loop: SyncLoop;
+  readonly loop: Pick<SyncLoop, 'pods'>;
   readonly signal: AbortSignal;
 }
 
@@ -82,11 +82,11 @@ async function findContainer(target: LogTarget, previous: boolean, { view, loop 
   if (status === undefined && seen?.containers.get(name) === undefined) {
     throw new LogRefusal(404, `container "${name}" not found in pod "${podName}"`);
   }
-  const found = previous ? previousOf(seen, name, status) : seen?.containers.get(name);
+  const found = previous ? previousOf(seen, name, status) : newestStarted(seen, name);
   if (previous && found === undefined) {
     throw new LogRefusal(400, `previous terminated container "${name}" in pod "${podName}" not found`);
   }
-  if (found === undefined || found.state === ContainerState.CONTAINER_CREATED) {
+  if (found === undefined) {
     throw new LogRefusal(400, waitingText(name, podName, status?.state?.waiting?.reason));
   }
   return found;
@@ -101,6 +101,12 @@ function allStatusesOf({ pod }: NodePod): readonly ContainerStatus[] {
   return [...initContainerStatuses, ...containerStatuses, ...ephemeralContainerStatuses];
 }
 
+/** An attempt that is made and not started has said nothing: what ended before it is what there is to read. */
+function newestStarted(seen: PodView | undefined, name: string): Container | undefined {
+  const newest = seen?.containers.get(name);
+  return newest?.state === ContainerState.CONTAINER_CREATED ? lastExited(seen, name) : newest;
+}
+
 /** While a container waits for its next start, the one that ended is the one before. */
 function previousOf(
   seen: PodView | undefined,
@@ -109,6 +115,11 @@ function previousOf(
 ): Container | undefined {
   const isWaiting = status?.state?.waiting !== undefined && status.lastState?.terminated !== undefined;
   if (isWaiting) return seen?.containers.get(name);
+  return lastExited(seen, name);
+}
+
+/** Of the attempts before the newest. */
+function lastExited(seen: PodView | undefined, name: string): Container | undefined {
   return seen?.olderContainers.findLast(
     ({ metadata, state }) => metadata?.name === name && state === ContainerState.CONTAINER_EXITED,
   );
