@@ -56,6 +56,8 @@ export interface PodSpec {
   readonly hostNetwork?: boolean;
   readonly hostPID?: boolean;
   readonly hostIPC?: boolean;
+  /** False: with a user namespace of its own. */
+  readonly hostUsers?: boolean;
   readonly shareProcessNamespace?: boolean;
   /** Default 30. */
   readonly terminationGracePeriodSeconds?: number;

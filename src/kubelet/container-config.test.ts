@@ -49,6 +49,11 @@ describe('the processes that a container sees', () => {
 });
 
 describe('a sandbox', () => {
+  it('has no user namespace of its own', () => {
+    const pod = podWith({});
+    expect(() => sandboxConfig({ ...pod, spec: { ...pod.spec, hostUsers: false } }, 0, folders)).toThrow('hostUsers');
+  });
+
   it('is privileged when any of its containers is, whenever that one came', () => {
     const pod = podWith({});
     const privileged = { name: 'debugger', image: 'x', securityContext: { privileged: true } };

@@ -1,10 +1,12 @@
-import { ExecPathError } from '../common/errors.ts';
 import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
 import { containerResources } from './container-resources.ts';
-import { type EnvironmentSources, environmentOf, expand } from './environment.ts';
+import { containerSecurity } from './container-security.ts';
+import { type EnvironmentSources, environmentOf, expand, expandAll } from './environment.ts';
+import { manifestError } from './manifest-error.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
+import { sysctlsOf } from './pod-sysctls.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
@@ -28,11 +30,12 @@ export type ContainerConfig = NonNullable<CreateRequest['config']>;
 /**
  * How the runtime is to make the pod's sandbox.
  *
- * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path
+ * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path, and for what this kubelet cannot give a pod
  */
 export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): SandboxConfig {
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const { spec } = pod;
+  if (spec.hostUsers === false) throw manifestError("hostUsers: podwire's kubelet has no user namespaces for pods");
   return {
     metadata: { name, namespace, uid, attempt },
     hostname: spec.hostNetwork === true ? '' : (spec.hostname ?? name).slice(0, 63),
@@ -40,6 +43,7 @@ export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): S
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
     annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
     linux: {
+      sysctls: sysctlsOf(pod),
       securityContext: {
         namespaceOptions: namespaceOptions(pod),
         privileged: allContainersOf(pod).some((container) => container.securityContext?.privileged === true),
@@ -82,9 +86,6 @@ export async function containerConfig(
 ): Promise<ContainerConfig> {
   const variables = await environmentOf(pod, container, sources);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
-  const security = { ...container.securityContext };
-  const runAsUser = security.runAsUser ?? pod.spec.securityContext?.runAsUser;
-  const runAsGroup = security.runAsGroup ?? pod.spec.securityContext?.runAsGroup;
   return {
     metadata: { name: container.name, attempt },
     image: { image: container.image ?? '' },
@@ -92,7 +93,7 @@ export async function containerConfig(
     args: (container.args ?? []).map((word) => expand(word, variables)),
     workingDir: container.workingDir ?? '',
     envs: [...variables].map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
-    mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, folders)),
+    mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, { folders, variables })),
     labels: {
       [podLabels.name]: name,
       [podLabels.namespace]: namespace,
@@ -107,41 +108,26 @@ export async function containerConfig(
     linux: {
       resources: containerResources(pod, container),
       securityContext: {
+        ...containerSecurity(pod, container),
         namespaceOptions: {
           ...namespaceOptions(pod),
           ...(targetId === undefined ? {} : { pid: NamespaceMode.TARGET, targetId }),
-        },
-        privileged: security.privileged === true,
-        readonlyRootfs: security.readOnlyRootFilesystem === true,
-        noNewPrivs: security.allowPrivilegeEscalation === false,
-        ...(runAsUser === undefined ? {} : { runAsUser: { value: BigInt(runAsUser) } }),
-        ...(runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } }),
-        supplementalGroups: groupsOf(pod).map(BigInt),
-        capabilities: {
-          addCapabilities: [...(security.capabilities?.add ?? [])],
-          dropCapabilities: [...(security.capabilities?.drop ?? [])],
         },
       },
     },
   };
 }
 
-/** `fsGroup` owns the pod's volumes: every container is in it. */
-function groupsOf({ spec: { securityContext } }: Pod): readonly number[] {
-  const groups = securityContext?.supplementalGroups ?? [];
-  return securityContext?.fsGroup === undefined ? groups : [...groups, securityContext.fsGroup];
-}
-
 function mountConfig(
   pod: Pod,
   mount: VolumeMount,
-  folders: PodFolders,
+  { folders, variables }: { readonly folders: PodFolders; readonly variables: ReadonlyMap<string, string> },
 ): NonNullable<ContainerConfig['mounts']>[number] {
   const volume = pod.spec.volumes?.find(({ name }) => name === mount.name);
-  if (volume === undefined) throw refused(`volumeMount ${mount.name} names no volume of the pod`);
-  const { subPath } = mount;
+  if (volume === undefined) throw manifestError(`volumeMount ${mount.name} names no volume of the pod`);
+  const subPath = mount.subPathExpr ? expandAll(mount.subPathExpr, variables) : mount.subPath;
   if (subPath !== undefined && (subPath.startsWith('/') || leavesItsFolder(subPath))) {
-    throw refused(`subPath ${JSON.stringify(subPath)} of volumeMount ${mount.name} leaves its volume`);
+    throw manifestError(`subPath ${JSON.stringify(subPath)} of volumeMount ${mount.name} leaves its volume`);
   }
   const path = volumePath(pod, volume, folders);
   return {
@@ -154,8 +140,4 @@ function mountConfig(
       Bidirectional: MountPropagation.PROPAGATION_BIDIRECTIONAL,
     }[mount.mountPropagation ?? 'None'],
   };
-}
-
-function refused(message: string): ExecPathError {
-  return new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
 }

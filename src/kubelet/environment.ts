@@ -1,5 +1,6 @@
-import { ExecPathError } from '../common/errors.ts';
+import type { ExecPathError } from '../common/errors.ts';
 import type { ConfigMap, Container, EnvFromSource, EnvVar, EnvVarSource, KeySelector, Pod } from '../kubeapi/index.ts';
+import { manifestError } from './manifest-error.ts';
 import { amountOf, fieldOf, type PodAddresses } from './pod-fields.ts';
 import type { PodReferences } from './pod-references.ts';
 import { serviceVariables } from './service-variables.ts';
@@ -41,15 +42,35 @@ export async function environmentOf(
   return variables;
 }
 
+const REFERENCE = /\$(\$|\(([^)]*)\))/g;
+
 /**
  * Replaces `$(NAME)` by the variable's value and `$$` by `$`; a name that is not there stays as it stands.
  *
  * @see kubernetes third_party/forked/golang/expansion
  */
 export function expand(text: string, variables: ReadonlyMap<string, string>): string {
-  return text.replaceAll(/\$(\$|\(([^)]*)\))/g, (whole, rest: string, name: string | undefined) =>
+  return text.replaceAll(REFERENCE, (whole, rest: string, name: string | undefined) =>
     rest === '$' ? '$' : (variables.get(name ?? '') ?? whole),
   );
+}
+
+/**
+ * As {@link expand}, where every name has to have a value.
+ *
+ * @throws ExecPathError ERR_MANIFEST, in upstream's words, with the names that have none
+ * @see kubernetes pkg/kubelet/container/helpers.go, ExpandContainerVolumeMounts
+ */
+export function expandAll(text: string, variables: ReadonlyMap<string, string>): string {
+  const missing = new Set<string>();
+  const expanded = text.replaceAll(REFERENCE, (_, rest: string, name = '') => {
+    if (rest === '$') return '$';
+    const value = variables.get(name) ?? '';
+    if (value === '') missing.add(name);
+    return value;
+  });
+  if (missing.size > 0) throw manifestError(`missing value for ${[...missing].sort().join(', ')}`);
+  return expanded;
 }
 
 /** Every key of a config map or secret that can be a variable's name, behind the prefix. */
@@ -129,11 +150,11 @@ async function secretValue(
 function absent({ metadata }: Pod, kind: string, { name, key, optional }: KeySelector): undefined {
   if (optional === true) return undefined;
   const message = `couldn't find key ${key} in ${kind} ${metadata.namespace ?? 'default'}/${name}`;
-  throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+  throw manifestError(message);
 }
 
 function unsupported(what: string, value: object): ExecPathError {
   const kind = Object.keys(value).find((key) => key !== 'name' && key !== 'prefix') ?? 'its kind';
   const message = `${what}: podwire's kubelet knows no such ${kind}`;
-  return new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+  return manifestError(message);
 }

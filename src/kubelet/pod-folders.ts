@@ -1,4 +1,4 @@
-import { ExecPathError } from '../common/errors.ts';
+import { manifestError } from './manifest-error.ts';
 
 export interface PodFolders {
   /** `podLogsDir`; upstream's default is /var/log/pods. */
@@ -37,5 +37,5 @@ export function podVolumesFolder(folders: PodFolders, uid: string): string {
 export function segment(what: string, text: string): string {
   if (/^[A-Za-z0-9][\w.-]{0,252}$/.test(text)) return text;
   const message = `${what} ${JSON.stringify(text)} cannot be a part of a path`;
-  throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+  throw manifestError(message);
 }

@@ -16,6 +16,7 @@ import {
   type TokenRequest,
 } from '../kubeapi/index.ts';
 import { CONFIG_SOURCE } from './adopted-pod.ts';
+import { manifestError } from './manifest-error.ts';
 
 /** Longest wait for one object, in ms: the pod's next step waits with it. */
 const CALL_TIMEOUT_MS = 10_000;
@@ -180,7 +181,7 @@ export class PodReferences {
   #clientFor(what: string): KubeClient {
     if (this.#client !== undefined) return this.#client;
     const message = `${what} is wanted of an apiserver, and this kubelet has none`;
-    throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+    throw manifestError(message);
   }
 }
 

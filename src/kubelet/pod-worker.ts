@@ -1,8 +1,14 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
-import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
+import {
+  ContainerState,
+  type CriClient,
+  type ContainerStatus as CriContainerStatus,
+  type Image,
+} from '../cri/index.ts';
 import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
 import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
+import { assertNotRoot, type ImageUser } from './container-security.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
 import type { EventPod, Happening } from './pod-events.ts';
@@ -271,8 +277,9 @@ export class PodWorker {
     if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
     let failing = 'ErrImagePull';
     try {
-      await this.#ensureImage(pod, container, signal);
+      const image = await this.#ensureImage(pod, container, signal);
       failing = 'CreateContainerConfigError';
+      assertNotRoot(pod, container, image);
       const config = await containerConfig(pod, container, attempt, {
         folders: this.#folders,
         addresses: this.#addressesOf(step),
@@ -312,7 +319,8 @@ export class PodWorker {
     return { hostIP: this.#hostIP, podIPs: onHost ? [this.#hostIP] : (observed?.ips ?? []) };
   }
 
-  async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {
+  /** @returns what it says of its user */
+  async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<ImageUser> {
     const image = { image: container.image ?? '' };
     const policy = container.imagePullPolicy ?? 'IfNotPresent';
     const tell = (reason: string, message: string): void =>
@@ -321,7 +329,7 @@ export class PodWorker {
       const { image: found } = await this.#cri.image.imageStatus({ image });
       if (found !== undefined) {
         tell('Pulled', `Container image "${image.image}" already present on machine`);
-        return;
+        return userOf(found);
       }
       if (policy === 'Never')
         throw new Error(`Container image "${image.image}" is not present with pull policy of Never`);
@@ -329,7 +337,13 @@ export class PodWorker {
     tell('Pulling', `Pulling image "${image.image}"`);
     await this.#cri.image.pullImage({ image }, signal === undefined ? {} : { signal });
     tell('Pulled', `Successfully pulled image "${image.image}"`);
+    const { image: pulled } = await this.#cri.image.imageStatus({ image });
+    return userOf(pulled);
   }
+}
+
+function userOf(image: Image | undefined): ImageUser {
+  return { uid: image?.uid?.value, username: image?.username };
 }
 
 function forAll(pod: Pod, reason: WaitingReason): Map<string, WaitingReason> {

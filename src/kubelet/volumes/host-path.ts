@@ -1,8 +1,8 @@
 import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { ExecPathError } from '../../common/errors.ts';
 import type { HostPathVolumeSource } from '../../kubeapi/index.ts';
+import { manifestError } from '../manifest-error.ts';
 
 const checks: Readonly<Record<string, { readonly what: string; readonly holds: (found: Stats) => boolean }>> = {
   Directory: { what: 'a directory', holds: (found) => found.isDirectory() },
@@ -31,5 +31,5 @@ export async function prepareHostPath({ path, type = '' }: HostPathVolumeSource)
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && check.holds(found)) return;
   const message = `hostPath type check failed: ${path} is not ${check.what}`;
-  throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+  throw manifestError(message);
 }

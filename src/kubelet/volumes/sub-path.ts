@@ -1,6 +1,7 @@
 import { closeSync, constants, fstatSync, mkdirSync, openSync, readlinkSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecPathError, toError } from '../../common/errors.ts';
+import { manifestError } from '../manifest-error.ts';
 
 /** As many symbolic links as Linux follows in one path. */
 const MAX_SYMLINKS = 40;
@@ -19,8 +20,7 @@ const O_PATH = 0o10000000;
  */
 export function resolveSubPath(volume: string, subPath: string): string {
   const refuse = (why: string): never => {
-    const message = `subPath ${JSON.stringify(subPath)} ${why}`;
-    throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
+    throw manifestError(`subPath ${JSON.stringify(subPath)} ${why}`);
   };
   const pending = partsOf(subPath);
   const top = realpathSync(volume);

@@ -1,4 +1,3 @@
-import { ExecPathError } from '../../common/errors.ts';
 import type {
   ConfigMap,
   Container,
@@ -9,6 +8,7 @@ import type {
   Secret,
   Volume,
 } from '../../kubeapi/index.ts';
+import { manifestError } from '../manifest-error.ts';
 import { amountOf, fieldOf } from '../pod-fields.ts';
 import type { PodReferences } from '../pod-references.ts';
 
@@ -79,7 +79,7 @@ class FileCollection {
 
   async add({ configMap, secret, downwardAPI, serviceAccountToken, ...others }: ProjectedSource): Promise<void> {
     const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw refused(`podwire's kubelet knows no projected ${unknown}`);
+    if (unknown !== undefined) throw manifestError(`podwire's kubelet knows no projected ${unknown}`);
     const signal = this.#signal;
     if (configMap !== undefined) {
       const object = await this.#references.configMap(this.#pod, configMap.name ?? '', { ...configMap, signal });
@@ -102,7 +102,7 @@ class FileCollection {
       [...content.keys()].map((name): KeyToPath => ({ key: name, path: name }))) {
       const bytes = content.get(key);
       if (bytes !== undefined) this.#set(path, bytes, mode);
-      else if (!optional) throw refused(`references non-existent ${kind} key: ${key}`);
+      else if (!optional) throw manifestError(`references non-existent ${kind} key: ${key}`);
     }
   }
 
@@ -124,13 +124,13 @@ class FileCollection {
       if (amount !== undefined) return amount;
     }
     const asked = fieldRef?.fieldPath ?? resourceFieldRef?.resource ?? 'nothing';
-    throw refused(`file ${JSON.stringify(path)}: podwire's kubelet has no ${asked} for a volume`);
+    throw manifestError(`file ${JSON.stringify(path)}: podwire's kubelet has no ${asked} for a volume`);
   }
 
   #set(path: string, bytes: Uint8Array, mode = this.#mode, uid?: number): void {
     // Names that begin with two dots belong to the folder's own links: atomic-folder.ts.
     if (!/^(?!\/|\.\.|$)[^\0]*$/.test(path) || path.split('/').some((part) => ['', '.', '..'].includes(part))) {
-      throw refused(`path ${JSON.stringify(path)} cannot be a file of a volume`);
+      throw manifestError(`path ${JSON.stringify(path)} cannot be a file of a volume`);
     }
     this.files.set(path, { bytes, mode, ...(uid === undefined ? {} : { uid }) });
   }
@@ -156,8 +156,4 @@ function contentOf({ data = {}, binaryData = {} }: ConfigMap): ReadonlyMap<strin
 
 function secretContent({ data = {} }: Secret): ReadonlyMap<string, Uint8Array> {
   return new Map(Object.entries(data).map(([key, text]) => [key, Buffer.from(text, 'base64')]));
-}
-
-function refused(message: string): ExecPathError {
-  return new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet' });
 }
