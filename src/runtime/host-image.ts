@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { getuid } from 'node:process';
 
 /** The image that is no image: its containers run the commands of the host and are isolated from nothing. */
 export const HOST_IMAGE = 'podwire.local/host';
@@ -39,6 +40,8 @@ export class HostImage {
       // A kubelet takes 0 for an error.
       size: 1n,
       spec: { image: HOST_IMAGE_ID },
+      // Whoever is not named runs as the runtime itself.
+      uid: { value: BigInt(getuid?.() ?? 0) },
       pinned: true,
     };
   }

@@ -108,6 +108,8 @@ describe('the runtime itself', () => {
   });
 
   it('has one image under all its names, and no other', async () => {
+    const uid = { value: BigInt(process.getuid?.() ?? 0) };
+    expect((await client.image.imageStatus({ image: { image: HOST_IMAGE } })).image).toMatchObject({ uid });
     for (const image of [HOST_IMAGE, `${HOST_IMAGE}:latest`, HOST_IMAGE_ID, HOST_IMAGE_ID.slice(7, 19)]) {
       expect((await client.image.imageStatus({ image: { image } })).image?.id).toBe(HOST_IMAGE_ID);
     }
