@@ -8,16 +8,20 @@ const MAX_OPERATIONS = 10_000;
 /**
  * Applies a JSON patch: a list of operations on paths, all or none.
  *
- * @throws ExecPathError ERR_BAD_REQUEST for what is no JSON patch, ERR_BODY_TOO_LARGE, ERR_INVALID for an operation that cannot be
- * done and a `test` that fails
- * @see RFC 6902
+ * As upstream's library takes it, which is wider than the RFC: a field that is not there can be replaced and is tested as
+ * null, -1 is the last element of a list, and an operation without a value has null.
+ *
+ * @throws ExecPathError ERR_BAD_REQUEST for what is no list of operations, ERR_BODY_TOO_LARGE, ERR_INVALID for an operation that
+ * cannot be done and a `test` that fails
+ * @see RFC 6902, evanphx/json-patch v4
  */
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations');
   if (patch.length > MAX_OPERATIONS) throw tooManyOperations(patch.length);
   return patch.reduce((document: unknown, operation: unknown) => {
-    if (!isJsonObject(operation)) throw badRequest('an operation of a JSON patch must be an object');
-    return applyOperation(document, operation);
+    if (operation !== null && !isJsonObject(operation))
+      throw badRequest('an operation of a JSON patch must be an object');
+    return applyOperation(document, operation ?? {});
   }, target);
 }
 
@@ -41,11 +45,11 @@ function applyOperation(document: unknown, operation: JsonObject): unknown {
       return change(change(document, from, { kind: 'remove' }), path, { kind: 'add', value });
     }
     case 'test': {
-      if (isSameJson(read(document, path), valueOf(operation))) return document;
+      if (isSameJson(fieldAt(document, path), valueOf(operation))) return document;
       throw impossible(`the JSON patch's test of ${JSON.stringify(operation['path'])} failed`);
     }
     default:
-      throw badRequest(`${JSON.stringify(operation['op'])} is not an operation of a JSON patch`);
+      throw impossible(`${JSON.stringify(operation['op'] ?? null)} is not an operation of a JSON patch`);
   }
 }
 
@@ -53,7 +57,10 @@ type Change = { readonly kind: 'add' | 'replace'; readonly value: unknown } | { 
 
 function change(document: unknown, path: readonly string[], what: Change): unknown {
   const [step, ...rest] = path;
-  if (step === undefined) return what.kind === 'remove' ? null : what.value;
+  if (step === undefined) {
+    if (what.kind === 'replace') return what.value;
+    throw impossible('a JSON patch can replace the whole object, not add or remove it');
+  }
   if (Array.isArray(document)) {
     const list: unknown[] = document;
     const at = indexOf(list, step, what.kind === 'add' && rest.length === 0);
@@ -62,7 +69,7 @@ function change(document: unknown, path: readonly string[], what: Change): unkno
     return what.kind === 'remove' ? list.toSpliced(at, 1) : list.with(at, what.value);
   }
   if (!isJsonObject(document)) throw missing(step);
-  if ((rest.length > 0 || what.kind !== 'add') && !Object.hasOwn(document, step)) throw missing(step);
+  if ((rest.length > 0 || what.kind === 'remove') && !Object.hasOwn(document, step)) throw missing(step);
   const fields = new Map(Object.entries(document));
   if (rest.length > 0) fields.set(step, change(fields.get(step), rest, what));
   else if (what.kind === 'remove') fields.delete(step);
@@ -80,11 +87,21 @@ function read(document: unknown, path: readonly string[]): unknown {
   return value;
 }
 
-/** `-` is the place behind the last element. */
-function indexOf(list: readonly unknown[], step: string, mayAppend: boolean): number {
-  if (step === '-' && mayAppend) return list.length;
-  const at = /^(?:0|[1-9]\d{0,8})$/.test(step) ? Number(step) : Number.NaN;
-  if (at < list.length || (mayAppend && at === list.length)) return at;
+/** As {@link read}; null for a field that its object does not have. */
+function fieldAt(document: unknown, path: readonly string[]): unknown {
+  const [step, ...rest] = path.toReversed();
+  if (step === undefined) return document;
+  const holder = read(document, rest.toReversed());
+  return isJsonObject(holder) && !Object.hasOwn(holder, step) ? null : read(holder, [step]);
+}
+
+/** `-` is the place behind the last element; what is negative counts from there. */
+function indexOf(list: readonly unknown[], step: string, isInsertion: boolean): number {
+  if (step === '-' && isInsertion) return list.length;
+  const places = list.length + (isInsertion ? 1 : 0);
+  const at = /^[+-]?\d{1,9}$/.test(step) ? Number(step) : Number.NaN;
+  const place = at < 0 ? at + places : at;
+  if (place >= 0 && place < places) return place;
   throw missing(step);
 }
 
@@ -92,7 +109,7 @@ function indexOf(list: readonly unknown[], step: string, mayAppend: boolean): nu
 function pointerOf(operation: JsonObject, field: 'path' | 'from'): readonly string[] {
   const pointer = operation[field];
   if (typeof pointer !== 'string' || (pointer !== '' && !pointer.startsWith('/'))) {
-    throw badRequest(`${field} ${JSON.stringify(pointer)} of a JSON patch is not a JSON pointer`);
+    throw impossible(`${field} ${JSON.stringify(pointer ?? null)} of a JSON patch is not a JSON pointer`);
   }
   return pointer
     .split('/')
@@ -101,8 +118,7 @@ function pointerOf(operation: JsonObject, field: 'path' | 'from'): readonly stri
 }
 
 function valueOf(operation: JsonObject): unknown {
-  if (Object.hasOwn(operation, 'value')) return operation['value'];
-  throw badRequest(`the operation ${JSON.stringify(operation['op'])} of a JSON patch needs a value`);
+  return operation['value'] ?? null;
 }
 
 /** Upstream's words. */

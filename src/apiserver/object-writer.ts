@@ -109,9 +109,7 @@ export class ObjectWriter {
       resource,
       address,
       (current) => {
-        // The version takes part only when the patch names one.
-        const { resourceVersion: _, ...metadata } = current.metadata;
-        const patched = apply({ ...current, metadata }, patch, resource.kind);
+        const patched = apply(current, patch, resource.kind);
         const { object: next, unknownFields } = readPatchedObject(patched, resource, { patch, isStrategic });
         judgePatchedFields(unknownFields, { ...sent, shown: isStrategic ? patch : patched }, judgement);
         checkNamespace(next, address.namespace);

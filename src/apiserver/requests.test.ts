@@ -331,6 +331,26 @@ describe('what cannot be read', () => {
   });
 });
 
+describe('a JSON patch that tests the version', () => {
+  it('is made when it is the current one, and not when it is not', async () => {
+    const made = (await world.call(podsPath, { method: 'POST', body: web })).json as typeof web & {
+      metadata: { resourceVersion: string };
+    };
+    const patch = (value: unknown): Promise<ApiAnswer> => {
+      const test = { op: 'test', path: '/metadata/resourceVersion', value };
+      const body = [test, { op: 'add', path: '/metadata/labels', value: { by: String(value) } }];
+      const headers = { 'Content-Type': 'application/json-patch+json' };
+      return world.call(`${podsPath}/web`, { method: 'PATCH', headers, body });
+    };
+    const { resourceVersion } = made.metadata;
+    expect(await patch(resourceVersion)).toMatchObject({
+      status: 200,
+      json: { metadata: { labels: { by: resourceVersion } } },
+    });
+    expect(await patch(resourceVersion)).toMatchObject({ status: 422 });
+  });
+});
+
 describe('a body in which a field comes twice', () => {
   const spec = JSON.stringify(web.spec);
   const twice = `{"metadata":{"name":"a","name":"b"},"foo":{"x":1,"x":2},"foo":2,"spec":${spec}}`;

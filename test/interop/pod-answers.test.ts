@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ApiAnswer } from '../support/api-world.ts';
 import { describeWithPeer } from '../support/peer.ts';
 import { refusalOf, TwinApiservers } from './twin-apiservers.ts';
 
@@ -626,6 +627,53 @@ describeWithPeer(['kube-apiserver', 'etcd'], 'pods at our apiserver and at a rea
       const headers = { 'Content-Type': 'application/merge-patch+json' };
       const { real, ours } = await twins.both(`${POD}${path}?dryRun=All`, { method: 'PATCH', body, headers });
       expect(refusalOf(ours)).toEqual(refusalOf(real));
+    });
+
+    const at = { op: 'add', path: '/metadata/annotations', value: { list: 'a', 'x/y': 'b' } };
+
+    it.each<[unknown]>([
+      [[at, { op: 'add', path: '/metadata/annotations/x~1y', value: 'c' }]],
+      [[at, { op: 'replace', path: '/metadata/annotations/list', value: 'b' }]],
+      [[at, { op: 'replace', path: '/metadata/annotations/missing', value: 'b' }]],
+      [[at, { op: 'replace', path: '/metadata/missing/missing', value: 'b' }]],
+      [[at, { op: 'remove', path: '/metadata/annotations/missing' }]],
+      [[at, { op: 'remove', path: '/metadata/annotations/list' }]],
+      [[at, { op: 'test', path: '/metadata/annotations/list', value: 'a' }]],
+      [[at, { op: 'test', path: '/metadata/annotations/list', value: 'b' }]],
+      [[at, { op: 'test', path: '/metadata/annotations/missing', value: null }]],
+      [[at, { op: 'test', path: '/metadata/annotations/missing', value: 'a' }]],
+      [[at, { op: 'test', path: '/metadata/name', value: 'bound' }]],
+      [[at, { op: 'copy', from: '/metadata/annotations/list', path: '/metadata/annotations/copied' }]],
+      [[at, { op: 'copy', from: '/metadata/missing/x', path: '/metadata/annotations/copied' }]],
+      [[at, { op: 'move', from: '/metadata/annotations/list', path: '/metadata/annotations/moved' }]],
+      [[at, { op: 'move', from: '/metadata/annotations/missing', path: '/metadata/annotations/moved' }]],
+      [[at, { op: 'add', path: '/spec/containers/-1/image', value: 'last' }]],
+      [[at, { op: 'replace', path: '/spec/containers/0/image', value: 'first' }]],
+      [[at, { op: 'replace', path: '/spec/containers/9/image', value: 'none' }]],
+      [[at, { op: 'remove', path: '/spec/containers/9' }]],
+      [[at, { op: 'add', path: '/spec/containers/x', value: {} }]],
+      [[at, { op: 'add', path: '/spec/tolerations/9', value: { operator: 'Exists' } }]],
+      [[at, { op: 'add', path: 'metadata', value: 'a' }]],
+      [[at, { op: 'add', path: '', value: {} }]],
+      [[at, { op: 'remove', path: '' }]],
+      [[at, { op: 'add', path: '/metadata/labels' }]],
+      [[at, { op: 'explode', path: '/metadata/labels' }]],
+      [[at, { path: '/metadata/labels' }]],
+      [[at, { op: 'add' }]],
+      [[at, 'add']],
+      [[at, null]],
+      [{}],
+      ['x'],
+    ])('PATCH by the operations %j', async (body) => {
+      const headers = { 'Content-Type': 'application/json-patch+json' };
+      const call = { method: 'PATCH', body: JSON.stringify(body), headers };
+      const { real, ours } = await twins.both(`${POD}/bound?dryRun=All`, call);
+      const partsOf = ({ status, json }: ApiAnswer): unknown => {
+        const { metadata, spec, reason } = json as Partial<Record<string, Readonly<Record<string, unknown>>>>;
+        const images = (spec?.['containers'] as { image: string }[] | undefined)?.map(({ image }) => image);
+        return { status, reason, annotations: metadata?.['annotations'], images };
+      };
+      expect(partsOf(ours)).toEqual(partsOf(real));
     });
   });
 });
