@@ -4,6 +4,8 @@ import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
 
 /** The most operations in one patch: upstream's limit. */
 const MAX_OPERATIONS = 10_000;
+/** The most that the copies of one patch add, in bytes of JSON: upstream's limit. Copies of copies double. */
+const MAX_COPIED_BYTES = 3 * 1024 * 1024;
 
 /**
  * Applies a JSON patch: a list of operations on paths, all or none.
@@ -18,14 +20,15 @@ const MAX_OPERATIONS = 10_000;
 export function applyJsonPatch(target: unknown, patch: unknown): unknown {
   if (!Array.isArray(patch)) throw badRequest('a JSON patch must be a list of operations');
   if (patch.length > MAX_OPERATIONS) throw tooManyOperations(patch.length);
+  const copies = { bytes: 0 };
   return patch.reduce((document: unknown, operation: unknown) => {
     if (operation !== null && !isJsonObject(operation))
       throw badRequest('an operation of a JSON patch must be an object');
-    return applyOperation(document, operation ?? {});
+    return applyOperation(document, operation ?? {}, copies);
   }, target);
 }
 
-function applyOperation(document: unknown, operation: JsonObject): unknown {
+function applyOperation(document: unknown, operation: JsonObject, copies: { bytes: number }): unknown {
   const path = pointerOf(operation, 'path');
   switch (operation['op']) {
     case 'add':
@@ -34,8 +37,12 @@ function applyOperation(document: unknown, operation: JsonObject): unknown {
       return change(document, path, { kind: 'remove' });
     case 'replace':
       return change(document, path, { kind: 'replace', value: valueOf(operation) });
-    case 'copy':
-      return change(document, path, { kind: 'add', value: read(document, pointerOf(operation, 'from')) });
+    case 'copy': {
+      const value = read(document, pointerOf(operation, 'from'));
+      copies.bytes += Buffer.byteLength(JSON.stringify(value));
+      if (copies.bytes > MAX_COPIED_BYTES) throw tooMuchCopied(copies.bytes);
+      return change(document, path, { kind: 'add', value });
+    }
     case 'move': {
       const from = pointerOf(operation, 'from');
       if (path.length > from.length && from.every((step, at) => step === path[at])) {
@@ -125,6 +132,12 @@ function valueOf(operation: JsonObject): unknown {
 function tooManyOperations(count: number): Error {
   const why = `The allowed maximum operations in a JSON patch is ${MAX_OPERATIONS}, got ${count}`;
   return new ExecPathError('ERR_BODY_TOO_LARGE', `Request entity too large: ${why}`, { hop: 'apiserver' });
+}
+
+/** Upstream's words. */
+function tooMuchCopied(bytes: number): Error {
+  const why = `the accumulated size increase of copy is ${bytes}, exceeding the limit ${MAX_COPIED_BYTES}`;
+  return impossible(`Unable to complete the copy, ${why}`);
 }
 
 function missing(step: string): Error {

@@ -221,4 +221,12 @@ describe('a JSON patch', () => {
   ])('is refused with %s as %j', (code, operation) => {
     expect(() => applyJsonPatch({ a: { b: 1 }, l: [1] }, [operation])).toThrow(expect.objectContaining({ code }));
   });
+
+  it('copies no more than fits a request', () => {
+    const doubled = Array.from({ length: 60 }, (_, at) => ({ op: 'copy', from: '/a', path: `/a/${at}` }));
+    const message = expect.stringMatching(/^Unable to complete the copy, .* is \d+, exceeding the limit 3145728$/);
+    const causes = [expect.objectContaining({ message })];
+    const target = { a: { text: 'x'.repeat(100) } };
+    expect(() => applyJsonPatch(target, doubled)).toThrow(expect.objectContaining({ details: { causes } }));
+  });
 });
