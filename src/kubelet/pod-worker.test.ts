@@ -192,7 +192,7 @@ describe('init containers', () => {
 
 describe('what a container asks of an apiserver', () => {
   it('says why the container is not made, and is asked for again', async () => {
-    const loopback = new Loopback();
+    await using loopback = new Loopback();
     const { api, objects } = await objectsApi(loopback);
     world.newWorker({ references: new PodReferences(api.client) });
     const env = [{ name: 'WHO', valueFrom: { configMapKeyRef: { name: 'words', key: 'who' } } }];
@@ -214,7 +214,6 @@ describe('what a container asks of an apiserver', () => {
         { timeout: 10_000 },
       )
       .toContain('I am known');
-    await loopback[Symbol.asyncDispose]();
   });
 });
 
