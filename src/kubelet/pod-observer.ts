@@ -5,6 +5,7 @@ import {
   type ContainerStatus as CriContainerStatus,
   grpcCodes,
   NamespaceMode,
+  type PodSandboxStatus,
   RuntimeCallError,
 } from '../cri/index.ts';
 import { type PodView, RuntimeView } from './runtime-view.ts';
@@ -82,9 +83,8 @@ export class PodObserver {
   async #sandbox(podSandboxId: string): Promise<SeenSandbox | undefined> {
     try {
       const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
-      const { ip = '', additionalIps = [] } = status?.network ?? {};
-      const ips = [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
-      return { ips, hostNetwork: status?.linux?.namespaces?.options?.network === NamespaceMode.NODE };
+      const hostNetwork = status?.linux?.namespaces?.options?.network === NamespaceMode.NODE;
+      return { ips: addressesOf(status), hostNetwork };
     } catch (thrown) {
       return removedSince(thrown);
     }
@@ -97,6 +97,12 @@ export class PodObserver {
       return removedSince(thrown);
     }
   }
+}
+
+/** The addresses of a sandbox; none on the host's network. */
+export function addressesOf(status: PodSandboxStatus | undefined): readonly string[] {
+  const { ip = '', additionalIps = [] } = status?.network ?? {};
+  return [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
 }
 
 /** What was listed a moment ago may be gone; any other failure is one. */

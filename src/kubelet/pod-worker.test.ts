@@ -67,6 +67,19 @@ describe('a pod whose sandbox died', () => {
 });
 
 describe('a container', () => {
+  it('that is the first of its sandbox knows the sandbox’s address', async () => {
+    const log = join(world.folder, 'addresses');
+    const env = [{ name: 'OWN', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }];
+    const pod = podOf({ containers: [{ ...shell('main', `echo "at $OWN" >> ${log}; sleep 100000`), env }] });
+    const said = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+    const first = await world.settle(pod);
+    // Our runtime without networks of pods gives that of the loopback.
+    await expect.poll(said).toBe('at 127.0.0.1\n');
+    await world.cri.runtime.stopPodSandbox({ podSandboxId: first?.sandbox.id ?? '' });
+    await world.settle(pod);
+    await expect.poll(said).toBe('at 127.0.0.1\nat 127.0.0.1\n');
+  });
+
   it('that was made and never started, by a kubelet that was killed then, is made anew', async () => {
     const pod = podOf();
     const sandbox = sandboxConfig(pod, 0, world.folders);

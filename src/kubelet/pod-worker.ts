@@ -8,7 +8,7 @@ import { ephemeralContainersOf } from './pod-containers.ts';
 import type { EventPod, Happening } from './pod-events.ts';
 import type { PodAddresses } from './pod-fields.ts';
 import { type PodFolders, podLogFolder } from './pod-folders.ts';
-import { hasExited, type ObservedPod } from './pod-observer.ts';
+import { addressesOf, hasExited, type ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { removeSuperseded } from './pod-remains.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
@@ -53,6 +53,8 @@ interface PodStep {
   readonly pod: Pod;
   readonly observed: ObservedPod | undefined;
   readonly podSandboxId: string;
+  /** Of that sandbox. */
+  readonly podIPs: readonly string[];
   readonly sandbox: SandboxConfig;
   readonly signal: AbortSignal | undefined;
 }
@@ -102,10 +104,13 @@ export class PodWorker {
       if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
       if (signal?.aborted === true) return { waiting, acted: false };
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
-      const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
+      const place =
+        observed?.ready === true
+          ? { podSandboxId: observed.sandbox.id, podIPs: observed.ips }
+          : await this.#runSandbox(sandbox);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
-      return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
+      return await this.#syncContainers({ pod, observed, ...place, sandbox, signal });
     } catch (thrown) {
       // What was given up has not failed.
       if (signal?.aborted === true) return { waiting, acted: false };
@@ -183,9 +188,11 @@ export class PodWorker {
     return alive.length > 0;
   }
 
-  async #runSandbox(config: SandboxConfig): Promise<string> {
+  async #runSandbox(config: SandboxConfig): Promise<Pick<PodStep, 'podSandboxId' | 'podIPs'>> {
     await mkdir(config.logDirectory ?? '', { recursive: true, mode: 0o755 });
-    return (await this.#cri.runtime.runPodSandbox({ config })).podSandboxId;
+    const { podSandboxId } = await this.#cri.runtime.runPodSandbox({ config });
+    const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
+    return { podSandboxId, podIPs: addressesOf(status) };
   }
 
   async #syncContainers(step: PodStep): Promise<SyncResult> {
@@ -307,9 +314,8 @@ export class PodWorker {
     }
   }
 
-  #addressesOf({ pod, observed }: PodStep): PodAddresses {
-    const onHost = pod.spec.hostNetwork === true;
-    return { hostIP: this.#hostIP, podIPs: onHost ? [this.#hostIP] : (observed?.ips ?? []) };
+  #addressesOf({ pod, podIPs }: PodStep): PodAddresses {
+    return { hostIP: this.#hostIP, podIPs: pod.spec.hostNetwork === true ? [this.#hostIP] : podIPs };
   }
 
   async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {
