@@ -3,8 +3,10 @@ import { type CriClient, MountPropagation, NamespaceMode } from '../cri/index.ts
 import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
 import { containerResources } from './container-resources.ts';
 import { type EnvironmentSources, environmentOf, expand } from './environment.ts';
+import type { FileMount } from './hosts-file.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
+import { kernelHostname } from './pod-hostname.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
@@ -25,17 +27,28 @@ type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
 export type SandboxConfig = NonNullable<RunRequest['config']>;
 export type ContainerConfig = NonNullable<CreateRequest['config']>;
 
+/** What the kubelet knows of names. */
+export interface SandboxNaming {
+  /** Default: none. */
+  readonly clusterDomain?: string | undefined;
+}
+
 /**
  * How the runtime is to make the pod's sandbox.
  *
- * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path
+ * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path, or is too long for a host
  */
-export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): SandboxConfig {
+export function sandboxConfig(
+  pod: Pod,
+  attempt: number,
+  folders: PodFolders,
+  { clusterDomain }: SandboxNaming = {},
+): SandboxConfig {
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const { spec } = pod;
   return {
     metadata: { name, namespace, uid, attempt },
-    hostname: spec.hostNetwork === true ? '' : (spec.hostname ?? name).slice(0, 63),
+    hostname: kernelHostname(pod, clusterDomain),
     logDirectory: podLogFolder(folders, { namespace, name, uid }),
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
     annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
@@ -67,6 +80,8 @@ export interface ContainerSources extends EnvironmentSources {
   readonly folders: PodFolders;
   /** The container whose processes it is to see, by its id in the runtime. Default: as its pod says. */
   readonly targetId?: string | undefined;
+  /** What the kubelet itself mounts into it. Default: nothing. */
+  readonly files?: readonly FileMount[];
 }
 
 /**
@@ -78,7 +93,7 @@ export async function containerConfig(
   pod: Pod,
   container: Container,
   attempt: number,
-  { folders, targetId, ...sources }: ContainerSources,
+  { folders, targetId, files = [], ...sources }: ContainerSources,
 ): Promise<ContainerConfig> {
   const variables = await environmentOf(pod, container, sources);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
@@ -92,7 +107,7 @@ export async function containerConfig(
     args: (container.args ?? []).map((word) => expand(word, variables)),
     workingDir: container.workingDir ?? '',
     envs: [...variables].map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
-    mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, folders)),
+    mounts: [...(container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, folders)), ...files],
     labels: {
       [podLabels.name]: name,
       [podLabels.namespace]: namespace,

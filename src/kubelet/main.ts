@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { resolve } from 'node:path';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { CriClient } from '../cri/index.ts';
 import type { HopLimits, Listener, TlsSource } from '../httpstream/index.ts';
@@ -75,7 +76,9 @@ export interface RunningKubelet {
  * @throws ExecPathError ERR_LISTEN, ERR_CRI_ENDPOINT
  */
 export async function startKubelet(options: KubeletOptions): Promise<RunningKubelet> {
-  const { rootDir, onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
+  const { onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
+  // The runtime, which mounts what lies here, may have another working folder.
+  const rootDir = resolve(options.rootDir);
   await mkdir(rootDir, { recursive: true, mode: 0o755 });
   const cri = new CriClient(options.containerRuntimeEndpoint);
   const view = new RuntimeView(cri);
@@ -89,7 +92,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
     observer: new PodObserver(cri, view),
     worker: new PodWorker(
       cri,
-      { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` },
+      { logs: resolve(options.podLogsDir ?? `${rootDir}/logs`), volumes: `${rootDir}/volumes` },
       {
         hostIP: nodeAddress,
         references: new PodReferences(options.apiserver),

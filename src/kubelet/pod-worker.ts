@@ -3,6 +3,7 @@ import { toError } from '../common/errors.ts';
 import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
 import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
 import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
+import { type FileMount, hostsMount } from './hosts-file.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
 import type { EventPod, Happening } from './pod-events.ts';
@@ -34,6 +35,8 @@ export interface SyncResult {
 export interface PodWorkerOptions {
   /** The node's address, for containers that ask. */
   readonly hostIP?: string;
+  /** `--cluster-domain`; default none. */
+  readonly clusterDomain?: string;
   /** What pods refer to; default: a kubelet without an apiserver. */
   readonly references?: PodReferences;
   readonly volumes?: PodVolumesOptions;
@@ -68,6 +71,7 @@ export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
   readonly #hostIP: string;
+  readonly #clusterDomain: string;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
   readonly #onEvent: (pod: EventPod, happening: Happening) => void;
@@ -79,6 +83,7 @@ export class PodWorker {
     this.#cri = cri;
     this.#folders = folders;
     this.#hostIP = hostIP;
+    this.#clusterDomain = options.clusterDomain ?? '';
     this.#onEvent = onEvent;
     this.#references = references;
     this.#volumes = new PodVolumes(folders, references, volumes);
@@ -99,7 +104,7 @@ export class PodWorker {
       const late = this.#starts.waiting(key, Date.now());
       if (late !== undefined) return { waiting: forAll(pod, late), acted: false };
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
-      const sandbox = sandboxConfig(pod, attempt, this.#folders);
+      const sandbox = sandboxConfig(pod, attempt, this.#folders, { clusterDomain: this.#clusterDomain });
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
       if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
       if (signal?.aborted === true) return { waiting, acted: false };
@@ -285,6 +290,7 @@ export class PodWorker {
         addresses: this.#addressesOf(step),
         references: this.#references,
         targetId: targetIdOf(container, step.observed),
+        files: await this.#filesOf(step, container),
         signal,
       });
       failing = 'CreateContainerError';
@@ -316,6 +322,11 @@ export class PodWorker {
 
   #addressesOf({ pod, podIPs }: PodStep): PodAddresses {
     return { hostIP: this.#hostIP, podIPs: pod.spec.hostNetwork === true ? [this.#hostIP] : podIPs };
+  }
+
+  /** What the container is given beside the volumes of its pod. */
+  async #filesOf({ pod, podIPs }: PodStep, container: Container): Promise<readonly FileMount[]> {
+    return await hostsMount(pod, container, { folders: this.#folders, podIPs, clusterDomain: this.#clusterDomain });
   }
 
   async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {
