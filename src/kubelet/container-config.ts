@@ -7,6 +7,7 @@ import type { FileMount } from './hosts-file.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
 import { kernelHostname } from './pod-hostname.ts';
+import type { ResolverConfig } from './resolver-config.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
@@ -31,6 +32,8 @@ export type ContainerConfig = NonNullable<CreateRequest['config']>;
 export interface SandboxNaming {
   /** Default: none. */
   readonly clusterDomain?: string | undefined;
+  /** Default: the runtime gives the pod the machine's. */
+  readonly resolver?: ResolverConfig | undefined;
 }
 
 /**
@@ -42,13 +45,14 @@ export function sandboxConfig(
   pod: Pod,
   attempt: number,
   folders: PodFolders,
-  { clusterDomain }: SandboxNaming = {},
+  { clusterDomain, resolver }: SandboxNaming = {},
 ): SandboxConfig {
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const { spec } = pod;
   return {
     metadata: { name, namespace, uid, attempt },
     hostname: kernelHostname(pod, clusterDomain),
+    ...(resolver === undefined ? {} : { dnsConfig: resolver }),
     logDirectory: podLogFolder(folders, { namespace, name, uid }),
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
     annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },

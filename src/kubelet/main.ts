@@ -9,6 +9,7 @@ import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
 import { measureRoom } from './node-pressure.ts';
+import type { DnsSettings } from './pod-dns.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
@@ -45,6 +46,7 @@ export interface KubeletOptions {
   readonly tls?: TlsSource;
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
+  readonly dns?: DnsSettings;
   /** `--pod-manifest-path`: a folder of static pods. */
   readonly podManifestPath?: string;
   /** The apiserver to register with; without it the kubelet stands alone. */
@@ -95,6 +97,7 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
       { logs: resolve(options.podLogsDir ?? `${rootDir}/logs`), volumes: `${rootDir}/volumes` },
       {
         hostIP: nodeAddress,
+        ...(options.dns === undefined ? {} : { dns: options.dns }),
         references: new PodReferences(options.apiserver),
         onEvent: (pod, happening) => events?.record(pod, happening),
       },

@@ -1,17 +1,18 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answeringApi } from '../../test/support/answering-api.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { objectsApi } from '../../test/support/objects-api.ts';
 import { podOf, shell, WorkerWorld } from '../../test/support/worker-world.ts';
-import { ContainerState, PodSandboxState } from '../cri/index.ts';
+import { ContainerState, type CriClient, PodSandboxState } from '../cri/index.ts';
 import type { Pod } from '../kubeapi/index.ts';
 import { HOST_IMAGE } from '../runtime/index.ts';
 import { sandboxConfig } from './container-config.ts';
 import type { ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { podStatus } from './pod-status.ts';
+import { PodWorker } from './pod-worker.ts';
 
 let world: WorkerWorld;
 
@@ -257,6 +258,47 @@ describe('a pod that is to go', () => {
     await step;
     expect([events, asked.length, (await sandboxStates()).length]).toEqual([[], 1, sandboxes]);
     expect((await world.observe())?.containers.size ?? 0).toBe(0);
+  });
+});
+
+describe('names in the cluster', () => {
+  it('are asked for and known as the node’s kubelet is told', async () => {
+    const asked: unknown[] = [];
+    const runtime = {
+      ...world.cri.runtime,
+      runPodSandbox: (request: Parameters<CriClient['runtime']['runPodSandbox']>[0]) => {
+        asked.push(request.config);
+        return world.cri.runtime.runPodSandbox(request);
+      },
+    };
+    const cri = { runtime, image: world.cri.image } as unknown as CriClient;
+    const resolvConf = join(world.folder, 'resolv.conf');
+    const dns = { clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', resolvConf };
+    const nameservers = Array.from({ length: 3 }, (_, at) => `192.0.2.${at}`);
+    const events: string[] = [];
+    const worker = new PodWorker(cri, world.folders, { dns, onEvent: (_pod, { reason }) => events.push(reason) });
+    const pod = podOf({ subdomain: 'peers', dnsConfig: { nameservers } });
+    expect((await worker.sync(pod, undefined)).waiting.get('main')).toEqual({
+      reason: 'FailedCreatePodSandBox',
+      message: expect.stringContaining(`resolver configuration ${resolvConf}: `),
+    });
+    writeFileSync(resolvConf, 'search corp.test\n');
+    worker.forget('u-1');
+    await worker.sync(pod, undefined);
+    expect(asked).toMatchObject([
+      {
+        hostname: 'web',
+        dnsConfig: {
+          servers: ['10.96.0.10', '192.0.2.0', '192.0.2.1'],
+          searches: ['default.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'corp.test'],
+          options: ['ndots:5'],
+        },
+      },
+    ]);
+    expect(events).toContain('DNSConfigForming');
+    expect(readFileSync(join(world.folders.volumes, 'u-1/.hosts'), 'utf8')).toContain(
+      '127.0.0.1\tweb.peers.default.svc.cluster.local\tweb\n',
+    );
   });
 });
 

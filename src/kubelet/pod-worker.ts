@@ -6,6 +6,7 @@ import { containerConfig, type SandboxConfig, sandboxConfig } from './container-
 import { type FileMount, hostsMount } from './hosts-file.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
+import { type DnsSettings, type PodDns, podDns } from './pod-dns.ts';
 import type { EventPod, Happening } from './pod-events.ts';
 import type { PodAddresses } from './pod-fields.ts';
 import { type PodFolders, podLogFolder } from './pod-folders.ts';
@@ -35,8 +36,7 @@ export interface SyncResult {
 export interface PodWorkerOptions {
   /** The node's address, for containers that ask. */
   readonly hostIP?: string;
-  /** `--cluster-domain`; default none. */
-  readonly clusterDomain?: string;
+  readonly dns?: DnsSettings;
   /** What pods refer to; default: a kubelet without an apiserver. */
   readonly references?: PodReferences;
   readonly volumes?: PodVolumesOptions;
@@ -58,7 +58,7 @@ interface PodStep {
   readonly podSandboxId: string;
   /** Of that sandbox. */
   readonly podIPs: readonly string[];
-  readonly sandbox: SandboxConfig;
+  readonly sandboxAttempt: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -71,7 +71,7 @@ export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
   readonly #hostIP: string;
-  readonly #clusterDomain: string;
+  readonly #dns: DnsSettings;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
   readonly #onEvent: (pod: EventPod, happening: Happening) => void;
@@ -83,7 +83,7 @@ export class PodWorker {
     this.#cri = cri;
     this.#folders = folders;
     this.#hostIP = hostIP;
-    this.#clusterDomain = options.clusterDomain ?? '';
+    this.#dns = options.dns ?? {};
     this.#onEvent = onEvent;
     this.#references = references;
     this.#volumes = new PodVolumes(folders, references, volumes);
@@ -104,7 +104,6 @@ export class PodWorker {
       const late = this.#starts.waiting(key, Date.now());
       if (late !== undefined) return { waiting: forAll(pod, late), acted: false };
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
-      const sandbox = sandboxConfig(pod, attempt, this.#folders, { clusterDomain: this.#clusterDomain });
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
       if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
       if (signal?.aborted === true) return { waiting, acted: false };
@@ -112,10 +111,10 @@ export class PodWorker {
       const place =
         observed?.ready === true
           ? { podSandboxId: observed.sandbox.id, podIPs: observed.ips }
-          : await this.#runSandbox(sandbox);
+          : await this.#runSandbox(pod, attempt);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
-      return await this.#syncContainers({ pod, observed, ...place, sandbox, signal });
+      return await this.#syncContainers({ pod, observed, ...place, sandboxAttempt: attempt, signal });
     } catch (thrown) {
       // What was given up has not failed.
       if (signal?.aborted === true) return { waiting, acted: false };
@@ -193,11 +192,21 @@ export class PodWorker {
     return alive.length > 0;
   }
 
-  async #runSandbox(config: SandboxConfig): Promise<Pick<PodStep, 'podSandboxId' | 'podIPs'>> {
+  async #runSandbox(pod: Pod, attempt: number): Promise<Pick<PodStep, 'podSandboxId' | 'podIPs'>> {
+    const { config, warnings } = await this.#sandboxOf(pod, attempt);
     await mkdir(config.logDirectory ?? '', { recursive: true, mode: 0o755 });
+    for (const warning of warnings) this.#onEvent(pod, { type: 'Warning', ...warning });
     const { podSandboxId } = await this.#cri.runtime.runPodSandbox({ config });
     const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
     return { podSandboxId, podIPs: addressesOf(status) };
+  }
+
+  async #sandboxOf(
+    pod: Pod,
+    attempt: number,
+  ): Promise<{ readonly config: SandboxConfig; readonly warnings: PodDns['warnings'] }> {
+    const { config: resolver, warnings } = await podDns(pod, this.#dns, this.#hostIP);
+    return { config: sandboxConfig(pod, attempt, this.#folders, { ...this.#dns, resolver }), warnings };
   }
 
   async #syncContainers(step: PodStep): Promise<SyncResult> {
@@ -277,7 +286,7 @@ export class PodWorker {
     attempt: number,
     replaced?: string,
   ): Promise<WaitingReason | 'acted'> {
-    const { pod, podSandboxId, sandbox, signal } = step;
+    const { pod, podSandboxId, signal } = step;
     const key = `${pod.metadata.uid}/${container.name}`;
     const late = this.#starts.waiting(key, Date.now());
     if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
@@ -293,6 +302,7 @@ export class PodWorker {
         files: await this.#filesOf(step, container),
         signal,
       });
+      const { config: sandbox } = await this.#sandboxOf(pod, step.sandboxAttempt);
       failing = 'CreateContainerError';
       if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
       await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
@@ -326,7 +336,7 @@ export class PodWorker {
 
   /** What the container is given beside the volumes of its pod. */
   async #filesOf({ pod, podIPs }: PodStep, container: Container): Promise<readonly FileMount[]> {
-    return await hostsMount(pod, container, { folders: this.#folders, podIPs, clusterDomain: this.#clusterDomain });
+    return await hostsMount(pod, container, { ...this.#dns, folders: this.#folders, podIPs });
   }
 
   async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {

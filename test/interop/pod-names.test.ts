@@ -59,6 +59,28 @@ describeWalledClusters([], (runtime, start) => {
       expect(readFileSync('/etc/hosts', 'utf8')).toBe(before);
     });
 
+    it('from whom the pod asks for them', { timeout: 90_000 }, async () => {
+      const dnsConfig = {
+        nameservers: ['192.0.2.53'],
+        searches: ['a.test', 'b.test'],
+        options: [{ name: 'ndots', value: '3' }, { name: 'edns0' }],
+      };
+      const asked = await said('asking', 'cat /etc/resolv.conf', { dnsPolicy: 'None', dnsConfig });
+      expect(asked.trim().split('\n').sort()).toEqual([
+        'nameserver 192.0.2.53',
+        'options ndots:3 edns0',
+        'search a.test b.test',
+      ]);
+      const added = await said('adding', 'cat /etc/resolv.conf', { hostNetwork: true, dnsConfig });
+      expect(added).toContain('edns0');
+      const ofNode = readFileSync('/etc/resolv.conf', 'utf8').match(/^nameserver \S+/m)?.[0] ?? '';
+      expect(added).toContain(ofNode);
+    });
+
+    it('from those whom the node asks when it says nothing', { timeout: 90_000 }, async () => {
+      expect(await said('plain', 'cat /etc/resolv.conf', {})).toBe(readFileSync('/etc/resolv.conf', 'utf8'));
+    });
+
     it('what a volume brings there instead', { timeout: 90_000 }, async () => {
       const mine = { name: 'file', hostPath: { path: '/etc/hostname', type: 'File' } };
       const volumeMounts = [{ name: 'file', mountPath: '/etc/hosts' }];
