@@ -8,6 +8,7 @@ import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
 import { kernelHostname } from './pod-hostname.ts';
 import type { ResolverConfig } from './resolver-config.ts';
+import { terminationAnnotations } from './termination-message.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
@@ -118,7 +119,7 @@ export async function containerConfig(
       [podLabels.uid]: uid,
       [podLabels.container]: container.name,
     },
-    annotations: { 'io.kubernetes.container.restartCount': String(attempt) },
+    annotations: { 'io.kubernetes.container.restartCount': String(attempt), ...terminationAnnotations(container) },
     logPath: `${segment('container name', container.name)}/${attempt}.log`,
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,

@@ -89,19 +89,16 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   const events = options.apiserver && new PodEvents(options.apiserver, { nodeName, signal: stop.signal, onError });
   let runtime: { name: string; version: string } | undefined;
   let registration: Registration | undefined;
+  const folders = { logs: resolve(options.podLogsDir ?? `${rootDir}/logs`), volumes: `${rootDir}/volumes` };
   const loop = new SyncLoop({
     sources: sourcesOf(options, nodeName, apiPods, onError),
-    observer: new PodObserver(cri, view),
-    worker: new PodWorker(
-      cri,
-      { logs: resolve(options.podLogsDir ?? `${rootDir}/logs`), volumes: `${rootDir}/volumes` },
-      {
-        hostIP: nodeAddress,
-        ...(options.dns === undefined ? {} : { dns: options.dns }),
-        references: new PodReferences(options.apiserver),
-        onEvent: (pod, happening) => events?.record(pod, happening),
-      },
-    ),
+    observer: new PodObserver(cri, view, folders),
+    worker: new PodWorker(cri, folders, {
+      hostIP: nodeAddress,
+      ...(options.dns === undefined ? {} : { dns: options.dns }),
+      references: new PodReferences(options.apiserver),
+      onEvent: (pod, happening) => events?.record(pod, happening),
+    }),
     nodeName,
     hostIP: nodeAddress,
     runtimeName: () => runtime?.name ?? 'unknown',

@@ -8,7 +8,9 @@ import {
   type PodSandboxStatus,
   RuntimeCallError,
 } from '../cri/index.ts';
+import type { PodFolders } from './pod-folders.ts';
 import { type PodView, RuntimeView } from './runtime-view.ts';
+import { terminationMessage } from './termination-message.ts';
 
 interface SeenSandbox {
   readonly ips: readonly string[];
@@ -25,7 +27,7 @@ export interface ObservedPod extends PodView {
   /** Empty for pods on the host's network. */
   readonly ips: readonly string[];
   readonly hostNetwork: boolean;
-  /** By container name. */
+  /** By container name; the message of one that has ended includes its own last word. */
   readonly statuses: ReadonlyMap<string, CriContainerStatus>;
   /** How the attempt before the present one ended, by container name. */
   readonly previousStatuses: ReadonlyMap<string, CriContainerStatus>;
@@ -39,13 +41,18 @@ export interface ObservedPod extends PodView {
 export class PodObserver {
   readonly #cri: CriClient;
   readonly #view: RuntimeView;
+  readonly #folders: PodFolders | undefined;
   #statuses = new Map<string, SeenContainer>();
   #sandboxes = new Map<string, SeenSandbox>();
 
-  /** @param view where others find what was seen */
-  constructor(cri: CriClient, view: RuntimeView = new RuntimeView(cri)) {
+  /**
+   * @param view where others find what was seen
+   * @param folders where containers leave their last word
+   */
+  constructor(cri: CriClient, view: RuntimeView = new RuntimeView(cri), folders?: PodFolders) {
     this.#cri = cri;
     this.#view = view;
+    this.#folders = folders;
   }
 
   /** @throws RuntimeCallError when the runtime cannot be asked */
@@ -92,7 +99,10 @@ export class PodObserver {
 
   async #status(containerId: string): Promise<CriContainerStatus | undefined> {
     try {
-      return (await this.#cri.runtime.containerStatus({ containerId })).status;
+      const { status } = await this.#cri.runtime.containerStatus({ containerId });
+      if (status === undefined || !hasExited(status)) return status;
+      const last = await terminationMessage(status, this.#folders);
+      return { ...status, message: [status.message, last].filter((text) => text !== '').join(': ') };
     } catch (thrown) {
       return removedSince(thrown);
     }

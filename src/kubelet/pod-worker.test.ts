@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answeringApi } from '../../test/support/answering-api.ts';
@@ -99,6 +99,7 @@ describe('a container', () => {
   it('leaves of all its attempts the last one and the one before', async () => {
     const pod = podOf();
     await world.settle(pod);
+    const words = join(world.folders.volumes, 'u-1/.termination/main');
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       const view = await world.observe();
       const id = view?.containers.get('main')?.id ?? '';
@@ -116,8 +117,10 @@ describe('a container', () => {
         sandboxConfig: sandboxConfig(pod, 0, world.folders),
       });
       await world.cri.runtime.startContainer({ containerId });
+      writeFileSync(join(words, `${attempt}`), '');
     }
     await world.worker.tidy(pod, (await world.observe()) as ObservedPod);
+    expect(readdirSync(words).sort()).toEqual(['2', '3']);
     const { containers } = await world.cri.runtime.listContainers({});
     expect(new Set(containers.map(({ metadata }) => metadata?.attempt))).toEqual(new Set([2, 3]));
     expect(containers.length).toBe(2);
@@ -258,6 +261,27 @@ describe('a pod that is to go', () => {
     await step;
     expect([events, asked.length, (await sandboxStates()).length]).toEqual([[], 1, sandboxes]);
     expect((await world.observe())?.containers.size ?? 0).toBe(0);
+  });
+});
+
+describe('the last word of a container', () => {
+  it('is in its status, also for a kubelet that has just started', async () => {
+    const containers = [shell('main', 'echo gone wrong; exit 3'), shell('other', 'exit 0')];
+    const terminationMessagePolicy = 'FallbackToLogsOnError' as const;
+    const pod = podOf({
+      restartPolicy: 'Never',
+      containers: containers.map((container) => ({ ...container, terminationMessagePolicy })),
+    });
+    const status = await world.until(pod, ({ phase }) => phase === 'Failed');
+    expect(status.containerStatuses?.map(({ state }) => state?.terminated?.message)).toEqual([
+      'gone wrong\n',
+      undefined,
+    ]);
+    // The host image has no mounts: what is said there is read all the same.
+    const [mount] = (await world.observe())?.statuses.get('other')?.mounts.slice(-1) ?? [];
+    writeFileSync(mount?.hostPath ?? '', 'ready to go');
+    const { containerStatuses } = await world.statusOf(pod);
+    expect(containerStatuses?.map(({ state }) => state?.terminated?.message)).toEqual(['gone wrong\n', 'ready to go']);
   });
 });
 

@@ -15,6 +15,7 @@ import { PodReferences } from './pod-references.ts';
 import { removeSuperseded } from './pod-remains.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
+import { terminationFile, terminationMount } from './termination-message.ts';
 import { PodVolumes, type PodVolumesOptions } from './volumes/pod-volumes.ts';
 
 /** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
@@ -129,7 +130,11 @@ export class PodWorker {
   /** Removes what earlier attempts of a running pod have left. @throws RuntimeCallError; calling again goes on */
   async tidy({ metadata }: Pod, observed: ObservedPod): Promise<void> {
     const { name, namespace = 'default', uid = '' } = metadata;
-    await removeSuperseded(this.#cri, observed, podLogFolder(this.#folders, { namespace, name, uid }));
+    const logs = podLogFolder(this.#folders, { namespace, name, uid });
+    await removeSuperseded(this.#cri, observed, (container, attempt) => [
+      `${logs}/${container}/${attempt}.log`,
+      terminationFile(this.#folders, { uid, container, attempt }),
+    ]);
   }
 
   /**
@@ -287,7 +292,8 @@ export class PodWorker {
     replaced?: string,
   ): Promise<WaitingReason | 'acted'> {
     const { pod, podSandboxId, signal } = step;
-    const key = `${pod.metadata.uid}/${container.name}`;
+    const ofPod = { uid: pod.metadata.uid ?? '', container: container.name };
+    const key = `${ofPod.uid}/${ofPod.container}`;
     const late = this.#starts.waiting(key, Date.now());
     if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
     let failing = 'ErrImagePull';
@@ -299,12 +305,15 @@ export class PodWorker {
         addresses: this.#addressesOf(step),
         references: this.#references,
         targetId: targetIdOf(container, step.observed),
-        files: await this.#filesOf(step, container),
+        files: await this.#filesOf(step, container, attempt),
         signal,
       });
       const { config: sandbox } = await this.#sandboxOf(pod, step.sandboxAttempt);
       failing = 'CreateContainerError';
-      if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
+      if (replaced !== undefined) {
+        await this.#cri.runtime.removeContainer({ containerId: replaced });
+        if (attempt > 0) await rm(terminationFile(this.#folders, { ...ofPod, attempt: attempt - 1 }), { force: true });
+      }
       await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
       const request = { podSandboxId, config, sandboxConfig: sandbox };
       const { containerId } = await this.#cri.runtime.createContainer(request);
@@ -335,8 +344,11 @@ export class PodWorker {
   }
 
   /** What the container is given beside the volumes of its pod. */
-  async #filesOf({ pod, podIPs }: PodStep, container: Container): Promise<readonly FileMount[]> {
-    return await hostsMount(pod, container, { ...this.#dns, folders: this.#folders, podIPs });
+  async #filesOf({ pod, podIPs }: PodStep, container: Container, attempt: number): Promise<readonly FileMount[]> {
+    return [
+      ...(await hostsMount(pod, container, { ...this.#dns, folders: this.#folders, podIPs })),
+      ...(await terminationMount(pod, container, attempt, this.#folders)),
+    ];
   }
 
   async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<void> {
