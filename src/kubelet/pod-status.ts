@@ -10,6 +10,7 @@ import {
   qosClassOf,
 } from '../kubeapi/index.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
+import { closedGates, foreignConditions } from './pod-conditions.ts';
 import { allContainersOf, ephemeralContainersOf } from './pod-containers.ts';
 import type { ObservedPod } from './pod-observer.ts';
 import { withinShare } from './termination-message.ts';
@@ -29,7 +30,8 @@ interface ContainerContext extends StatusContext {
 }
 
 /**
- * v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox.
+ * v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox. Conditions
+ * that others have set stay as `pod` has them.
  *
  * A pod that was over stays as it was once the runtime has forgotten how its containers ended.
  */
@@ -60,6 +62,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, given: St
     return { type, status, ...why, lastTransitionTime: since ?? timestamp(context.now) };
   };
   const notReady = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady';
+  const closed = closedGates(pod);
   const unready = containerStatuses.filter(({ ready }) => !ready).map(({ name }) => name);
   const unreadyText = phase === 'Succeeded' ? undefined : `containers with unready status: [${unready.join(' ')}]`;
   const incomplete = initContainersOf(pod)
@@ -69,9 +72,12 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, given: St
   return {
     phase,
     conditions: [
+      ...foreignConditions(pod.status ?? {}),
       condition('PodReadyToStartContainers', sandboxReady),
       condition('Initialized', initialized, 'ContainersNotInitialized', incompleteText),
-      condition('Ready', allReady, notReady, unreadyText),
+      allReady && closed !== undefined
+        ? condition('Ready', false, 'ReadinessGatesNotReady', closed)
+        : condition('Ready', allReady, notReady, unreadyText),
       condition('ContainersReady', allReady, notReady, unreadyText),
       condition('PodScheduled', true),
     ],
