@@ -4,6 +4,7 @@ import type { Pod, Volume } from '../../kubeapi/index.ts';
 import { type PodFolders, podVolumesFolder } from '../pod-folders.ts';
 import type { PodReferences } from '../pod-references.ts';
 import { writeAtomically } from './atomic-folder.ts';
+import { prepareEmptyFolder } from './empty-folder.ts';
 import { prepareHostPath } from './host-path.ts';
 import { filesOf, hasFiles } from './volume-files.ts';
 import { volumePath } from './volume-path.ts';
@@ -103,13 +104,11 @@ export class PodVolumes {
       if (volume.hostPath !== undefined) return await prepareHostPath(volume.hostPath);
       // Secrets lie here: nobody else on this machine is to pass.
       await mkdir(podVolumesFolder(this.#folders, pod.metadata.uid ?? ''), { recursive: true, mode: 0o750 });
-      if (volume.emptyDir !== undefined) {
-        await mkdir(path, { recursive: true, mode: 0o777 });
-        return;
-      }
+      const group = pod.spec.securityContext?.fsGroup;
+      if (volume.emptyDir !== undefined) return await prepareEmptyFolder(path, group);
       const files = await filesOf(pod, volume, this.#references, signal);
       if (signal?.aborted === true) return;
-      await writeAtomically(path, files, pod.spec.securityContext?.fsGroup);
+      await writeAtomically(path, files, group);
     } catch (cause) {
       const message = `MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${toError(cause).message}`;
       throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet', cause });
