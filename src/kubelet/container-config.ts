@@ -7,6 +7,7 @@ import type { FileMount } from './hosts-file.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
 import { kernelHostname } from './pod-hostname.ts';
+import { portMappings } from './port-mappings.ts';
 import type { ResolverConfig } from './resolver-config.ts';
 import { terminationAnnotations } from './termination-message.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
@@ -54,6 +55,7 @@ export function sandboxConfig(
     metadata: { name, namespace, uid, attempt },
     hostname: kernelHostname(pod, clusterDomain),
     ...(resolver === undefined ? {} : { dnsConfig: resolver }),
+    portMappings: portMappings(pod),
     logDirectory: podLogFolder(folders, { namespace, name, uid }),
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
     annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
