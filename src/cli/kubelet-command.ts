@@ -65,6 +65,14 @@ too it prints the path of a kubeconfig for podwire exec --kubelet. Prints "ready
         throw new UsageError(`--${name} ${JSON.stringify(address)} is no IP address`);
       }
     }
+    const noAddress = values['cluster-dns'].find((address) => isIP(address) === 0);
+    if (noAddress !== undefined) {
+      throw new UsageError(`--cluster-dns has ${JSON.stringify(noAddress)}, which is no IP address`);
+    }
+    const { 'cluster-domain': domain = '' } = values;
+    if (domain !== '' && !/^[\w-]+(\.[\w-]+)*$/.test(domain)) {
+      throw new UsageError(`--cluster-domain ${JSON.stringify(domain)} is no domain`);
+    }
     const wrong = values['node-labels'].find((label) => !/^[^=]+=[^=]*$/.test(label));
     if (wrong !== undefined) throw new UsageError(`--node-labels has ${JSON.stringify(wrong)}, which is not KEY=VALUE`);
   },
@@ -172,6 +180,11 @@ function optionsOf(
     containerRuntimeEndpoint: values['container-runtime-endpoint'] ?? '',
     rootDir,
     nodeLabels: Object.fromEntries(labels),
+    dns: {
+      clusterDns: values['cluster-dns'],
+      clusterDomain: values['cluster-domain'] ?? '',
+      ...withoutUndefined({ resolvConf: values['resolv-conf'] }),
+    },
     ...withoutUndefined({
       podLogsDir: values['pod-logs-dir'],
       nodeAddress: values['node-ip'],

@@ -28,6 +28,21 @@ export const nodeFlags = {
     help: 'logs of containers',
     shownDefault: '<root-dir>/logs',
   }),
+  'cluster-dns': listFlag({
+    value: 'IP,…',
+    split: true,
+    help: "DNS servers of the cluster, for pods of dnsPolicy ClusterFirst; without any they ask the node's",
+  }),
+  'cluster-domain': stringFlag({
+    value: 'DOMAIN',
+    help: 'domain of the cluster, in which its DNS has services and pods',
+  }),
+  'resolv-conf': stringFlag({
+    value: 'FILE',
+    source: 'file',
+    help: "what pods' own resolver configuration is made of; '' for one that finds no names",
+    initial: '/etc/resolv.conf',
+  }),
   'node-status-update-frequency': durationFlag({
     help: 'how often the apiserver hears of the node; below a third of its --node-monitor-grace-period',
     shownDefault: '10s',

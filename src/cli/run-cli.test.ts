@@ -85,6 +85,8 @@ describe('podwire', () => {
     [['kubelet', '--authorization-mode', 'Webhook'], 1, '--authorization-mode Webhook needs --kubeconfig'],
     [['kubelet', '--node-ip='], 1, 'error: --node-ip "" is no IP address\n'],
     [['kubelet', '--node-labels', 'a'], 1, '--node-labels has "a", which is not KEY=VALUE'],
+    [['kubelet', '--cluster-dns', '10.0.0.1,x'], 1, 'error: --cluster-dns has "x", which is no IP address\n'],
+    [['kubelet', '--cluster-domain', 'a b'], 1, 'error: --cluster-domain "a b" is no domain\n'],
     [['runtime', '--listen', 'http://x'], 1, '--listen takes one unix:///PATH and one tcp://HOST:PORT'],
     [['certs'], 1, 'error: you must say what to do with certificates: apiserver, node, user, ls, renew\n'],
     [['certs', 'nodes'], 1, 'podwire certs does not know "nodes": did you mean node?'],

@@ -3,10 +3,15 @@ import type { Container, Pod, VolumeMount } from '../kubeapi/index.ts';
 import { containerResources } from './container-resources.ts';
 import { containerSecurity } from './container-security.ts';
 import { type EnvironmentSources, environmentOf, expand, expandAll } from './environment.ts';
+import type { FileMount } from './hosts-file.ts';
 import { manifestError } from './manifest-error.ts';
 import { allContainersOf } from './pod-containers.ts';
 import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
+import { kernelHostname } from './pod-hostname.ts';
 import { sysctlsOf } from './pod-sysctls.ts';
+import { portMappings } from './port-mappings.ts';
+import type { ResolverConfig } from './resolver-config.ts';
+import { terminationAnnotations } from './termination-message.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
@@ -27,18 +32,34 @@ type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
 export type SandboxConfig = NonNullable<RunRequest['config']>;
 export type ContainerConfig = NonNullable<CreateRequest['config']>;
 
+/** What the kubelet knows of names. */
+export interface SandboxNaming {
+  /** Default: none. */
+  readonly clusterDomain?: string | undefined;
+  /** Default: the runtime gives the pod the machine's. */
+  readonly resolver?: ResolverConfig | undefined;
+}
+
 /**
  * How the runtime is to make the pod's sandbox.
  *
- * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path, and for what this kubelet cannot give a pod
+ * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path or is too long for a host, and for what this
+ * kubelet cannot give a pod
  */
-export function sandboxConfig(pod: Pod, attempt: number, folders: PodFolders): SandboxConfig {
+export function sandboxConfig(
+  pod: Pod,
+  attempt: number,
+  folders: PodFolders,
+  { clusterDomain, resolver }: SandboxNaming = {},
+): SandboxConfig {
   const { name, namespace = 'default', uid = '' } = pod.metadata;
   const { spec } = pod;
   if (spec.hostUsers === false) throw manifestError("hostUsers: podwire's kubelet has no user namespaces for pods");
   return {
     metadata: { name, namespace, uid, attempt },
-    hostname: spec.hostNetwork === true ? '' : (spec.hostname ?? name).slice(0, 63),
+    hostname: kernelHostname(pod, clusterDomain),
+    ...(resolver === undefined ? {} : { dnsConfig: resolver }),
+    portMappings: portMappings(pod),
     logDirectory: podLogFolder(folders, { namespace, name, uid }),
     labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
     annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
@@ -71,6 +92,8 @@ export interface ContainerSources extends EnvironmentSources {
   readonly folders: PodFolders;
   /** The container whose processes it is to see, by its id in the runtime. Default: as its pod says. */
   readonly targetId?: string | undefined;
+  /** What the kubelet itself mounts into it. Default: nothing. */
+  readonly files?: readonly FileMount[];
 }
 
 /**
@@ -82,7 +105,7 @@ export async function containerConfig(
   pod: Pod,
   container: Container,
   attempt: number,
-  { folders, targetId, ...sources }: ContainerSources,
+  { folders, targetId, files = [], ...sources }: ContainerSources,
 ): Promise<ContainerConfig> {
   const variables = await environmentOf(pod, container, sources);
   const { name, namespace = 'default', uid = '' } = pod.metadata;
@@ -93,14 +116,17 @@ export async function containerConfig(
     args: (container.args ?? []).map((word) => expand(word, variables)),
     workingDir: container.workingDir ?? '',
     envs: [...variables].map(([key, value]) => ({ key, value: new TextEncoder().encode(value) })),
-    mounts: (container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, { folders, variables })),
+    mounts: [
+      ...(container.volumeMounts ?? []).map((mount) => mountConfig(pod, mount, { folders, variables })),
+      ...files,
+    ],
     labels: {
       [podLabels.name]: name,
       [podLabels.namespace]: namespace,
       [podLabels.uid]: uid,
       [podLabels.container]: container.name,
     },
-    annotations: { 'io.kubernetes.container.restartCount': String(attempt) },
+    annotations: { 'io.kubernetes.container.restartCount': String(attempt), ...terminationAnnotations(container) },
     logPath: `${segment('container name', container.name)}/${attempt}.log`,
     stdin: container.stdin === true,
     stdinOnce: container.stdinOnce === true,

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { resolve } from 'node:path';
 import { ExecPathError, toError } from '../common/errors.ts';
 import { CriClient } from '../cri/index.ts';
 import type { HopLimits, Listener, TlsSource } from '../httpstream/index.ts';
@@ -8,6 +9,7 @@ import type { Authenticate, Authorize } from './access.ts';
 import { ApiPods } from './api-pods.ts';
 import { defaultNodeAddress, defaultNodeName, nodeObject } from './node-object.ts';
 import { measureRoom } from './node-pressure.ts';
+import type { DnsSettings } from './pod-dns.ts';
 import { PodEvents } from './pod-events.ts';
 import { PodObserver } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
@@ -44,6 +46,7 @@ export interface KubeletOptions {
   readonly tls?: TlsSource;
   readonly authenticate: Authenticate;
   readonly authorize: Authorize;
+  readonly dns?: DnsSettings;
   /** `--pod-manifest-path`: a folder of static pods. */
   readonly podManifestPath?: string;
   /** The apiserver to register with; without it the kubelet stands alone. */
@@ -75,7 +78,9 @@ export interface RunningKubelet {
  * @throws ExecPathError ERR_LISTEN, ERR_CRI_ENDPOINT
  */
 export async function startKubelet(options: KubeletOptions): Promise<RunningKubelet> {
-  const { rootDir, onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
+  const { onError = () => {}, nodeName = defaultNodeName(), nodeAddress = defaultNodeAddress() } = options;
+  // The runtime, which mounts what lies here, may have another working folder.
+  const rootDir = resolve(options.rootDir);
   await mkdir(rootDir, { recursive: true, mode: 0o755 });
   const cri = new CriClient(options.containerRuntimeEndpoint);
   const view = new RuntimeView(cri);
@@ -84,18 +89,16 @@ export async function startKubelet(options: KubeletOptions): Promise<RunningKube
   const events = options.apiserver && new PodEvents(options.apiserver, { nodeName, signal: stop.signal, onError });
   let runtime: { name: string; version: string } | undefined;
   let registration: Registration | undefined;
+  const folders = { logs: resolve(options.podLogsDir ?? `${rootDir}/logs`), volumes: `${rootDir}/volumes` };
   const loop = new SyncLoop({
     sources: sourcesOf(options, nodeName, apiPods, onError),
-    observer: new PodObserver(cri, view),
-    worker: new PodWorker(
-      cri,
-      { logs: options.podLogsDir ?? `${rootDir}/logs`, volumes: `${rootDir}/volumes` },
-      {
-        hostIP: nodeAddress,
-        references: new PodReferences(options.apiserver),
-        onEvent: (pod, happening) => events?.record(pod, happening),
-      },
-    ),
+    observer: new PodObserver(cri, view, folders),
+    worker: new PodWorker(cri, folders, {
+      hostIP: nodeAddress,
+      ...(options.dns === undefined ? {} : { dns: options.dns }),
+      references: new PodReferences(options.apiserver),
+      onEvent: (pod, happening) => events?.record(pod, happening),
+    }),
     nodeName,
     hostIP: nodeAddress,
     runtimeName: () => runtime?.name ?? 'unknown',

@@ -5,9 +5,12 @@ import {
   type ContainerStatus as CriContainerStatus,
   grpcCodes,
   NamespaceMode,
+  type PodSandboxStatus,
   RuntimeCallError,
 } from '../cri/index.ts';
+import type { PodFolders } from './pod-folders.ts';
 import { type PodView, RuntimeView } from './runtime-view.ts';
+import { terminationMessage } from './termination-message.ts';
 
 interface SeenSandbox {
   readonly ips: readonly string[];
@@ -24,7 +27,7 @@ export interface ObservedPod extends PodView {
   /** Empty for pods on the host's network. */
   readonly ips: readonly string[];
   readonly hostNetwork: boolean;
-  /** By container name. */
+  /** By container name; the message of one that has ended includes its own last word. */
   readonly statuses: ReadonlyMap<string, CriContainerStatus>;
   /** How the attempt before the present one ended, by container name. */
   readonly previousStatuses: ReadonlyMap<string, CriContainerStatus>;
@@ -38,13 +41,18 @@ export interface ObservedPod extends PodView {
 export class PodObserver {
   readonly #cri: CriClient;
   readonly #view: RuntimeView;
+  readonly #folders: PodFolders | undefined;
   #statuses = new Map<string, SeenContainer>();
   #sandboxes = new Map<string, SeenSandbox>();
 
-  /** @param view where others find what was seen */
-  constructor(cri: CriClient, view: RuntimeView = new RuntimeView(cri)) {
+  /**
+   * @param view where others find what was seen
+   * @param folders where containers leave their last word
+   */
+  constructor(cri: CriClient, view: RuntimeView = new RuntimeView(cri), folders?: PodFolders) {
     this.#cri = cri;
     this.#view = view;
+    this.#folders = folders;
   }
 
   /** @throws RuntimeCallError when the runtime cannot be asked */
@@ -82,9 +90,8 @@ export class PodObserver {
   async #sandbox(podSandboxId: string): Promise<SeenSandbox | undefined> {
     try {
       const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
-      const { ip = '', additionalIps = [] } = status?.network ?? {};
-      const ips = [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
-      return { ips, hostNetwork: status?.linux?.namespaces?.options?.network === NamespaceMode.NODE };
+      const hostNetwork = status?.linux?.namespaces?.options?.network === NamespaceMode.NODE;
+      return { ips: addressesOf(status), hostNetwork };
     } catch (thrown) {
       return removedSince(thrown);
     }
@@ -92,11 +99,20 @@ export class PodObserver {
 
   async #status(containerId: string): Promise<CriContainerStatus | undefined> {
     try {
-      return (await this.#cri.runtime.containerStatus({ containerId })).status;
+      const { status } = await this.#cri.runtime.containerStatus({ containerId });
+      if (status === undefined || !hasExited(status)) return status;
+      const last = await terminationMessage(status, this.#folders);
+      return { ...status, message: [status.message, last].filter((text) => text !== '').join(': ') };
     } catch (thrown) {
       return removedSince(thrown);
     }
   }
+}
+
+/** The addresses of a sandbox; none on the host's network. */
+export function addressesOf(status: PodSandboxStatus | undefined): readonly string[] {
+  const { ip = '', additionalIps = [] } = status?.network ?? {};
+  return [ip, ...additionalIps.map((other) => other.ip)].filter((address) => address !== '');
 }
 
 /** What was listed a moment ago may be gone; any other failure is one. */

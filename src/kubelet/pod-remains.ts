@@ -6,10 +6,14 @@ import type { PodView } from './runtime-view.ts';
  * Removes what newer attempts of a pod that lives on have taken the place of: dead containers but the last one of each
  * name, whose log and exit code people still ask for, and sandboxes in which nothing that counts is left.
  *
- * @param logFolder of the pod; the logs of removed attempts go too
+ * @param filesOf an attempt of a container of the pod: they go with it
  * @throws RuntimeCallError; calling again goes on where it failed
  */
-export async function removeSuperseded(cri: CriClient, view: PodView, logFolder: string): Promise<void> {
+export async function removeSuperseded(
+  cri: CriClient,
+  view: PodView,
+  filesOf: (container: string, attempt: number) => readonly string[],
+): Promise<void> {
   const { containers, olderContainers, olderSandboxes } = view;
   const kept = new Map<string, Container>();
   for (const container of olderContainers) kept.set(nameOf(container), container);
@@ -17,7 +21,8 @@ export async function removeSuperseded(cri: CriClient, view: PodView, logFolder:
     if (kept.get(nameOf(container)) === container) continue;
     if (container.state === ContainerState.CONTAINER_RUNNING) continue;
     await cri.runtime.removeContainer({ containerId: container.id });
-    await rm(`${logFolder}/${nameOf(container)}/${container.metadata?.attempt ?? 0}.log`, { force: true });
+    const files = filesOf(nameOf(container), container.metadata?.attempt ?? 0);
+    for (const file of files) await rm(file, { force: true });
   }
   const inUse = new Set([...containers.values(), ...kept.values()].map(({ podSandboxId }) => podSandboxId));
   for (const { id } of olderSandboxes) {

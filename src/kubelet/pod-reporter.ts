@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { toError } from '../common/errors.ts';
 import { ApiStatusError, isNotFound, type KubeClient, type OwnerReference, type Pod, pods } from '../kubeapi/index.ts';
 import { deleteMirror, isIntact, isMirror, mirrorOf, shows } from './mirror-pod.ts';
+import { withoutForeign } from './pod-conditions.ts';
 import type { NodePod } from './sync-loop.ts';
 
 /** Longest time of one request, in ms: the next report tries again. */
@@ -108,7 +109,9 @@ export class PodReporter {
       this.#reported.delete(uid);
       return;
     }
-    if (known !== undefined && isDeepStrictEqual(known.status, pod.status) && !this.#isOverruled(pod)) return;
+    // What others say of the pod is theirs to write.
+    const status = withoutForeign(pod.status);
+    if (known !== undefined && isDeepStrictEqual(known.status, status) && !this.#isOverruled(pod)) return;
     let mirror = known?.mirror;
     if (mirrors && mirror === undefined) {
       const owner = this.#options.nodeOwner();
@@ -117,9 +120,9 @@ export class PodReporter {
       mirror = (await this.#mirror(pod, owner)).spec;
     }
     await ignoringNotFound(
-      this.#client.patch(pods, name, { status: statusPatch(pod.status) }, { ...address, subresource: 'status' }),
+      this.#client.patch(pods, name, { status: statusPatch(status) }, { ...address, subresource: 'status' }),
     );
-    this.#reported.set(uid, { status: pod.status, namespace, name, mirror });
+    this.#reported.set(uid, { status, namespace, name, mirror });
   }
 
   /** An apiserver that did not hear of the node says itself that its pods are not ready. */

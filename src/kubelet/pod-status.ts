@@ -10,8 +10,10 @@ import {
   qosClassOf,
 } from '../kubeapi/index.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
-import { ephemeralContainersOf } from './pod-containers.ts';
+import { closedGates, foreignConditions } from './pod-conditions.ts';
+import { allContainersOf, ephemeralContainersOf } from './pod-containers.ts';
 import type { ObservedPod } from './pod-observer.ts';
+import { withinShare } from './termination-message.ts';
 
 export interface StatusContext {
   readonly hostIP: string;
@@ -22,12 +24,19 @@ export interface StatusContext {
   readonly now: Date;
 }
 
+interface ContainerContext extends StatusContext {
+  /** How many the pod has, of every kind. */
+  readonly containers: number;
+}
+
 /**
- * v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox.
+ * v1.PodStatus of `pod` from what the runtime shows of it; `observed` is undefined before there is a sandbox. Conditions
+ * that others have set stay as `pod` has them.
  *
  * A pod that was over stays as it was once the runtime has forgotten how its containers ended.
  */
-export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: StatusContext): PodStatus {
+export function podStatus(pod: Pod, observed: ObservedPod | undefined, given: StatusContext): PodStatus {
+  const context = { ...given, containers: allContainersOf(pod).length };
   const isOver = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
   if (isOver && pod.status && !pod.spec.containers.every(({ name }) => observed?.statuses.has(name))) return pod.status;
   const idle = initContainersOf(pod).length > 0 ? 'PodInitializing' : 'ContainerCreating';
@@ -53,6 +62,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
     return { type, status, ...why, lastTransitionTime: since ?? timestamp(context.now) };
   };
   const notReady = phase === 'Succeeded' ? 'PodCompleted' : 'ContainersNotReady';
+  const closed = closedGates(pod);
   const unready = containerStatuses.filter(({ ready }) => !ready).map(({ name }) => name);
   const unreadyText = phase === 'Succeeded' ? undefined : `containers with unready status: [${unready.join(' ')}]`;
   const incomplete = initContainersOf(pod)
@@ -62,9 +72,12 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
   return {
     phase,
     conditions: [
+      ...foreignConditions(pod.status ?? {}),
       condition('PodReadyToStartContainers', sandboxReady),
       condition('Initialized', initialized, 'ContainersNotInitialized', incompleteText),
-      condition('Ready', allReady, notReady, unreadyText),
+      allReady && closed !== undefined
+        ? condition('Ready', false, 'ReadinessGatesNotReady', closed)
+        : condition('Ready', allReady, notReady, unreadyText),
       condition('ContainersReady', allReady, notReady, unreadyText),
       condition('PodScheduled', true),
     ],
@@ -83,7 +96,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
 function containerStatus(
   container: Container,
   observed: ObservedPod | undefined,
-  { runtimeName, waiting }: StatusContext,
+  { runtimeName, waiting, containers }: ContainerContext,
   idle = 'ContainerCreating',
 ): ContainerStatus {
   const status = observed?.statuses.get(container.name);
@@ -100,11 +113,11 @@ function containerStatus(
       started: false,
     };
   }
-  const state = stateOf(status, runtimeName);
+  const state = stateOf(status, runtimeName, containers);
   const backingOff = pending !== undefined && state.terminated !== undefined;
   const running = state.running !== undefined;
   const previous = observed?.previousStatuses.get(container.name);
-  const before = backingOff ? state : previous && stateOf(previous, runtimeName);
+  const before = backingOff ? state : previous && stateOf(previous, runtimeName, containers);
   return {
     name: container.name,
     state: backingOff ? { waiting: pending } : state,
@@ -119,7 +132,11 @@ function containerStatus(
 }
 
 /** An init container is ready when it has done its part. */
-function initStatus(container: Container, observed: ObservedPod | undefined, context: StatusContext): ContainerStatus {
+function initStatus(
+  container: Container,
+  observed: ObservedPod | undefined,
+  context: ContainerContext,
+): ContainerStatus {
   const status = containerStatus(container, observed, context, 'PodInitializing');
   return isSidecar(container) ? status : { ...status, ready: status.state?.terminated?.exitCode === 0, started: false };
 }
@@ -128,7 +145,7 @@ function initStatus(container: Container, observed: ObservedPod | undefined, con
 function ephemeralStatus(
   container: Container,
   observed: ObservedPod | undefined,
-  context: StatusContext,
+  context: ContainerContext,
   idle: string,
 ): ContainerStatus {
   const { started: _, ...status } = containerStatus(container, observed, context, idle);
@@ -149,7 +166,9 @@ function phaseOf(pod: Pod, observed: ObservedPod | undefined, statuses: readonly
   return isInitialized(pod, observed) ? podPhase(pod, statuses) : 'Pending';
 }
 
-function stateOf(status: CriContainerStatus, runtimeName: string): ContainerState {
+/** @param containers how many the pod has */
+function stateOf(status: CriContainerStatus, runtimeName: string, containers: number): ContainerState {
+  const message = withinShare(status.message, containers);
   const startedAt = status.startedAt > 0n ? timestamp(nanoseconds(status.startedAt)) : null;
   switch (status.state) {
     case CriState.CONTAINER_RUNNING:
@@ -159,7 +178,7 @@ function stateOf(status: CriContainerStatus, runtimeName: string): ContainerStat
         terminated: {
           exitCode: status.exitCode,
           reason: status.reason || (status.exitCode === 0 ? 'Completed' : 'Error'),
-          ...(status.message === '' ? {} : { message: status.message }),
+          ...(message === '' ? {} : { message }),
           startedAt,
           finishedAt: timestamp(nanoseconds(status.finishedAt)),
           containerID: `${runtimeName}://${status.id}`,

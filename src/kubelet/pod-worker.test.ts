@@ -1,17 +1,18 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answeringApi } from '../../test/support/answering-api.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { objectsApi } from '../../test/support/objects-api.ts';
 import { podOf, shell, WorkerWorld } from '../../test/support/worker-world.ts';
-import { ContainerState, PodSandboxState } from '../cri/index.ts';
+import { ContainerState, type CriClient, PodSandboxState } from '../cri/index.ts';
 import type { Pod } from '../kubeapi/index.ts';
 import { HOST_IMAGE } from '../runtime/index.ts';
 import { sandboxConfig } from './container-config.ts';
 import type { ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { podStatus } from './pod-status.ts';
+import { PodWorker } from './pod-worker.ts';
 
 let world: WorkerWorld;
 
@@ -67,6 +68,19 @@ describe('a pod whose sandbox died', () => {
 });
 
 describe('a container', () => {
+  it('that is the first of its sandbox knows the sandbox’s address', async () => {
+    const log = join(world.folder, 'addresses');
+    const env = [{ name: 'OWN', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }];
+    const pod = podOf({ containers: [{ ...shell('main', `echo "at $OWN" >> ${log}; sleep 100000`), env }] });
+    const said = (): string => (existsSync(log) ? readFileSync(log, 'utf8') : '');
+    const first = await world.settle(pod);
+    // Our runtime without networks of pods gives that of the loopback.
+    await expect.poll(said).toBe('at 127.0.0.1\n');
+    await world.cri.runtime.stopPodSandbox({ podSandboxId: first?.sandbox.id ?? '' });
+    await world.settle(pod);
+    await expect.poll(said).toBe('at 127.0.0.1\nat 127.0.0.1\n');
+  });
+
   it('that was made and never started, by a kubelet that was killed then, is made anew', async () => {
     const pod = podOf();
     const sandbox = sandboxConfig(pod, 0, world.folders);
@@ -85,6 +99,7 @@ describe('a container', () => {
   it('leaves of all its attempts the last one and the one before', async () => {
     const pod = podOf();
     await world.settle(pod);
+    const words = join(world.folders.volumes, 'u-1/.termination/main');
     for (let attempt = 1; attempt <= 3; attempt += 1) {
       const view = await world.observe();
       const id = view?.containers.get('main')?.id ?? '';
@@ -102,8 +117,10 @@ describe('a container', () => {
         sandboxConfig: sandboxConfig(pod, 0, world.folders),
       });
       await world.cri.runtime.startContainer({ containerId });
+      writeFileSync(join(words, `${attempt}`), '');
     }
     await world.worker.tidy(pod, (await world.observe()) as ObservedPod);
+    expect(readdirSync(words).sort()).toEqual(['2', '3']);
     const { containers } = await world.cri.runtime.listContainers({});
     expect(new Set(containers.map(({ metadata }) => metadata?.attempt))).toEqual(new Set([2, 3]));
     expect(containers.length).toBe(2);
@@ -243,6 +260,68 @@ describe('a pod that is to go', () => {
     await step;
     expect([events, asked.length, (await sandboxStates()).length]).toEqual([[], 1, sandboxes]);
     expect((await world.observe())?.containers.size ?? 0).toBe(0);
+  });
+});
+
+describe('the last word of a container', () => {
+  it('is in its status, also for a kubelet that has just started', async () => {
+    const containers = [shell('main', 'echo gone wrong; exit 3'), shell('other', 'exit 0')];
+    const terminationMessagePolicy = 'FallbackToLogsOnError' as const;
+    const pod = podOf({
+      restartPolicy: 'Never',
+      containers: containers.map((container) => ({ ...container, terminationMessagePolicy })),
+    });
+    const status = await world.until(pod, ({ phase }) => phase === 'Failed');
+    expect(status.containerStatuses?.map(({ state }) => state?.terminated?.message)).toEqual([
+      'gone wrong\n',
+      undefined,
+    ]);
+    // The host image has no mounts: what is said there is read all the same.
+    const [mount] = (await world.observe())?.statuses.get('other')?.mounts.slice(-1) ?? [];
+    writeFileSync(mount?.hostPath ?? '', 'ready to go');
+    const { containerStatuses } = await world.statusOf(pod);
+    expect(containerStatuses?.map(({ state }) => state?.terminated?.message)).toEqual(['gone wrong\n', 'ready to go']);
+  });
+});
+
+describe('names in the cluster', () => {
+  it('are asked for and known as the node’s kubelet is told', async () => {
+    const asked: unknown[] = [];
+    const runtime = {
+      ...world.cri.runtime,
+      runPodSandbox: (request: Parameters<CriClient['runtime']['runPodSandbox']>[0]) => {
+        asked.push(request.config);
+        return world.cri.runtime.runPodSandbox(request);
+      },
+    };
+    const cri = { runtime, image: world.cri.image } as unknown as CriClient;
+    const resolvConf = join(world.folder, 'resolv.conf');
+    const dns = { clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', resolvConf };
+    const nameservers = Array.from({ length: 3 }, (_, at) => `192.0.2.${at}`);
+    const events: string[] = [];
+    const worker = new PodWorker(cri, world.folders, { dns, onEvent: (_pod, { reason }) => events.push(reason) });
+    const pod = podOf({ subdomain: 'peers', dnsConfig: { nameservers } });
+    expect((await worker.sync(pod, undefined)).waiting.get('main')).toEqual({
+      reason: 'FailedCreatePodSandBox',
+      message: expect.stringContaining(`resolver configuration ${resolvConf}: `),
+    });
+    writeFileSync(resolvConf, 'search corp.test\n');
+    worker.forget('u-1');
+    await worker.sync(pod, undefined);
+    expect(asked).toMatchObject([
+      {
+        hostname: 'web',
+        dnsConfig: {
+          servers: ['10.96.0.10', '192.0.2.0', '192.0.2.1'],
+          searches: ['default.svc.cluster.local', 'svc.cluster.local', 'cluster.local', 'corp.test'],
+          options: ['ndots:5'],
+        },
+      },
+    ]);
+    expect(events).toContain('DNSConfigForming');
+    expect(readFileSync(join(world.folders.volumes, 'u-1/.hosts'), 'utf8')).toContain(
+      '127.0.0.1\tweb.peers.default.svc.cluster.local\tweb\n',
+    );
   });
 });
 

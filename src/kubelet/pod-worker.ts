@@ -9,16 +9,19 @@ import {
 import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
 import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
 import { assertNotRoot, type ImageUser } from './container-security.ts';
+import { type FileMount, hostsMount } from './hosts-file.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
+import { type DnsSettings, type PodDns, podDns } from './pod-dns.ts';
 import type { EventPod, Happening } from './pod-events.ts';
 import type { PodAddresses } from './pod-fields.ts';
 import { type PodFolders, podLogFolder } from './pod-folders.ts';
-import { hasExited, type ObservedPod } from './pod-observer.ts';
+import { addressesOf, hasExited, type ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { removeSuperseded } from './pod-remains.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
+import { terminationFile, terminationMount } from './termination-message.ts';
 import { PodVolumes, type PodVolumesOptions } from './volumes/pod-volumes.ts';
 
 /** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
@@ -40,6 +43,7 @@ export interface SyncResult {
 export interface PodWorkerOptions {
   /** The node's address, for containers that ask. */
   readonly hostIP?: string;
+  readonly dns?: DnsSettings;
   /** What pods refer to; default: a kubelet without an apiserver. */
   readonly references?: PodReferences;
   readonly volumes?: PodVolumesOptions;
@@ -59,7 +63,9 @@ interface PodStep {
   readonly pod: Pod;
   readonly observed: ObservedPod | undefined;
   readonly podSandboxId: string;
-  readonly sandbox: SandboxConfig;
+  /** Of that sandbox. */
+  readonly podIPs: readonly string[];
+  readonly sandboxAttempt: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -72,6 +78,7 @@ export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
   readonly #hostIP: string;
+  readonly #dns: DnsSettings;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
   readonly #onEvent: (pod: EventPod, happening: Happening) => void;
@@ -83,6 +90,7 @@ export class PodWorker {
     this.#cri = cri;
     this.#folders = folders;
     this.#hostIP = hostIP;
+    this.#dns = options.dns ?? {};
     this.#onEvent = onEvent;
     this.#references = references;
     this.#volumes = new PodVolumes(folders, references, volumes);
@@ -103,15 +111,17 @@ export class PodWorker {
       const late = this.#starts.waiting(key, Date.now());
       if (late !== undefined) return { waiting: forAll(pod, late), acted: false };
       const attempt = observed === undefined ? 0 : (observed.sandbox.metadata?.attempt ?? 0) + (observed.ready ? 0 : 1);
-      const sandbox = sandboxConfig(pod, attempt, this.#folders);
       failing = { reason: 'ContainerCreating', event: 'FailedMount' };
       if (observed?.ready !== true) await this.#volumes.prepare(pod, signal);
       if (signal?.aborted === true) return { waiting, acted: false };
       failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
-      const podSandboxId = observed?.ready === true ? observed.sandbox.id : await this.#runSandbox(sandbox);
+      const place =
+        observed?.ready === true
+          ? { podSandboxId: observed.sandbox.id, podIPs: observed.ips }
+          : await this.#runSandbox(pod, attempt);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
-      return await this.#syncContainers({ pod, observed, podSandboxId, sandbox, signal });
+      return await this.#syncContainers({ pod, observed, ...place, sandboxAttempt: attempt, signal });
     } catch (thrown) {
       // What was given up has not failed.
       if (signal?.aborted === true) return { waiting, acted: false };
@@ -126,7 +136,11 @@ export class PodWorker {
   /** Removes what earlier attempts of a running pod have left. @throws RuntimeCallError; calling again goes on */
   async tidy({ metadata }: Pod, observed: ObservedPod): Promise<void> {
     const { name, namespace = 'default', uid = '' } = metadata;
-    await removeSuperseded(this.#cri, observed, podLogFolder(this.#folders, { namespace, name, uid }));
+    const logs = podLogFolder(this.#folders, { namespace, name, uid });
+    await removeSuperseded(this.#cri, observed, (container, attempt) => [
+      `${logs}/${container}/${attempt}.log`,
+      terminationFile(this.#folders, { uid, container, attempt }),
+    ]);
   }
 
   /**
@@ -189,9 +203,21 @@ export class PodWorker {
     return alive.length > 0;
   }
 
-  async #runSandbox(config: SandboxConfig): Promise<string> {
+  async #runSandbox(pod: Pod, attempt: number): Promise<Pick<PodStep, 'podSandboxId' | 'podIPs'>> {
+    const { config, warnings } = await this.#sandboxOf(pod, attempt);
     await mkdir(config.logDirectory ?? '', { recursive: true, mode: 0o755 });
-    return (await this.#cri.runtime.runPodSandbox({ config })).podSandboxId;
+    for (const warning of warnings) this.#onEvent(pod, { type: 'Warning', ...warning });
+    const { podSandboxId } = await this.#cri.runtime.runPodSandbox({ config });
+    const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
+    return { podSandboxId, podIPs: addressesOf(status) };
+  }
+
+  async #sandboxOf(
+    pod: Pod,
+    attempt: number,
+  ): Promise<{ readonly config: SandboxConfig; readonly warnings: PodDns['warnings'] }> {
+    const { config: resolver, warnings } = await podDns(pod, this.#dns, this.#hostIP);
+    return { config: sandboxConfig(pod, attempt, this.#folders, { ...this.#dns, resolver }), warnings };
   }
 
   async #syncContainers(step: PodStep): Promise<SyncResult> {
@@ -271,8 +297,9 @@ export class PodWorker {
     attempt: number,
     replaced?: string,
   ): Promise<WaitingReason | 'acted'> {
-    const { pod, podSandboxId, sandbox, signal } = step;
-    const key = `${pod.metadata.uid}/${container.name}`;
+    const { pod, podSandboxId, signal } = step;
+    const ofPod = { uid: pod.metadata.uid ?? '', container: container.name };
+    const key = `${ofPod.uid}/${ofPod.container}`;
     const late = this.#starts.waiting(key, Date.now());
     if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
     let failing = 'ErrImagePull';
@@ -285,10 +312,15 @@ export class PodWorker {
         addresses: this.#addressesOf(step),
         references: this.#references,
         targetId: targetIdOf(container, step.observed),
+        files: await this.#filesOf(step, container, attempt),
         signal,
       });
+      const { config: sandbox } = await this.#sandboxOf(pod, step.sandboxAttempt);
       failing = 'CreateContainerError';
-      if (replaced !== undefined) await this.#cri.runtime.removeContainer({ containerId: replaced });
+      if (replaced !== undefined) {
+        await this.#cri.runtime.removeContainer({ containerId: replaced });
+        if (attempt > 0) await rm(terminationFile(this.#folders, { ...ofPod, attempt: attempt - 1 }), { force: true });
+      }
       await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
       const request = { podSandboxId, config, sandboxConfig: sandbox };
       const { containerId } = await this.#cri.runtime.createContainer(request);
@@ -314,9 +346,16 @@ export class PodWorker {
     }
   }
 
-  #addressesOf({ pod, observed }: PodStep): PodAddresses {
-    const onHost = pod.spec.hostNetwork === true;
-    return { hostIP: this.#hostIP, podIPs: onHost ? [this.#hostIP] : (observed?.ips ?? []) };
+  #addressesOf({ pod, podIPs }: PodStep): PodAddresses {
+    return { hostIP: this.#hostIP, podIPs: pod.spec.hostNetwork === true ? [this.#hostIP] : podIPs };
+  }
+
+  /** What the container is given beside the volumes of its pod. */
+  async #filesOf({ pod, podIPs }: PodStep, container: Container, attempt: number): Promise<readonly FileMount[]> {
+    return [
+      ...(await hostsMount(pod, container, { ...this.#dns, folders: this.#folders, podIPs })),
+      ...(await terminationMount(pod, container, attempt, this.#folders)),
+    ];
   }
 
   /** @returns what it says of its user */

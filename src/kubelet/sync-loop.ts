@@ -3,6 +3,7 @@ import { ContainerState } from '../cri/index.ts';
 import type { Pod, PodStatus } from '../kubeapi/index.ts';
 import { adoptedPod, CONFIG_SOURCE } from './adopted-pod.ts';
 import { STARTED_BY } from './container-config.ts';
+import { withForeign } from './pod-conditions.ts';
 import type { ObservedPod, PodObserver } from './pod-observer.ts';
 import { podStatus } from './pod-status.ts';
 import { DEFAULT_GRACE_SECONDS, type PodWorker, type WaitingReason } from './pod-worker.ts';
@@ -255,8 +256,10 @@ export class SyncLoop {
     const shown = new Map(observed.map((pod) => [pod.uid, pod]));
     // Conditions keep the time at which they changed: from the last look, or from the apiserver before the first.
     const before = new Map(this.#pods.map(({ pod }) => [pod.metadata.uid, pod.status]));
+    const statusBefore = ({ metadata, status = {} }: Pod): PodStatus =>
+      withForeign(before.get(metadata.uid) ?? status, status);
     const status = (pod: Pod, view: ObservedPod | undefined): PodStatus =>
-      podStatus({ ...pod, status: before.get(pod.metadata.uid) ?? pod.status ?? {} }, view, {
+      podStatus({ ...pod, status: statusBefore(pod) }, view, {
         hostIP,
         runtimeName: runtimeName(),
         now: new Date(),

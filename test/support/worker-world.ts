@@ -67,7 +67,7 @@ export class WorkerWorld implements AsyncDisposable {
   }
 
   async observe(): Promise<ObservedPod | undefined> {
-    const pods = await new PodObserver(this.cri).observe();
+    const pods = await new PodObserver(this.cri, undefined, this.folders).observe();
     expect(pods.length).toBeLessThan(2);
     return pods[0];
   }

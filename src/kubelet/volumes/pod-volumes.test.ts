@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -60,6 +60,27 @@ function shown(): Record<string, string> {
     }),
   );
 }
+
+describe('an empty volume', () => {
+  const modeOf = (): number => statSync(join(folder, 'u-1/v')).mode & 0o7777;
+
+  it('is for everybody to write, whatever the umask', async () => {
+    const before = process.umask(0o077);
+    try {
+      await volumes.prepare(podWith({ emptyDir: {} }));
+    } finally {
+      process.umask(before);
+    }
+    expect(modeOf()).toBe(0o777);
+  });
+
+  it('stays as its pod has it', async () => {
+    await volumes.prepare(podWith({ emptyDir: {} }));
+    chmodSync(join(folder, 'u-1/v'), 0o700);
+    await volumes.prepare(podWith({ emptyDir: {} }));
+    expect(modeOf()).toBe(0o700);
+  });
+});
 
 describe('a volume of files', () => {
   beforeEach(() => {

@@ -1,9 +1,11 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { ExecPathError, toError } from '../../common/errors.ts';
+import { toError } from '../../common/errors.ts';
 import type { Pod, Volume } from '../../kubeapi/index.ts';
+import { manifestError } from '../manifest-error.ts';
 import { type PodFolders, podVolumesFolder } from '../pod-folders.ts';
 import type { PodReferences } from '../pod-references.ts';
 import { writeAtomically } from './atomic-folder.ts';
+import { prepareEmptyFolder } from './empty-folder.ts';
 import { prepareHostPath } from './host-path.ts';
 import { filesOf, hasFiles } from './volume-files.ts';
 import { volumePath } from './volume-path.ts';
@@ -103,16 +105,14 @@ export class PodVolumes {
       if (volume.hostPath !== undefined) return await prepareHostPath(volume.hostPath);
       // Secrets lie here: nobody else on this machine is to pass.
       await mkdir(podVolumesFolder(this.#folders, pod.metadata.uid ?? ''), { recursive: true, mode: 0o750 });
-      if (volume.emptyDir !== undefined) {
-        await mkdir(path, { recursive: true, mode: 0o777 });
-        return;
-      }
+      const group = pod.spec.securityContext?.fsGroup;
+      if (volume.emptyDir !== undefined) return await prepareEmptyFolder(path, group);
       const files = await filesOf(pod, volume, this.#references, signal);
       if (signal?.aborted === true) return;
-      await writeAtomically(path, files, pod.spec.securityContext?.fsGroup);
+      await writeAtomically(path, files, group);
     } catch (cause) {
       const message = `MountVolume.SetUp failed for volume ${JSON.stringify(volume.name)} : ${toError(cause).message}`;
-      throw new ExecPathError('ERR_MANIFEST', message, { hop: 'kubelet', cause });
+      throw manifestError(message, cause);
     }
   }
 }
