@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { apiVersionOf } from '../kubeapi/index.ts';
 import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
 import { generateName, metadataErrors } from './object-names.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { readSentObject } from './sent-object.ts';
 
 /**

@@ -38,10 +38,6 @@ export class PodPlacements {
       : before.node !== after.node || !isAlike(before.pod, after.pod);
   }
 
-  has(key: string): boolean {
-    return this.#placements.has(key);
-  }
-
   values(): Iterable<Placement> {
     return this.#placements.values();
   }

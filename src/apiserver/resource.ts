@@ -70,8 +70,3 @@ export const objectVerbs: readonly string[] = [
   'update',
   'watch',
 ];
-
-/** `v1`, or `coordination.k8s.io/v1`: the `apiVersion` of a resource's objects. */
-export function apiVersionOf({ group, version }: { readonly group: string; readonly version: string }): string {
-  return group === '' ? version : `${group}/${version}`;
-}
