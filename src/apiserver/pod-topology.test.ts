@@ -182,6 +182,85 @@ describe('topology spread', () => {
   });
 });
 
+describe('the nodes that a constraint looks at', () => {
+  const honouring = (more: Partial<Pod['spec']> = {}): Pod =>
+    podOf({
+      labels: web,
+      spec: {
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: 'zone',
+            whenUnsatisfiable: 'DoNotSchedule',
+            labelSelector: { matchLabels: web },
+            nodeTaintsPolicy: 'Honor',
+          },
+        ],
+        ...more,
+      },
+    });
+  const [a1] = zoned;
+  const tolerant = { tolerations: [{ operator: 'Exists' as const }] };
+  const inZoneA = (b1: Node, more: Partial<Pod['spec']> = {}): string | undefined => {
+    const world = new World(a1 === undefined ? [] : [a1, b1]);
+    world.put('a1', { labels: web });
+    return world.reasonsFor(honouring(more))[0];
+  };
+  const b = { labels: { zone: 'b' } };
+
+  it.each<[string, { readonly spec?: object; readonly status?: object }]>([
+    ['has a taint', { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } }],
+    ['drives pods away', { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } }],
+    ['is cordoned', { spec: { unschedulable: true } }],
+    ['is not ready', { status: { conditions: [{ type: 'Ready', status: 'False' }] } }],
+    ['is silent', { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } }],
+    ['has said nothing yet', { status: { conditions: [] } }],
+  ])('leave out one that %s, unless the pod tolerates it', (_, more) => {
+    const b1 = nodeOf('b1', { ...b, ...more });
+    // Without it there is one domain alone, which is the least filled too.
+    expect(inZoneA(b1)).toBe('');
+    expect(inZoneA(b1, tolerant)).toBe(SPREAD);
+  });
+
+  it('are also those that would rather have others', () => {
+    const spec = { taints: [{ key: 'k', effect: 'PreferNoSchedule' }] };
+    expect(inZoneA(nodeOf('b1', { ...b, spec }))).toBe(SPREAD);
+  });
+});
+
+describe('a node by its state', () => {
+  const reasonOf = (node: Node, spec: Partial<Pod['spec']> = {}): string | undefined =>
+    misfitOf(podOf({ spec }), node, new PodPlacements().usageOf('n'))?.reasons.join();
+  const cordoned = nodeOf('n', { spec: { unschedulable: true } });
+  const inState = (type: string, status: string): Node =>
+    nodeOf('n', {
+      status: {
+        conditions: [
+          { type, status },
+          { type: 'Ready', status: 'True' },
+        ],
+      },
+    });
+
+  it.each([
+    [cordoned, 'node(s) were unschedulable'],
+    [inState('Ready', 'False'), 'node(s) had untolerated taint {node.kubernetes.io/not-ready: }'],
+    [inState('Ready', 'Unknown'), 'node(s) had untolerated taint {node.kubernetes.io/unreachable: }'],
+    [inState('DiskPressure', 'True'), 'node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }'],
+    [inState('MemoryPressure', 'True'), 'node(s) had untolerated taint {node.kubernetes.io/memory-pressure: }'],
+  ])('takes the pods that tolerate it', (node, reason) => {
+    expect(reasonOf(node)).toBe(reason);
+    expect(reasonOf(node, { tolerations: [{ operator: 'Exists' }] })).toBeUndefined();
+    // What a pod tolerates for a while once it runs there is not yet a reason to begin.
+    expect(reasonOf(node, { tolerations: [{ operator: 'Exists', effect: 'NoExecute' }] })).toBe(reason);
+  });
+
+  it('is fit for all when it says that nothing is wrong', () => {
+    expect(reasonOf(inState('DiskPressure', 'False'))).toBeUndefined();
+    expect(reasonOf(inState('DiskPressure', 'Unknown'))).toBeUndefined();
+  });
+});
+
 describe('the room of a node', () => {
   const asking = (requests: Record<string, string>, more: Partial<Pod['spec']> = {}): Pod =>
     podOf({ spec: { containers: [{ name: 'c', resources: { requests } }], ...more } });

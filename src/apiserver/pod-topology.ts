@@ -1,6 +1,6 @@
 import type { Node, Pod, PodAffinityTerm, TopologySpreadConstraint } from '../kubeapi/index.ts';
 import type { Labels } from './label-selector.ts';
-import { isTolerated, type Misfit, matchesNode } from './node-fit.ts';
+import { type Misfit, matchesNode, untoleratedTaint } from './node-fit.ts';
 import { isEmptySelector, isSelected, valueOf } from './object-selector.ts';
 import type { Placement, PodPlacements } from './pod-placements.ts';
 
@@ -83,7 +83,7 @@ function domainCounts(
     const labels = labelsOf(node);
     if (!all.every((one) => valueOf(labels, one.topologyKey) !== undefined)) continue;
     if (nodeAffinityPolicy !== 'Ignore' && !matchesNode(pod, node)) continue;
-    if (nodeTaintsPolicy === 'Honor' && node.spec?.taints?.some((taint) => !isTolerated(pod, taint)) === true) continue;
+    if (nodeTaintsPolicy === 'Honor' && untoleratedTaint(pod, node) !== undefined) continue;
     const value = valueOf(labels, topologyKey) ?? '';
     counted.set(node.metadata.name, value);
     domains.set(value, domains.get(value) ?? 0);
