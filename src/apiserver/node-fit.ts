@@ -1,11 +1,10 @@
 import type { Node, NodeSelectorTerm, Pod, Taint } from '../kubeapi/index.ts';
-import { parseQuantity } from '../kubeapi/index.ts';
 import { holds, valueOf } from './object-selector.ts';
-import { amountOf, hostPortsOf, isSamePort, requestsOf } from './pod-demand.ts';
+import { amountsOf, hostPortsOf, isSamePort, requestsOf } from './pod-demand.ts';
 import type { NodeUsage } from './pod-placements.ts';
 
 /** Pods that a node takes when it does not say: upstream's kubelet's default. */
-const DEFAULT_MAX_PODS = 110;
+const DEFAULT_MAX_PODS = 110n;
 
 /** Why a node cannot take a pod, in upstream's words. */
 export interface Misfit {
@@ -92,13 +91,12 @@ function isTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, {
 
 /** What the node has too little of. One that has not said what it has is not asked but for its pods. */
 function shortages(pod: Pod, { status }: Node, { podCount, requested }: NodeUsage): string[] {
-  const { allocatable } = status ?? {};
-  const most = allocatable?.['pods'] === undefined ? DEFAULT_MAX_PODS : parseQuantity(allocatable['pods']);
-  const reasons = podCount < most ? [] : ['Too many pods'];
+  const allocatable = status?.allocatable && amountsOf(status.allocatable);
+  const reasons = podCount < (allocatable?.get('pods') ?? DEFAULT_MAX_PODS) ? [] : ['Too many pods'];
   if (allocatable === undefined) return reasons;
   for (const [name, amount] of requestsOf(pod)) {
-    const free = amountOf(name, allocatable[name] ?? '0') - (requested.get(name) ?? 0);
-    if (amount > 0 && amount > free) reasons.push(`Insufficient ${name}`);
+    const free = (allocatable.get(name) ?? 0n) - (requested.get(name) ?? 0n);
+    if (amount > 0n && amount > free) reasons.push(`Insufficient ${name}`);
   }
   return reasons;
 }

@@ -57,7 +57,7 @@ export class PodPlacements {
     const { podCount, requested, ports } = this.usageOf(node);
     this.#usages.set(node, {
       podCount: podCount + 1,
-      requested: sum(requested, requestsOf(pod), 1),
+      requested: sum(requested, requestsOf(pod), 1n),
       ports: [...ports, ...hostPortsOf(pod)],
     });
     if (hasAntiAffinity(pod)) this.#repellent.set(key, placement);
@@ -76,14 +76,19 @@ export class PodPlacements {
       const at = left.findIndex((port) => isSameJson(port, gone));
       if (at !== -1) left.splice(at, 1);
     }
-    this.#usages.set(node, { podCount: podCount - 1, requested: sum(requested, requestsOf(pod), -1), ports: left });
+    this.#usages.set(node, { podCount: podCount - 1, requested: sum(requested, requestsOf(pod), -1n), ports: left });
   }
 }
 
-function sum(amounts: Amounts, more: Amounts, sign: 1 | -1): Amounts {
+/** Without the names of which nothing is left. */
+function sum(amounts: Amounts, more: Amounts, sign: 1n | -1n): Amounts {
   if (more.size === 0) return amounts;
   const sums = new Map(amounts);
-  for (const [name, amount] of more) sums.set(name, (sums.get(name) ?? 0) + sign * amount);
+  for (const [name, amount] of more) {
+    const now = (sums.get(name) ?? 0n) + sign * amount;
+    if (now === 0n) sums.delete(name);
+    else sums.set(name, now);
+  }
   return sums;
 }
 
