@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { apiVersionOf } from '../kubeapi/index.ts';
-import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
+import { badRequest, conflict, type FieldError, invalid, staleVersion } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
 import { generateName, metadataErrors } from './object-names.ts';
 import type { Resource } from './resource.ts';
@@ -51,7 +51,7 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
   };
   const filled = resource.applyDefaults?.(object) ?? object;
   const full = resource.prepareCreate?.(filled) ?? filled;
-  throwInvalid(resource, full, resource.validateNew?.(full) ?? []);
+  throwInvalid(resource, full, [...wholeErrors(resource, full), ...(resource.validateNew?.(full) ?? [])]);
   return full;
 }
 
@@ -88,12 +88,54 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
       ...(finalizers === undefined ? {} : { finalizers }),
     },
   };
-  throwInvalid(resource, next, [
-    ...(resource.validateAnyUpdate?.(next, current) ?? []),
-    ...(scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []),
-    ...(scope === 'ephemeralContainers' ? (resource.validateEphemeral?.(next, current) ?? []) : []),
-  ]);
+  throwInvalid(resource, next, updateErrors(resource, { next, current, scope }));
   return next;
+}
+
+/**
+ * A write is judged by what it may change: an object that was stored before there were the rules of today is looked
+ * after, and goes, as others do.
+ */
+function updateErrors(
+  resource: Resource,
+  { next, current, scope }: { readonly next: ApiObject; readonly current: ApiObject; readonly scope: UpdateScope },
+): readonly FieldError[] {
+  const more = resource.validateAnyUpdate?.(next, current) ?? [];
+  switch (scope) {
+    case 'main': {
+      const errors = isLetGo(resource, next, current)
+        ? changedMetadataErrors(resource, next, current)
+        : wholeErrors(resource, next);
+      return [...errors, ...more, ...(resource.validateUpdate?.(next, current) ?? [])];
+    }
+    case 'ephemeralContainers':
+      return [...wholeErrors(resource, next), ...more, ...(resource.validateEphemeral?.(next, current) ?? [])];
+    case 'status':
+    case 'finalize':
+    case 'all':
+      return [...changedMetadataErrors(resource, next, current), ...more];
+  }
+}
+
+/** True for an object that is being deleted, and of which a write changes metadata alone: its finalizers, that is. */
+function isLetGo(resource: Resource, next: ApiObject, current: ApiObject): boolean {
+  if (!current.metadata.deletionTimestamp) return false;
+  const before = resource.applyDefaults?.(current) ?? current;
+  return isSameJson({ ...next, metadata: null }, { ...before, metadata: null });
+}
+
+function changedMetadataErrors(resource: Resource, next: ApiObject, current: ApiObject): readonly FieldError[] {
+  const fields = ['labels', 'annotations', 'ownerReferences', 'finalizers'] as const;
+  if (fields.every((field) => isSameJson(next.metadata[field], current.metadata[field]))) return [];
+  return [...ownMetadataErrors(resource, next), ...(resource.validateAnnotations?.(next) ?? [])];
+}
+
+function ownMetadataErrors({ group, isNamedByLabel = false }: Resource, object: ApiObject): readonly FieldError[] {
+  return metadataErrors(object, { isNamedByLabel, isCore: group === '' });
+}
+
+function wholeErrors(resource: Resource, object: ApiObject): readonly FieldError[] {
+  return [...ownMetadataErrors(resource, object), ...(resource.validate?.(object) ?? [])];
 }
 
 /** Everything but metadata. */
@@ -123,15 +165,6 @@ function bodyOf(
   }
 }
 
-function throwInvalid(
-  resource: Resource,
-  object: ApiObject,
-  more: ReturnType<NonNullable<Resource['validate']>>,
-): void {
-  const errors = [
-    ...metadataErrors(object, { isNamedByLabel: resource.isNamedByLabel === true, isCore: resource.group === '' }),
-    ...(resource.validate?.(object) ?? []),
-    ...more,
-  ];
+function throwInvalid(resource: Resource, object: ApiObject, errors: readonly FieldError[]): void {
   if (errors.length > 0) throw invalid(resource, object.metadata.name, errors);
 }

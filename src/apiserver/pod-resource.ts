@@ -4,6 +4,7 @@ import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
 import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
+import { podAnnotationErrors } from './validation/annotation-validation.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
 import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
 import { newPodErrors, podErrors } from './validation/pod-validation.ts';
@@ -45,6 +46,7 @@ export const podResource: Resource = {
     return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
   },
   validate: podErrors,
+  validateAnnotations: podAnnotationErrors,
   validateNew: newPodErrors,
   // Pods may be stored that came before there were these defaults.
   validateUpdate: (next, current) => podUpdateErrors(next, withAllDefaults(current)),

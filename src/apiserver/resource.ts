@@ -43,7 +43,10 @@ export interface Resource extends ResourceType<unknown> {
   readonly applyDefaults?: (object: ApiObject) => ApiObject;
   /** What only the server says of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
+  /** What holds of a whole object: of new ones, and of those that are written themselves. */
   readonly validate?: (object: ApiObject) => readonly FieldError[];
+  /** The part of it that is about annotations, which writes of a subresource may change too. */
+  readonly validateAnnotations?: (object: ApiObject) => readonly FieldError[];
   /** What holds for new objects alone. */
   readonly validateNew?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
