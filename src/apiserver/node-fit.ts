@@ -1,4 +1,5 @@
 import type { Node, NodeSelectorTerm, Pod, Taint } from '../kubeapi/index.ts';
+import { isSameJson } from './api-object.ts';
 import { holds, valueOf } from './object-selector.ts';
 import { amountsOf, hostPortsOf, isSamePort, requestsOf } from './pod-demand.ts';
 import type { NodeUsage } from './pod-placements.ts';
@@ -99,6 +100,17 @@ function shortages(pod: Pod, { status }: Node, { podCount, requested }: NodeUsag
     if (amount > 0n && amount > free) reasons.push(`Insufficient ${name}`);
   }
   return reasons;
+}
+
+/** True when nothing of a node has changed that decides which pods go there, or elsewhere because of it. */
+export function isFitAsBefore(before: Node | undefined, now: Node | undefined): boolean {
+  if (before === undefined || now === undefined) return before === now;
+  return (
+    isSameJson(before.metadata.labels, now.metadata.labels) &&
+    isSameJson(before.spec, now.spec) &&
+    isSameJson(before.status?.allocatable, now.status?.allocatable) &&
+    isSameJson(conditionTaints(before), conditionTaints(now))
+  );
 }
 
 /** How much a pod would like a node: first of all few taints that it does not tolerate, then what it wishes for itself. */

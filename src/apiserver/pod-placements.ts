@@ -15,6 +15,9 @@ export interface NodeUsage {
   readonly ports: readonly HostPort[];
 }
 
+/** What a pod's coming, going or changing is to others: nothing, one more of them, or anything else. */
+export type PlacementChange = 'none' | 'one more' | 'other';
+
 const nothing: NodeUsage = { podCount: 0, requested: new Map(), ports: [] };
 
 /** Which pods are where, by the pod's key, with sums by node: a pod that comes or goes costs no look at the others. */
@@ -26,16 +29,15 @@ export class PodPlacements {
 
   /**
    * @param node `''`: it is nowhere
-   * @returns whether something has changed that matters to other pods
+   * @returns what has changed that matters to other pods
    */
-  place(key: string, pod: Pod | undefined, node: string): boolean {
+  place(key: string, pod: Pod | undefined, node: string): PlacementChange {
     const before = this.#placements.get(key);
     if (before !== undefined) this.#remove(key, before);
     if (pod !== undefined && node !== '') this.#add(key, { pod, node });
     const after = this.#placements.get(key);
-    return before === undefined || after === undefined
-      ? before !== after
-      : before.node !== after.node || !isAlike(before.pod, after.pod);
+    if (before === undefined) return after === undefined ? 'none' : 'one more';
+    return before.node === after?.node && isAlike(before.pod, after.pod) ? 'none' : 'other';
   }
 
   values(): Iterable<Placement> {
@@ -97,7 +99,7 @@ function hasAntiAffinity({ spec }: Pod): boolean {
 }
 
 /** What selectors and sums read of them is the same. */
-function isAlike(left: Pod, right: Pod): boolean {
+export function isAlike(left: Pod, right: Pod): boolean {
   return (
     Boolean(left.metadata.deletionTimestamp) === Boolean(right.metadata.deletionTimestamp) &&
     isSameJson(left.metadata.labels, right.metadata.labels) &&

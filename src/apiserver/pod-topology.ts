@@ -26,6 +26,16 @@ export function topologyRules(pod: Pod, view: TopologyView): (node: Node) => Mis
   return (node) => spread?.(node) ?? affinity?.(node);
 }
 
+/** True when a pod may go to more nodes once there are more pods. */
+export function seeksOthers({ spec }: Pod): boolean {
+  const terms = spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  return terms.length > 0 || (spec.topologySpreadConstraints ?? []).some(isBinding);
+}
+
+function isBinding({ whenUnsatisfiable }: TopologySpreadConstraint): boolean {
+  return whenUnsatisfiable === 'DoNotSchedule';
+}
+
 type Rule = (node: Node) => Misfit | undefined;
 
 const labelsOf = ({ metadata }: Node): Labels => metadata.labels ?? {};
@@ -40,7 +50,7 @@ interface Spread extends TopologySpreadConstraint {
 
 function spreadRule(pod: Pod, view: TopologyView): Rule | undefined {
   const constraints = (pod.spec.topologySpreadConstraints ?? [])
-    .filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule')
+    .filter(isBinding)
     .map((constraint) => spreadOf(constraint, pod));
   if (constraints.length === 0) return undefined;
   const judged = constraints.map((constraint) => {
