@@ -1,4 +1,5 @@
-import { type ApiObject, isJsonObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { quantityNanos } from '../kubeapi/index.ts';
+import { type ApiObject, isJsonObject, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
 
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 export const DEFAULT_GRACE_SECONDS = 30;
@@ -156,18 +157,20 @@ function withItemVersions(source: JsonObject): JsonObject {
   };
 }
 
-/** Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything. */
+/**
+ * Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything, or asks for
+ * nothing.
+ *
+ * @param spec with its defaults
+ */
 export function qosClassOf(spec: unknown): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const all = [...objectsAt(spec, ['containers']), ...objectsAt(spec, ['initContainers'])];
   const amounts = all.flatMap((container) =>
-    ['cpu', 'memory'].map((name) => ({
-      limit: valueAt(container, ['resources', 'limits', name]),
-      request: valueAt(container, ['resources', 'requests', name]),
-    })),
+    ['cpu', 'memory'].map((name) => {
+      const nanosAt = (which: string): bigint => quantityNanos(textAt(container, ['resources', which, name])) ?? 0n;
+      return { limit: nanosAt('limits'), request: nanosAt('requests') };
+    }),
   );
-  if (amounts.every(({ limit, request }) => limit === undefined && request === undefined)) return 'BestEffort';
-  const isFixed = amounts.every(
-    ({ limit, request }) => limit !== undefined && (request === undefined || isSameJson(limit, request)),
-  );
-  return isFixed ? 'Guaranteed' : 'Burstable';
+  if (amounts.every(({ limit, request }) => limit === 0n && request === 0n)) return 'BestEffort';
+  return amounts.every(({ limit, request }) => limit > 0n && request === limit) ? 'Guaranteed' : 'Burstable';
 }
