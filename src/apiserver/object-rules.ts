@@ -69,11 +69,12 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`;
     throw conflict(resource, old.name, why);
   }
-  const filled = resource.applyDefaults?.(sent) ?? sent;
+  const given = scope === 'status' ? (resource.prepareStatus?.(sent, current) ?? sent) : sent;
+  const filled = resource.applyDefaults?.(given) ?? given;
   const body = bodyOf(resource, current, filled, scope);
   const isSpecChanged = !isSameJson(body['spec'], current['spec']);
   // Of what is sent with ephemeral containers upstream takes nothing else.
-  const { labels, annotations, ownerReferences, finalizers } = scope === 'ephemeralContainers' ? old : sent.metadata;
+  const { labels, annotations, ownerReferences, finalizers } = scope === 'ephemeralContainers' ? old : given.metadata;
   const { labels: _, annotations: __, ownerReferences: ___, finalizers: ____, ...kept } = old;
   const next: ApiObject = {
     ...body,

@@ -67,21 +67,3 @@ describe('the admission of a pod', () => {
     expect(prepareNext(podResource, { ...made, spec }, podOf({}), 'main')['spec']).toEqual(made['spec']);
   });
 });
-
-describe('the QoS class of a pod', () => {
-  const amounts = (cpu: string, memory = '1Gi'): object => ({ cpu, memory });
-  const classOf = (resources: object): unknown =>
-    prepareNew(podResource, podOf({ containers: [{ name: 'c', image: 'i', resources }] }))['status'];
-
-  it.each([
-    [{}, 'BestEffort'],
-    [{ requests: amounts('0', '0') }, 'BestEffort'],
-    [{ limits: amounts('1') }, 'Guaranteed'],
-    [{ limits: amounts('1', '1Gi'), requests: amounts('1000m', '1024Mi') }, 'Guaranteed'],
-    [{ limits: amounts('1'), requests: amounts('999m') }, 'Burstable'],
-    [{ limits: amounts('0', '1Gi') }, 'Burstable'],
-    [{ requests: amounts('1') }, 'Burstable'],
-  ])('with %j is %s, however the amounts are written', (resources, qosClass) => {
-    expect(classOf(resources)).toMatchObject({ qosClass });
-  });
-});

@@ -1,4 +1,3 @@
-import { quantityNanos } from '../kubeapi/index.ts';
 import { type ApiObject, isJsonObject, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
 
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
@@ -155,22 +154,4 @@ function withItemVersions(source: JsonObject): JsonObject {
       isJsonObject(item['fieldRef']) ? { ...item, fieldRef: { apiVersion: 'v1', ...item['fieldRef'] } } : item,
     ),
   };
-}
-
-/**
- * Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything, or asks for
- * nothing.
- *
- * @param spec with its defaults
- */
-export function qosClassOf(spec: unknown): 'Guaranteed' | 'Burstable' | 'BestEffort' {
-  const all = [...objectsAt(spec, ['containers']), ...objectsAt(spec, ['initContainers'])];
-  const amounts = all.flatMap((container) =>
-    ['cpu', 'memory'].map((name) => {
-      const nanosAt = (which: string): bigint => quantityNanos(textAt(container, ['resources', which, name])) ?? 0n;
-      return { limit: nanosAt('limits'), request: nanosAt('requests') };
-    }),
-  );
-  if (amounts.every(({ limit, request }) => limit === 0n && request === 0n)) return 'BestEffort';
-  return amounts.every(({ limit, request }) => limit > 0n && request === limit) ? 'Guaranteed' : 'Burstable';
 }

@@ -1,8 +1,8 @@
-import { pods } from '../kubeapi/index.ts';
+import { pods, qosClassOf } from '../kubeapi/index.ts';
 import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
-import { DEFAULT_GRACE_SECONDS, qosClassOf, withPodDefaults } from './pod-defaults.ts';
+import { DEFAULT_GRACE_SECONDS, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
 import { podAnnotationErrors } from './validation/annotation-validation.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
@@ -43,8 +43,11 @@ export const podResource: Resource = {
   applyDefaults: withAllDefaults,
   prepareCreate: (pod) => {
     admitNewPod(pod);
-    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(pod['spec']) } };
+    // A kubelet that shows its own pods says their class, which upstream takes too.
+    const qosClass = textAt(pod, ['status', 'qosClass']) || qosClassOf(pod['spec'] ?? {});
+    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass } };
   },
+  prepareStatus: withOwnersAndClass,
   validate: podErrors,
   validateAnnotations: podAnnotationErrors,
   validateNew: newPodErrors,
@@ -57,6 +60,18 @@ export const podResource: Resource = {
 
 function withAllDefaults(pod: ApiObject): ApiObject {
   return withAdmissionDefaults(withPodDefaults(pod));
+}
+
+/** Kubelets send neither as it is. @see kubernetes pkg/registry/core/pod/strategy.go, podStatusStrategy */
+function withOwnersAndClass(sent: ApiObject, current: ApiObject): ApiObject {
+  const { ownerReferences: _, ...metadata } = sent.metadata;
+  const { ownerReferences } = current.metadata;
+  const [qosClass, before] = [sent, current].map((pod) => textAt(pod, ['status', 'qosClass']));
+  return {
+    ...sent,
+    metadata: ownerReferences === undefined ? metadata : { ...metadata, ownerReferences },
+    ...(qosClass === '' && before !== '' ? { status: { ...(sent['status'] as object), qosClass: before } } : {}),
+  };
 }
 
 /** A pod that nobody runs, or that has ended, needs nobody to stop it. Less than nothing is one second upstream. */

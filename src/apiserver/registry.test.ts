@@ -117,13 +117,13 @@ describe('the registry', () => {
       (pod) => ({ ...pod, spec: { containers: [] }, status: { phase: 'Running' } }),
       { scope: 'status' },
     );
-    expect(running['status']).toEqual({ phase: 'Running' });
+    expect(running['status']).toEqual({ phase: 'Running', qosClass: 'BestEffort' });
     expect(running['spec']).toMatchObject({ containers: [{ name: 'main' }] });
     const changed = await registry.update(pods, web, (pod) => ({
       ...podNamed('web', { spec: { ...(pod['spec'] as object), activeDeadlineSeconds: 5 } }),
       status: { phase: 'Failed' },
     }));
-    expect(changed['status']).toEqual({ phase: 'Running' });
+    expect(changed['status']).toEqual(running['status']);
     expect(changed.metadata.generation).toBe(2);
     await expect(
       registry.update(pods, web, (pod) => ({ ...pod, spec: { ...(pod['spec'] as object), nodeName: 'n9' } })),
@@ -287,6 +287,45 @@ function textOf({ type, object }: ObjectWatchEvent): string {
   return type === 'BOOKMARK' ? type : `${type} ${object.metadata.name} ${object.metadata.resourceVersion}`;
 }
 
+describe('a write of the status of a pod', () => {
+  const write = (change: (pod: ApiObject) => ApiObject): Promise<ApiObject> =>
+    registry.update(pods, web, change, { scope: 'status' });
+
+  it('leaves its class and its owners as they were', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'u' };
+    const { metadata } = podNamed('web');
+    await registry.create(pods, { ...podNamed('web'), metadata: { ...metadata, ownerReferences: [owner] } });
+    const bare = (pod: ApiObject): ApiObject => ({
+      ...pod,
+      metadata: { name: 'web', ownerReferences: [] },
+      status: { phase: 'Running' },
+    });
+    expect(await write(bare)).toMatchObject({
+      metadata: { ownerReferences: [owner] },
+      status: { phase: 'Running', qosClass: 'BestEffort' },
+    });
+    expect(await write((pod) => ({ ...pod, status: undefined }))).toMatchObject({
+      status: { qosClass: 'BestEffort' },
+    });
+  });
+
+  it('may say again the class with which a mirror came', async () => {
+    const limits = { cpu: '1', memory: '1Gi' };
+    const spec = { containers: [{ name: 'main', image: 'i', resources: { limits } }] };
+    await registry.create(pods, podNamed('web', { spec, status: { qosClass: 'BestEffort' } }));
+    await write((pod) => ({ ...pod, status: { phase: 'Running', qosClass: 'BestEffort' } }));
+    await registry.create(pods, podNamed('other', { spec }));
+    const other = { namespace: 'default', name: 'other' };
+    expect(await registry.get(pods, other)).toMatchObject({ status: { qosClass: 'Guaranteed' } });
+  });
+
+  it('may not make it of another class', async () => {
+    await registry.create(pods, podNamed('web'));
+    const promoted = (pod: ApiObject): ApiObject => ({ ...pod, status: { qosClass: 'Guaranteed' } });
+    await expect(write(promoted)).rejects.toThrow('status.qosClass: Invalid value: "Guaranteed": field is immutable');
+  });
+});
+
 describe('an object that the rules of today refuse', () => {
   let store: MemoryStore;
   let old: Registry;
@@ -323,6 +362,13 @@ describe('an object that the rules of today refuse', () => {
     await storeOldPod({ annotations: { 'controller.kubernetes.io/pod-deletion-cost': 'much' } });
     const running = (pod: ApiObject): ApiObject => ({ ...pod, status: { phase: 'Running', podIP: '10.0.0.1' } });
     expect(await old.update(pods, web, running, status)).toMatchObject({ status: { phase: 'Running' } });
+  });
+
+  it('is of the class that its kubelet says when it has none', async () => {
+    await storeOldPod();
+    await rewrite('/registry/pods/default/web', (pod) => ({ ...pod, status: undefined }));
+    const classed = (pod: ApiObject): ApiObject => ({ ...pod, status: { qosClass: 'BestEffort' } });
+    expect(await old.update(pods, web, classed, status)).toMatchObject({ status: { qosClass: 'BestEffort' } });
   });
 
   it('is still told what is wrong with a status, and with metadata that come with one', async () => {

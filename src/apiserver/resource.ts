@@ -43,6 +43,8 @@ export interface Resource extends ResourceType<unknown> {
   readonly applyDefaults?: (object: ApiObject) => ApiObject;
   /** What only the server says of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
+  /** Puts back what a write of the status leaves alone beside the spec. */
+  readonly prepareStatus?: (sent: ApiObject, current: ApiObject) => ApiObject;
   /** What holds of a whole object: of new ones, and of those that are written themselves. */
   readonly validate?: (object: ApiObject) => readonly FieldError[];
   /** The part of it that is about annotations, which writes of a subresource may change too. */

@@ -37,6 +37,7 @@ export * from './pod.ts';
 export type * from './pod-status.ts';
 export * from './pod-summary.ts';
 export * from './pod-table.ts';
+export * from './qos-class.ts';
 export * from './quantity.ts';
 export * from './resolve-kubeconfig.ts';
 export type * from './resource-quota.ts';

@@ -1,12 +1,13 @@
 import { type ContainerStatus as CriContainerStatus, ContainerState as CriState } from '../cri/index.ts';
-import type {
-  Condition,
-  Container,
-  ContainerState,
-  ContainerStatus,
-  Pod,
-  PodPhase,
-  PodStatus,
+import {
+  type Condition,
+  type Container,
+  type ContainerState,
+  type ContainerStatus,
+  type Pod,
+  type PodPhase,
+  type PodStatus,
+  qosClassOf,
 } from '../kubeapi/index.ts';
 import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
@@ -72,7 +73,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, context: 
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
     startTime:
       pod.status?.startTime ?? (observed ? timestamp(nanoseconds(observed.sandbox.createdAt)) : timestamp(context.now)),
-    qosClass: pod.status?.qosClass ?? 'BestEffort',
+    qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec),
     ...(initContainerStatuses.length === 0 ? {} : { initContainerStatuses }),
     containerStatuses,
     ...(ephemeralContainerStatuses.length === 0 ? {} : { ephemeralContainerStatuses }),
