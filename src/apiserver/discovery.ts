@@ -1,4 +1,5 @@
-import { apiVersionOf, objectVerbs, type Resource, type Subresource } from './resource.ts';
+import { apiVersionOf } from '../kubeapi/index.ts';
+import { objectVerbs, type Resource, type Subresource } from './resource.ts';
 import { type ReviewKind, reviewKinds } from './review-kinds.ts';
 
 /** A kind as discovery lists it, stored or not. */

@@ -1,6 +1,6 @@
 import { badRequest, invalidField } from './api-error.ts';
+import { int64Of, isGreater } from './int64.ts';
 import { labelValueFaults, qualifiedNameFaults } from './object-names.ts';
-import { isInt64 } from './query-integer.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -8,7 +8,7 @@ export type Labels = Readonly<Record<string, string>>;
 type Requirement =
   | { readonly key: string; readonly operator: 'exists' | 'absent' }
   | { readonly key: string; readonly operator: 'in' | 'notIn'; readonly values: readonly string[] }
-  | { readonly key: string; readonly operator: 'above' | 'below'; readonly bound: bigint };
+  | { readonly key: string; readonly operator: 'above' | 'below'; readonly bound: string };
 
 /**
  * Reads a selector such as `app=web,tier in (a,b),!canary,rank>3` into a predicate. An empty one selects everything.
@@ -106,10 +106,10 @@ class SelectorParser {
     this.#at += 1;
     if (operator === '<' || operator === '>') {
       const bound = this.#value();
-      if (!isInt64(bound)) {
+      if (int64Of(bound) === undefined) {
         checkPart('values[0]', bound, ["for 'Gt', 'Lt' operators, the value must be an integer"]);
       }
-      return { key, operator: operator === '>' ? 'above' : 'below', bound: BigInt(bound) };
+      return { key, operator: operator === '>' ? 'above' : 'below', bound };
     }
     const values = operator === 'in' || operator === 'notin' ? this.#set() : [this.#value()];
     for (const [at, value] of values.entries()) checkPart(`values[${at}][${key}]`, value, labelValueFaults(value));
@@ -159,8 +159,8 @@ function holds(requirement: Requirement, labels: Labels): boolean {
     case 'notIn':
       return value === undefined || !requirement.values.includes(value);
     case 'above':
-      return value !== undefined && isInt64(value) && BigInt(value) > requirement.bound;
+      return value !== undefined && isGreater(value, requirement.bound);
     case 'below':
-      return value !== undefined && isInt64(value) && BigInt(value) < requirement.bound;
+      return value !== undefined && isGreater(requirement.bound, value);
   }
 }

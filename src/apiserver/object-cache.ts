@@ -6,10 +6,10 @@ import type { Registry } from './registry.ts';
 /** How long a watch that broke is left before it begins again, in ms. */
 const RESTART_MS = 1_000;
 
-export interface ObjectCacheOptions {
+export interface ObjectCacheOptions<T> {
   readonly signal: AbortSignal;
-  /** Told of every change, and once more when everything that is there has been seen. */
-  readonly onChange: (key: string) => void;
+  /** Told of every change and what was there before, and once more, of `''`, when everything that is there has been seen. */
+  readonly onChange: (key: string, before: (T & ApiObject) | undefined) => void;
   readonly onProblem: (problem: Error) => void;
 }
 
@@ -17,13 +17,13 @@ export interface ObjectCacheOptions {
 export class ObjectCache<T extends KubeObject> {
   readonly #registry: Registry;
   readonly #type: ResourceType<T>;
-  readonly #options: ObjectCacheOptions;
+  readonly #options: ObjectCacheOptions<T>;
   #objects = new Map<string, T & ApiObject>();
   #isSynced = false;
   /** Settles when the watch is over. */
   readonly done: Promise<void>;
 
-  constructor(registry: Registry, type: ResourceType<T>, options: ObjectCacheOptions) {
+  constructor(registry: Registry, type: ResourceType<T>, options: ObjectCacheOptions<T>) {
     this.#registry = registry;
     this.#type = type;
     this.#options = options;
@@ -63,20 +63,21 @@ export class ObjectCache<T extends KubeObject> {
     for await (const event of this.#registry.watch(this.#type, {}, { sendInitialEvents: true, signal })) {
       if (event.type === 'BOOKMARK') {
         if (!event.endsInitialEvents || fresh === undefined) continue;
-        const gone = [...this.#objects.keys()].filter((key) => fresh?.has(key) !== true);
+        const old = this.#objects;
         this.#objects = fresh;
         fresh = undefined;
         this.#isSynced = true;
-        for (const key of gone) onChange(key);
-        for (const key of this.#objects.keys()) onChange(key);
-        onChange('');
+        for (const [key, before] of old) if (!this.#objects.has(key)) onChange(key, before);
+        for (const key of this.#objects.keys()) onChange(key, old.get(key));
+        onChange('', undefined);
         continue;
       }
       const key = cacheKeyOf(event.object);
       const objects = fresh ?? this.#objects;
+      const before = objects.get(key);
       if (event.type === 'DELETED') objects.delete(key);
       else objects.set(key, event.object as T & ApiObject);
-      if (fresh === undefined) onChange(key);
+      if (fresh === undefined) onChange(key, before);
     }
   }
 }

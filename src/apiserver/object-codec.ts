@@ -1,6 +1,7 @@
+import { apiVersionOf } from '../kubeapi/index.ts';
 import type { StoreEntry } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 
 /** Where an object lives; `namespace` is empty for kinds that have none. */
 export interface ObjectAddress {

@@ -1,4 +1,4 @@
-import type { ListMeta } from '../kubeapi/index.ts';
+import { apiVersionOf, type ListMeta } from '../kubeapi/index.ts';
 import { sendJson } from './answer.ts';
 import { ApiError, methodNotAllowed, successStatus, unknownPath } from './api-error.ts';
 import type { ApiObject } from './api-object.ts';
@@ -10,7 +10,7 @@ import { ObjectWriter, type WriteTarget } from './object-writer.ts';
 import { addressOf, type ObjectList, type Registry } from './registry.ts';
 import type { BodyOptions } from './request-body.ts';
 import type { ResourceRequest } from './request-info.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { includeObjectOf, tableOf } from './tables.ts';
 import { serveWatch, type WatchLimits } from './watch-stream.ts';
 

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { badRequest, conflict, invalid, staleVersion } from './api-error.ts';
+import { apiVersionOf } from '../kubeapi/index.ts';
+import { badRequest, conflict, type FieldError, invalid, staleVersion } from './api-error.ts';
 import { type ApiObject, isSameJson } from './api-object.ts';
 import { generateName, metadataErrors } from './object-names.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { readSentObject } from './sent-object.ts';
 
 /**
@@ -50,7 +51,7 @@ export function prepareNew(resource: Resource, input: ApiObject): ApiObject {
   };
   const filled = resource.applyDefaults?.(object) ?? object;
   const full = resource.prepareCreate?.(filled) ?? filled;
-  throwInvalid(resource, full, resource.validateNew?.(full) ?? []);
+  throwInvalid(resource, full, [...wholeErrors(resource, full), ...(resource.validateNew?.(full) ?? [])]);
   return full;
 }
 
@@ -68,11 +69,12 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
     const why = `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.uid ?? ''}`;
     throw conflict(resource, old.name, why);
   }
-  const filled = resource.applyDefaults?.(sent) ?? sent;
+  const given = scope === 'status' ? (resource.prepareStatus?.(sent, current) ?? sent) : sent;
+  const filled = resource.applyDefaults?.(given) ?? given;
   const body = bodyOf(resource, current, filled, scope);
   const isSpecChanged = !isSameJson(body['spec'], current['spec']);
   // Of what is sent with ephemeral containers upstream takes nothing else.
-  const { labels, annotations, ownerReferences, finalizers } = scope === 'ephemeralContainers' ? old : sent.metadata;
+  const { labels, annotations, ownerReferences, finalizers } = scope === 'ephemeralContainers' ? old : given.metadata;
   const { labels: _, annotations: __, ownerReferences: ___, finalizers: ____, ...kept } = old;
   const next: ApiObject = {
     ...body,
@@ -87,12 +89,54 @@ export function prepareNext(resource: Resource, current: ApiObject, input: ApiOb
       ...(finalizers === undefined ? {} : { finalizers }),
     },
   };
-  throwInvalid(resource, next, [
-    ...(resource.validateAnyUpdate?.(next, current) ?? []),
-    ...(scope === 'main' ? (resource.validateUpdate?.(next, current) ?? []) : []),
-    ...(scope === 'ephemeralContainers' ? (resource.validateEphemeral?.(next, current) ?? []) : []),
-  ]);
+  throwInvalid(resource, next, updateErrors(resource, { next, current, scope }));
   return next;
+}
+
+/**
+ * A write is judged by what it may change: an object that was stored before there were the rules of today is looked
+ * after, and goes, as others do.
+ */
+function updateErrors(
+  resource: Resource,
+  { next, current, scope }: { readonly next: ApiObject; readonly current: ApiObject; readonly scope: UpdateScope },
+): readonly FieldError[] {
+  const more = resource.validateAnyUpdate?.(next, current) ?? [];
+  switch (scope) {
+    case 'main': {
+      const errors = isLetGo(resource, next, current)
+        ? changedMetadataErrors(resource, next, current)
+        : wholeErrors(resource, next);
+      return [...errors, ...more, ...(resource.validateUpdate?.(next, current) ?? [])];
+    }
+    case 'ephemeralContainers':
+      return [...wholeErrors(resource, next), ...more, ...(resource.validateEphemeral?.(next, current) ?? [])];
+    case 'status':
+    case 'finalize':
+    case 'all':
+      return [...changedMetadataErrors(resource, next, current), ...more];
+  }
+}
+
+/** True for an object that is being deleted, and of which a write changes metadata alone: its finalizers, that is. */
+function isLetGo(resource: Resource, next: ApiObject, current: ApiObject): boolean {
+  if (!current.metadata.deletionTimestamp) return false;
+  const before = resource.applyDefaults?.(current) ?? current;
+  return isSameJson({ ...next, metadata: null }, { ...before, metadata: null });
+}
+
+function changedMetadataErrors(resource: Resource, next: ApiObject, current: ApiObject): readonly FieldError[] {
+  const fields = ['labels', 'annotations', 'ownerReferences', 'finalizers'] as const;
+  if (fields.every((field) => isSameJson(next.metadata[field], current.metadata[field]))) return [];
+  return [...ownMetadataErrors(resource, next), ...(resource.validateAnnotations?.(next) ?? [])];
+}
+
+function ownMetadataErrors({ group, isNamedByLabel = false }: Resource, object: ApiObject): readonly FieldError[] {
+  return metadataErrors(object, { isNamedByLabel, isCore: group === '' });
+}
+
+function wholeErrors(resource: Resource, object: ApiObject): readonly FieldError[] {
+  return [...ownMetadataErrors(resource, object), ...(resource.validate?.(object) ?? [])];
 }
 
 /** Everything but metadata. */
@@ -122,15 +166,6 @@ function bodyOf(
   }
 }
 
-function throwInvalid(
-  resource: Resource,
-  object: ApiObject,
-  more: ReturnType<NonNullable<Resource['validate']>>,
-): void {
-  const errors = [
-    ...metadataErrors(object, { isNamedByLabel: resource.isNamedByLabel === true, isCore: resource.group === '' }),
-    ...(resource.validate?.(object) ?? []),
-    ...more,
-  ];
+function throwInvalid(resource: Resource, object: ApiObject, errors: readonly FieldError[]): void {
   if (errors.length > 0) throw invalid(resource, object.metadata.name, errors);
 }

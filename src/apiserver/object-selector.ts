@@ -1,4 +1,5 @@
 import type { LabelSelector, SelectorRequirement } from '../kubeapi/index.ts';
+import { isGreater } from './int64.ts';
 import type { Labels } from './label-selector.ts';
 
 /** True when an object with these labels is selected; none selects nothing, an empty one everything. */
@@ -28,9 +29,9 @@ export function holds({ operator, values = [] }: SelectorRequirement, value: str
     case 'DoesNotExist':
       return value === undefined;
     case 'Gt':
-      return value !== undefined && Number(value) > Number(values[0]);
+      return value !== undefined && isGreater(value, values[0] ?? '');
     case 'Lt':
-      return value !== undefined && Number(value) < Number(values[0]);
+      return value !== undefined && isGreater(values[0] ?? '', value);
     default:
       return false;
   }

@@ -1,9 +1,9 @@
-import type { KubeObject } from '../kubeapi/index.ts';
+import { apiVersionOf, type KubeObject } from '../kubeapi/index.ts';
 import type { Store, StoreEntry, StoreEvent } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
 import { decodeObject, prefixOf, withRevision } from './object-codec.ts';
 import { filterOf, type ObjectFilter, type ObjectQuery } from './object-query.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 
 /** Where a watch begins. */
 export interface WatchStart {

@@ -1,7 +1,8 @@
 import { type Condition, pods } from '../kubeapi/index.ts';
-import { badRequest, conflict } from './api-error.ts';
+import { badRequest, conflict, invalid } from './api-error.ts';
 import { type ApiObject, objectsAt, textAt } from './api-object.ts';
 import type { ObjectAddress } from './object-codec.ts';
+import { dnsSubdomainFaults, faultsOf } from './object-names.ts';
 import { apiTime } from './object-rules.ts';
 import type { Registry, WriteOptions } from './registry.ts';
 
@@ -19,12 +20,16 @@ export interface PodBinding extends WriteOptions {
 /**
  * Puts a pod on a node, once and for ever.
  *
- * @throws ApiError ERR_NOT_FOUND for the pod, ERR_CONFLICT when it is on a node already, is being deleted or gated
+ * @throws ApiError ERR_INVALID for what cannot be a node, ERR_NOT_FOUND for the pod, ERR_CONFLICT when it is on a node
+ * already, is being deleted or gated
  * @see kubernetes pkg/registry/core/pod/storage, BindingREST
  */
 export async function bindPod(registry: Registry, address: ObjectAddress, binding: PodBinding): Promise<ApiObject> {
   const { node, uid = '', resourceVersion = '', annotations = {}, dryRun = false } = binding;
   if (node === '') throw badRequest('target.name: Required value');
+  // Upstream takes any text, and a pod that nobody can change any more comes of it.
+  const faults = faultsOf('spec.nodeName', node, dnsSubdomainFaults(node));
+  if (faults.length > 0) throw invalid(pods, address.name, faults);
   const refuse = (why: string): Error => conflict(bindings, address.name, why);
   const bind = (pod: ApiObject): ApiObject => {
     const { metadata } = pod;

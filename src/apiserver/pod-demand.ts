@@ -1,14 +1,34 @@
-import { type Container, type Pod, parseQuantity } from '../kubeapi/index.ts';
+import { type Pod, quantityNanos, type ResourceList } from '../kubeapi/index.ts';
 
-/** Amounts by name, in whole numbers: thousandths of a cpu, and units of everything else. */
-export type Amounts = ReadonlyMap<string, number>;
+/**
+ * Amounts by name: thousandths of a cpu, and units of everything else. No float: what is taken away from a sum leaves
+ * what was there before.
+ */
+export type Amounts = ReadonlyMap<string, bigint>;
 
-/** In the unit of {@link Amounts}; what is smaller counts as one. */
-export function amountOf(name: string, quantity: string | number): number {
-  const amount = parseQuantity(quantity) * (name === 'cpu' ? 1000 : 1);
-  // 0.1 cpu is not a bit more than 100 thousandths.
-  return Math.ceil(Number(amount.toFixed(6)));
+const MAX_INT64 = 2n ** 63n - 1n;
+
+/** In the unit of {@link Amounts}; what is smaller counts as one, and more than an int64 as the largest. */
+function amountOf(name: string, quantity: string | number): bigint {
+  const nanos = quantityNanos(quantity) ?? 0n;
+  const unit = 10n ** (name === 'cpu' ? 6n : 9n);
+  const whole = nanos > 0n ? (nanos + unit - 1n) / unit : nanos / unit;
+  return whole > MAX_INT64 ? MAX_INT64 : whole;
 }
+
+/** Lists belong to objects that are never changed, and are read for each pair of a pod and a node. */
+const known = new WeakMap<ResourceList, Amounts>();
+
+/** What a list of quantities says; one that is none counts as nothing. */
+export function amountsOf(list: ResourceList): Amounts {
+  const before = known.get(list);
+  if (before !== undefined) return before;
+  const amounts = new Map(Object.entries(list).map(([name, quantity]) => [name, amountOf(name, quantity)]));
+  known.set(list, amounts);
+  return amounts;
+}
+
+const nothing: ResourceList = {};
 
 /**
  * What a pod asks for: all its containers at once, or more where an init container asks for more than they do. Sidecars
@@ -17,12 +37,12 @@ export function amountOf(name: string, quantity: string | number): number {
  * @see kubernetes/component-helpers resource/helpers.go, PodRequests
  */
 export function requestsOf({ spec }: Pod): Amounts {
-  const running = new Map<string, number>();
-  const sidecars = new Map<string, number>();
-  const peak = new Map<string, number>();
-  for (const { resources } of spec.containers) add(running, readAmounts(resources));
+  const running = new Map<string, bigint>();
+  const sidecars = new Map<string, bigint>();
+  const peak = new Map<string, bigint>();
+  for (const { resources } of spec.containers) add(running, amountsOf(resources?.requests ?? nothing));
   for (const { resources, restartPolicy } of spec.initContainers ?? []) {
-    const amounts = readAmounts(resources);
+    const amounts = amountsOf(resources?.requests ?? nothing);
     if (restartPolicy === 'Always') {
       for (const sums of [running, sidecars]) add(sums, amounts);
       raise(peak, sidecars);
@@ -36,16 +56,12 @@ export function requestsOf({ spec }: Pod): Amounts {
   return running;
 }
 
-function readAmounts(resources: Container['resources']): Amounts {
-  return new Map(Object.entries(resources?.requests ?? {}).map(([name, quantity]) => [name, amountOf(name, quantity)]));
+function add(sums: Map<string, bigint>, amounts: Amounts): void {
+  for (const [name, amount] of amounts) sums.set(name, (sums.get(name) ?? 0n) + amount);
 }
 
-function add(sums: Map<string, number>, amounts: Amounts): void {
-  for (const [name, amount] of amounts) sums.set(name, (sums.get(name) ?? 0) + amount);
-}
-
-function raise(most: Map<string, number>, amounts: Amounts): void {
-  for (const [name, amount] of amounts) most.set(name, Math.max(most.get(name) ?? 0, amount));
+function raise(most: Map<string, bigint>, amounts: Amounts): void {
+  for (const [name, amount] of amounts) if (amount > (most.get(name) ?? 0n)) most.set(name, amount);
 }
 
 /** A port of the host that a pod takes. */

@@ -15,6 +15,9 @@ export interface NodeUsage {
   readonly ports: readonly HostPort[];
 }
 
+/** What a pod's coming, going or changing is to others: nothing, one more of them, or anything else. */
+export type PlacementChange = 'none' | 'one more' | 'other';
+
 const nothing: NodeUsage = { podCount: 0, requested: new Map(), ports: [] };
 
 /** Which pods are where, by the pod's key, with sums by node: a pod that comes or goes costs no look at the others. */
@@ -26,20 +29,15 @@ export class PodPlacements {
 
   /**
    * @param node `''`: it is nowhere
-   * @returns whether something has changed that matters to other pods
+   * @returns what has changed that matters to other pods
    */
-  place(key: string, pod: Pod | undefined, node: string): boolean {
+  place(key: string, pod: Pod | undefined, node: string): PlacementChange {
     const before = this.#placements.get(key);
     if (before !== undefined) this.#remove(key, before);
     if (pod !== undefined && node !== '') this.#add(key, { pod, node });
     const after = this.#placements.get(key);
-    return before === undefined || after === undefined
-      ? before !== after
-      : before.node !== after.node || !isAlike(before.pod, after.pod);
-  }
-
-  has(key: string): boolean {
-    return this.#placements.has(key);
+    if (before === undefined) return after === undefined ? 'none' : 'one more';
+    return before.node === after?.node && isAlike(before.pod, after.pod) ? 'none' : 'other';
   }
 
   values(): Iterable<Placement> {
@@ -61,7 +59,7 @@ export class PodPlacements {
     const { podCount, requested, ports } = this.usageOf(node);
     this.#usages.set(node, {
       podCount: podCount + 1,
-      requested: sum(requested, requestsOf(pod), 1),
+      requested: sum(requested, requestsOf(pod), 1n),
       ports: [...ports, ...hostPortsOf(pod)],
     });
     if (hasAntiAffinity(pod)) this.#repellent.set(key, placement);
@@ -80,14 +78,19 @@ export class PodPlacements {
       const at = left.findIndex((port) => isSameJson(port, gone));
       if (at !== -1) left.splice(at, 1);
     }
-    this.#usages.set(node, { podCount: podCount - 1, requested: sum(requested, requestsOf(pod), -1), ports: left });
+    this.#usages.set(node, { podCount: podCount - 1, requested: sum(requested, requestsOf(pod), -1n), ports: left });
   }
 }
 
-function sum(amounts: Amounts, more: Amounts, sign: 1 | -1): Amounts {
+/** Without the names of which nothing is left. */
+function sum(amounts: Amounts, more: Amounts, sign: 1n | -1n): Amounts {
   if (more.size === 0) return amounts;
   const sums = new Map(amounts);
-  for (const [name, amount] of more) sums.set(name, (sums.get(name) ?? 0) + sign * amount);
+  for (const [name, amount] of more) {
+    const now = (sums.get(name) ?? 0n) + sign * amount;
+    if (now === 0n) sums.delete(name);
+    else sums.set(name, now);
+  }
   return sums;
 }
 
@@ -96,7 +99,7 @@ function hasAntiAffinity({ spec }: Pod): boolean {
 }
 
 /** What selectors and sums read of them is the same. */
-function isAlike(left: Pod, right: Pod): boolean {
+export function isAlike(left: Pod, right: Pod): boolean {
   return (
     Boolean(left.metadata.deletionTimestamp) === Boolean(right.metadata.deletionTimestamp) &&
     isSameJson(left.metadata.labels, right.metadata.labels) &&

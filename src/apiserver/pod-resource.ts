@@ -1,9 +1,10 @@
-import { type Container, pods, qosClassOf } from '../kubeapi/index.ts';
-import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { pods, qosClassOf } from '../kubeapi/index.ts';
+import { type ApiObject, textAt, valueAt } from './api-object.ts';
 import { admitNewPod, withAdmissionDefaults } from './pod-admission.ts';
 import { withOwnLabelsSelected } from './pod-affinity-keys.ts';
 import { DEFAULT_GRACE_SECONDS, withPodDefaults } from './pod-defaults.ts';
 import type { Resource } from './resource.ts';
+import { podAnnotationErrors } from './validation/annotation-validation.ts';
 import { podStatusErrors } from './validation/pod-status-validation.ts';
 import { ephemeralUpdateErrors, mirrorUpdateErrors, podUpdateErrors } from './validation/pod-update-rules.ts';
 import { newPodErrors, podErrors } from './validation/pod-validation.ts';
@@ -42,9 +43,13 @@ export const podResource: Resource = {
   applyDefaults: withAllDefaults,
   prepareCreate: (pod) => {
     admitNewPod(pod);
-    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass: qosClassOf(containersOf(pod)) } };
+    // A kubelet that shows its own pods says their class, which upstream takes too.
+    const qosClass = textAt(pod, ['status', 'qosClass']) || qosClassOf(pod['spec'] ?? {});
+    return { ...withOwnLabelsSelected(pod), status: { phase: 'Pending', qosClass } };
   },
+  prepareStatus: withOwnersAndClass,
   validate: podErrors,
+  validateAnnotations: podAnnotationErrors,
   validateNew: newPodErrors,
   // Pods may be stored that came before there were these defaults.
   validateUpdate: (next, current) => podUpdateErrors(next, withAllDefaults(current)),
@@ -53,14 +58,20 @@ export const podResource: Resource = {
   deletionGraceSeconds: graceOf,
 };
 
-/** All but the ephemeral ones. Their fields have their types: the pod has been read by them. */
-function containersOf(pod: ApiObject): Container[] {
-  const fields = ['containers', 'initContainers'];
-  return fields.flatMap((field) => objectsAt(pod, ['spec', field])) as unknown as Container[];
-}
-
 function withAllDefaults(pod: ApiObject): ApiObject {
   return withAdmissionDefaults(withPodDefaults(pod));
+}
+
+/** Kubelets send neither as it is. @see kubernetes pkg/registry/core/pod/strategy.go, podStatusStrategy */
+function withOwnersAndClass(sent: ApiObject, current: ApiObject): ApiObject {
+  const { ownerReferences: _, ...metadata } = sent.metadata;
+  const { ownerReferences } = current.metadata;
+  const [qosClass, before] = [sent, current].map((pod) => textAt(pod, ['status', 'qosClass']));
+  return {
+    ...sent,
+    metadata: ownerReferences === undefined ? metadata : { ...metadata, ownerReferences },
+    ...(qosClass === '' && before !== '' ? { status: { ...(sent['status'] as object), qosClass: before } } : {}),
+  };
 }
 
 /** A pod that nobody runs, or that has ended, needs nobody to stop it. Less than nothing is one second upstream. */

@@ -1,7 +1,8 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Affinity, Container, Node, Pod, TopologySpreadConstraint } from '../kubeapi/index.ts';
 import { appealOf, misfitOf } from './node-fit.ts';
-import { requestsOf } from './pod-demand.ts';
+import { type HostPort, hostPortsOf, requestsOf } from './pod-demand.ts';
 import { PodPlacements } from './pod-placements.ts';
 import { type TopologyView, topologyRules } from './pod-topology.ts';
 
@@ -182,6 +183,85 @@ describe('topology spread', () => {
   });
 });
 
+describe('the nodes that a constraint looks at', () => {
+  const honouring = (more: Partial<Pod['spec']> = {}): Pod =>
+    podOf({
+      labels: web,
+      spec: {
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: 'zone',
+            whenUnsatisfiable: 'DoNotSchedule',
+            labelSelector: { matchLabels: web },
+            nodeTaintsPolicy: 'Honor',
+          },
+        ],
+        ...more,
+      },
+    });
+  const [a1] = zoned;
+  const tolerant = { tolerations: [{ operator: 'Exists' as const }] };
+  const inZoneA = (b1: Node, more: Partial<Pod['spec']> = {}): string | undefined => {
+    const world = new World(a1 === undefined ? [] : [a1, b1]);
+    world.put('a1', { labels: web });
+    return world.reasonsFor(honouring(more))[0];
+  };
+  const b = { labels: { zone: 'b' } };
+
+  it.each<[string, { readonly spec?: object; readonly status?: object }]>([
+    ['has a taint', { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } }],
+    ['drives pods away', { spec: { taints: [{ key: 'k', effect: 'NoExecute' }] } }],
+    ['is cordoned', { spec: { unschedulable: true } }],
+    ['is not ready', { status: { conditions: [{ type: 'Ready', status: 'False' }] } }],
+    ['is silent', { status: { conditions: [{ type: 'Ready', status: 'Unknown' }] } }],
+    ['has said nothing yet', { status: { conditions: [] } }],
+  ])('leave out one that %s, unless the pod tolerates it', (_, more) => {
+    const b1 = nodeOf('b1', { ...b, ...more });
+    // Without it there is one domain alone, which is the least filled too.
+    expect(inZoneA(b1)).toBe('');
+    expect(inZoneA(b1, tolerant)).toBe(SPREAD);
+  });
+
+  it('are also those that would rather have others', () => {
+    const spec = { taints: [{ key: 'k', effect: 'PreferNoSchedule' }] };
+    expect(inZoneA(nodeOf('b1', { ...b, spec }))).toBe(SPREAD);
+  });
+});
+
+describe('a node by its state', () => {
+  const reasonOf = (node: Node, spec: Partial<Pod['spec']> = {}): string | undefined =>
+    misfitOf(podOf({ spec }), node, new PodPlacements().usageOf('n'))?.reasons.join();
+  const cordoned = nodeOf('n', { spec: { unschedulable: true } });
+  const inState = (type: string, status: string): Node =>
+    nodeOf('n', {
+      status: {
+        conditions: [
+          { type, status },
+          { type: 'Ready', status: 'True' },
+        ],
+      },
+    });
+
+  it.each([
+    [cordoned, 'node(s) were unschedulable'],
+    [inState('Ready', 'False'), 'node(s) had untolerated taint {node.kubernetes.io/not-ready: }'],
+    [inState('Ready', 'Unknown'), 'node(s) had untolerated taint {node.kubernetes.io/unreachable: }'],
+    [inState('DiskPressure', 'True'), 'node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }'],
+    [inState('MemoryPressure', 'True'), 'node(s) had untolerated taint {node.kubernetes.io/memory-pressure: }'],
+  ])('takes the pods that tolerate it', (node, reason) => {
+    expect(reasonOf(node)).toBe(reason);
+    expect(reasonOf(node, { tolerations: [{ operator: 'Exists' }] })).toBeUndefined();
+    // What a pod tolerates for a while once it runs there is not yet a reason to begin.
+    expect(reasonOf(node, { tolerations: [{ operator: 'Exists', effect: 'NoExecute' }] })).toBe(reason);
+  });
+
+  it('is fit for all when it says that nothing is wrong', () => {
+    expect(reasonOf(inState('DiskPressure', 'False'))).toBeUndefined();
+    expect(reasonOf(inState('DiskPressure', 'Unknown'))).toBeUndefined();
+  });
+});
+
 describe('the room of a node', () => {
   const asking = (requests: Record<string, string>, more: Partial<Pod['spec']> = {}): Pod =>
     podOf({ spec: { containers: [{ name: 'c', resources: { requests } }], ...more } });
@@ -212,21 +292,101 @@ describe('the room of a node', () => {
       ...more,
     });
     const sidecar = cpu('100m', { restartPolicy: 'Always' });
-    const peakOf = (initContainers: readonly Container[]): number | undefined =>
+    const peakOf = (initContainers: readonly Container[]): bigint | undefined =>
       requestsOf(podOf({ spec: { containers: [cpu('200m'), cpu('100m')], initContainers } })).get('cpu');
-    expect(peakOf([])).toBe(300);
-    expect(peakOf([cpu('250m'), cpu('400m')])).toBe(400);
-    expect(peakOf([sidecar, cpu('350m')])).toBe(450);
-    expect(peakOf([cpu('350m'), sidecar])).toBe(400);
+    expect(peakOf([])).toBe(300n);
+    expect(peakOf([cpu('250m'), cpu('400m')])).toBe(400n);
+    expect(peakOf([sidecar, cpu('350m')])).toBe(450n);
+    expect(peakOf([cpu('350m'), sidecar])).toBe(400n);
   });
 
   it('is given back by a pod that goes', () => {
     const placements = new PodPlacements();
     const pods = [asking({ cpu: '0.1' }), asking({ cpu: '0.2' }), podOf()];
     for (const pod of pods) placements.place(pod.metadata.name, pod, 'n');
-    expect(placements.usageOf('n')).toMatchObject({ podCount: 3, requested: new Map([['cpu', 300]]) });
+    expect(placements.usageOf('n')).toMatchObject({ podCount: 3, requested: new Map([['cpu', 300n]]) });
     for (const pod of pods) placements.place(pod.metadata.name, undefined, '');
     expect(placements.usageOf('n').podCount).toBe(0);
+  });
+
+  it('is an int64 of each amount, however large, and never loses a piece', () => {
+    const bytes = nodeOf('n', { status: { allocatable: { memory: '9007199254740993' } } });
+    const reasonsOn = (node: Node, before: readonly string[], memory: string): readonly string[] => {
+      const placements = new PodPlacements();
+      for (const [at, amount] of before.entries()) placements.place(`${at}`, asking({ memory: amount }), 'n');
+      return misfitOf(asking({ memory }), node, placements.usageOf('n'))?.reasons ?? [];
+    };
+    expect(reasonsOn(bytes, ['9007199254740992'], '1')).toEqual([]);
+    expect(reasonsOn(bytes, ['9007199254740992'], '2')).toEqual(['Insufficient memory']);
+    for (const huge of ['9E', '8Ei', '1e306', '1e999']) {
+      expect(reasonsOn(bytes, [], huge), huge).toEqual(['Insufficient memory']);
+      expect(reasonsOn(nodeOf('n', { status: { allocatable: { memory: huge } } }), [], huge), huge).toEqual([]);
+      const placements = new PodPlacements();
+      placements.place('small', asking({ memory: '1', cpu: '1m' }), 'n');
+      placements.place('huge', asking({ memory: huge, cpu: huge }), 'n');
+      placements.place('huge', undefined, '');
+      const left = new Map([
+        ['memory', 1n],
+        ['cpu', 1n],
+      ]);
+      expect(placements.usageOf('n').requested, huge).toEqual(left);
+    }
+  });
+
+  it('is told by nobody who says no amount', () => {
+    const node = nodeOf('n', { status: { allocatable: { memory: 'much' } } });
+    expect(misfitOf(asking({ memory: '1' }), node, new PodPlacements().usageOf('n'))?.reasons).toEqual([
+      'Insufficient memory',
+    ]);
+    expect(misfitOf(podOf(), node, new PodPlacements().usageOf('n'))).toBeUndefined();
+  });
+
+  it('is always what the pods that are placed take together', () => {
+    const amount = fc.constantFrom('0', '1m', '0.1', '1', '1Gi', '9007199254740993', '9E', '8Ei', '1e306');
+    const requests = fc.dictionary(fc.constantFrom('cpu', 'memory', 'example.com/gpu'), amount);
+    const ports = fc.subarray([80, 81, 82]);
+    const pod = fc.record({ requests, ports }).map((facts) =>
+      podOf({
+        spec: {
+          containers: [
+            {
+              name: 'c',
+              resources: { requests: facts.requests },
+              ports: facts.ports.map((hostPort) => ({ containerPort: 1, hostPort })),
+            },
+          ],
+        },
+      }),
+    );
+    const step = fc.record({
+      key: fc.constantFrom('p', 'q', 'r', 's'),
+      pod: fc.option(pod, { nil: undefined }),
+      node: fc.constantFrom('', 'm', 'n'),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+        const placements = new PodPlacements();
+        const placed = new Map<string, { pod: Pod; node: string }>();
+        for (const { key, pod: one, node: at } of steps) {
+          placements.place(key, one, at);
+          if (one === undefined || at === '') placed.delete(key);
+          else placed.set(key, { pod: one, node: at });
+        }
+        for (const at of ['m', 'n']) {
+          const there = [...placed.values()].filter((one) => one.node === at).map((one) => one.pod);
+          const sums = new Map<string, bigint>();
+          for (const one of there) {
+            for (const [name, more] of requestsOf(one)) sums.set(name, (sums.get(name) ?? 0n) + more);
+          }
+          const { podCount, requested, ports: taken } = placements.usageOf(at);
+          expect(podCount).toBe(there.length);
+          expect(requested).toEqual(new Map([...sums].filter(([, sum]) => sum > 0n)));
+          const portsOf = (all: readonly HostPort[]): string[] => all.map(({ port }) => `${port}`).sort();
+          expect(portsOf(taken)).toEqual(portsOf(there.flatMap(hostPortsOf)));
+        }
+        expect([...placements.values()]).toHaveLength(placed.size);
+      }),
+    );
   });
 
   it('has each port of the host once', () => {

@@ -1,6 +1,6 @@
 import type { Node, Pod, PodAffinityTerm, TopologySpreadConstraint } from '../kubeapi/index.ts';
 import type { Labels } from './label-selector.ts';
-import { isTolerated, type Misfit, matchesNode } from './node-fit.ts';
+import { type Misfit, matchesNode, untoleratedTaint } from './node-fit.ts';
 import { isEmptySelector, isSelected, valueOf } from './object-selector.ts';
 import type { Placement, PodPlacements } from './pod-placements.ts';
 
@@ -26,6 +26,16 @@ export function topologyRules(pod: Pod, view: TopologyView): (node: Node) => Mis
   return (node) => spread?.(node) ?? affinity?.(node);
 }
 
+/** True when a pod may go to more nodes once there are more pods. */
+export function seeksOthers({ spec }: Pod): boolean {
+  const terms = spec.affinity?.podAffinity?.requiredDuringSchedulingIgnoredDuringExecution ?? [];
+  return terms.length > 0 || (spec.topologySpreadConstraints ?? []).some(isBinding);
+}
+
+function isBinding({ whenUnsatisfiable }: TopologySpreadConstraint): boolean {
+  return whenUnsatisfiable === 'DoNotSchedule';
+}
+
 type Rule = (node: Node) => Misfit | undefined;
 
 const labelsOf = ({ metadata }: Node): Labels => metadata.labels ?? {};
@@ -40,7 +50,7 @@ interface Spread extends TopologySpreadConstraint {
 
 function spreadRule(pod: Pod, view: TopologyView): Rule | undefined {
   const constraints = (pod.spec.topologySpreadConstraints ?? [])
-    .filter(({ whenUnsatisfiable }) => whenUnsatisfiable === 'DoNotSchedule')
+    .filter(isBinding)
     .map((constraint) => spreadOf(constraint, pod));
   if (constraints.length === 0) return undefined;
   const judged = constraints.map((constraint) => {
@@ -83,7 +93,7 @@ function domainCounts(
     const labels = labelsOf(node);
     if (!all.every((one) => valueOf(labels, one.topologyKey) !== undefined)) continue;
     if (nodeAffinityPolicy !== 'Ignore' && !matchesNode(pod, node)) continue;
-    if (nodeTaintsPolicy === 'Honor' && node.spec?.taints?.some((taint) => !isTolerated(pod, taint)) === true) continue;
+    if (nodeTaintsPolicy === 'Honor' && untoleratedTaint(pod, node) !== undefined) continue;
     const value = valueOf(labels, topologyKey) ?? '';
     counted.set(node.metadata.name, value);
     domains.set(value, domains.get(value) ?? 0);

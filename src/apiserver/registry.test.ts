@@ -3,6 +3,7 @@ import { namespaces, nodes, pods } from '../kubeapi/index.ts';
 import { MemoryStore } from '../store/index.ts';
 import type { ApiObject } from './api-object.ts';
 import type { ObjectWatchEvent } from './object-watch.ts';
+import { bindPod } from './pod-binding.ts';
 import { Registry } from './registry.ts';
 import { allResources } from './resources.ts';
 
@@ -116,13 +117,13 @@ describe('the registry', () => {
       (pod) => ({ ...pod, spec: { containers: [] }, status: { phase: 'Running' } }),
       { scope: 'status' },
     );
-    expect(running['status']).toEqual({ phase: 'Running' });
+    expect(running['status']).toEqual({ phase: 'Running', qosClass: 'BestEffort' });
     expect(running['spec']).toMatchObject({ containers: [{ name: 'main' }] });
     const changed = await registry.update(pods, web, (pod) => ({
       ...podNamed('web', { spec: { ...(pod['spec'] as object), activeDeadlineSeconds: 5 } }),
       status: { phase: 'Failed' },
     }));
-    expect(changed['status']).toEqual({ phase: 'Running' });
+    expect(changed['status']).toEqual(running['status']);
     expect(changed.metadata.generation).toBe(2);
     await expect(
       registry.update(pods, web, (pod) => ({ ...pod, spec: { ...(pod['spec'] as object), nodeName: 'n9' } })),
@@ -285,3 +286,149 @@ describe('the registry', () => {
 function textOf({ type, object }: ObjectWatchEvent): string {
   return type === 'BOOKMARK' ? type : `${type} ${object.metadata.name} ${object.metadata.resourceVersion}`;
 }
+
+describe('a write of the status of a pod', () => {
+  const write = (change: (pod: ApiObject) => ApiObject): Promise<ApiObject> =>
+    registry.update(pods, web, change, { scope: 'status' });
+
+  it('leaves its class and its owners as they were', async () => {
+    const owner = { apiVersion: 'v1', kind: 'Node', name: 'n1', uid: 'u' };
+    const { metadata } = podNamed('web');
+    await registry.create(pods, { ...podNamed('web'), metadata: { ...metadata, ownerReferences: [owner] } });
+    const bare = (pod: ApiObject): ApiObject => ({
+      ...pod,
+      metadata: { name: 'web', ownerReferences: [] },
+      status: { phase: 'Running' },
+    });
+    expect(await write(bare)).toMatchObject({
+      metadata: { ownerReferences: [owner] },
+      status: { phase: 'Running', qosClass: 'BestEffort' },
+    });
+    expect(await write((pod) => ({ ...pod, status: undefined }))).toMatchObject({
+      status: { qosClass: 'BestEffort' },
+    });
+  });
+
+  it('may say again the class with which a mirror came', async () => {
+    const limits = { cpu: '1', memory: '1Gi' };
+    const spec = { containers: [{ name: 'main', image: 'i', resources: { limits } }] };
+    await registry.create(pods, podNamed('web', { spec, status: { qosClass: 'BestEffort' } }));
+    await write((pod) => ({ ...pod, status: { phase: 'Running', qosClass: 'BestEffort' } }));
+    await registry.create(pods, podNamed('other', { spec }));
+    const other = { namespace: 'default', name: 'other' };
+    expect(await registry.get(pods, other)).toMatchObject({ status: { qosClass: 'Guaranteed' } });
+  });
+
+  it('may not make it of another class', async () => {
+    await registry.create(pods, podNamed('web'));
+    const promoted = (pod: ApiObject): ApiObject => ({ ...pod, status: { qosClass: 'Guaranteed' } });
+    await expect(write(promoted)).rejects.toThrow('status.qosClass: Invalid value: "Guaranteed": field is immutable');
+  });
+});
+
+describe('an object that the rules of today refuse', () => {
+  let store: MemoryStore;
+  let old: Registry;
+
+  beforeEach(async () => {
+    store = new MemoryStore();
+    old = new Registry(store, allResources());
+    await old.createLastingNamespaces();
+    return () => old.close();
+  });
+
+  /** As an apiserver without the rule had stored it. */
+  async function rewrite(key: string, change: (object: ApiObject) => ApiObject): Promise<void> {
+    const { entry } = await store.get(key);
+    await store.put(key, JSON.stringify(change(JSON.parse(entry?.value ?? '') as ApiObject)));
+  }
+
+  async function storeOldPod(more: Partial<ApiObject['metadata']> = {}, spec: object = {}): Promise<void> {
+    await old.create(pods, podNamed('web'));
+    await rewrite('/registry/pods/default/web', (pod) => ({
+      ...pod,
+      metadata: { ...pod.metadata, ...more },
+      spec: { ...(pod['spec'] as object), hostname: 'Not.A.Host', ...spec },
+    }));
+  }
+
+  const labelled = (pod: ApiObject, labels: Record<string, string>): ApiObject => ({
+    ...pod,
+    metadata: { ...pod.metadata, labels },
+  });
+  const status = { scope: 'status' } as const;
+
+  it('takes what its kubelet says of it, also with metadata that nobody would take today', async () => {
+    await storeOldPod({ annotations: { 'controller.kubernetes.io/pod-deletion-cost': 'much' } });
+    const running = (pod: ApiObject): ApiObject => ({ ...pod, status: { phase: 'Running', podIP: '10.0.0.1' } });
+    expect(await old.update(pods, web, running, status)).toMatchObject({ status: { phase: 'Running' } });
+  });
+
+  it('is of the class that its kubelet says when it has none', async () => {
+    await storeOldPod();
+    await rewrite('/registry/pods/default/web', (pod) => ({ ...pod, status: undefined }));
+    const classed = (pod: ApiObject): ApiObject => ({ ...pod, status: { qosClass: 'BestEffort' } });
+    expect(await old.update(pods, web, classed, status)).toMatchObject({ status: { qosClass: 'BestEffort' } });
+  });
+
+  it('is still told what is wrong with a status, and with metadata that come with one', async () => {
+    await storeOldPod();
+    const wrongAddress = (pod: ApiObject): ApiObject => ({ ...pod, status: { phase: 'Running', podIP: 'x' } });
+    await expect(old.update(pods, web, wrongAddress, status)).rejects.toThrow(/status.podIPs\[0\]: Invalid value: "x"/);
+    const update = (change: (pod: ApiObject) => ApiObject): Promise<ApiObject> => old.update(pods, web, change, status);
+    await expect(update((pod) => labelled(pod, { a: '-' }))).rejects.toThrow(/metadata.labels: Invalid value: "-"/);
+    const annotations = { 'controller.kubernetes.io/pod-deletion-cost': 'much' };
+    const costly = (pod: ApiObject): ApiObject => ({ ...pod, metadata: { ...pod.metadata, annotations } });
+    await expect(update(costly)).rejects.toThrow(/must be a 32bit integer/);
+    expect(await update((pod) => labelled(pod, { a: 'b' }))).toMatchObject({ metadata: { labels: { a: 'b' } } });
+  });
+
+  it('is judged as a whole when it itself is written, as upstream does', async () => {
+    await storeOldPod();
+    await expect(old.update(pods, web, (pod) => labelled(pod, { a: 'b' }))).rejects.toThrow(/spec.hostname: Invalid/);
+  });
+
+  it('gets its node', async () => {
+    await storeOldPod();
+    await bindPod(old, web, { node: 'n1' });
+    expect(await old.get(pods, web)).toMatchObject({ spec: { nodeName: 'n1', hostname: 'Not.A.Host' } });
+  });
+
+  it('goes, at once or when those that hold it let it go', async () => {
+    await storeOldPod({ finalizers: ['example.com/mine'] }, { nodeName: 'n1' });
+    expect(await old.delete(pods, web)).toMatchObject({ isGone: false });
+    expect(await old.delete(pods, web, { gracePeriodSeconds: 0 })).toMatchObject({ isGone: false });
+    const renamed = (pod: ApiObject): ApiObject => ({
+      ...pod,
+      spec: { ...(pod['spec'] as object), containers: [{ name: 'main', image: 'other' }] },
+    });
+    await expect(old.update(pods, web, renamed)).rejects.toThrow(/spec.hostname: Invalid/);
+    const letGo = (pod: ApiObject): ApiObject => ({ ...pod, metadata: { ...pod.metadata, finalizers: [] } });
+    await old.update(pods, web, letGo);
+    expect(await old.find(pods, web)).toBeUndefined();
+  });
+
+  it('may be a node, whose kubelet goes on to report', async () => {
+    const n1 = { namespace: '', name: 'n1' };
+    await old.create(nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'n1' } });
+    await rewrite('/registry/minions/n1', (node) => ({ ...node, spec: { podCIDR: 'everywhere' } }));
+    const ready = (node: ApiObject): ApiObject => ({
+      ...node,
+      status: { conditions: [{ type: 'Ready', status: 'True' }] },
+    });
+    expect(await old.update(nodes, n1, ready, status)).toMatchObject({ spec: { podCIDR: 'everywhere' } });
+  });
+});
+
+describe('a binding', () => {
+  it('names a node as a node may be called', async () => {
+    await registry.create(pods, podNamed('web'));
+    await expect(bindPod(registry, web, { node: 'No Node' })).rejects.toMatchObject({
+      code: 'ERR_INVALID',
+      message: expect.stringContaining('spec.nodeName: Invalid value: "No Node"'),
+    });
+    await expect(bindPod(registry, web, { node: 'n1', annotations: { 'no key': '' } })).rejects.toThrow(
+      /metadata.annotations: Invalid value: "no key"/,
+    );
+  });
+});

@@ -43,7 +43,12 @@ export interface Resource extends ResourceType<unknown> {
   readonly applyDefaults?: (object: ApiObject) => ApiObject;
   /** What only the server says of a new object. */
   readonly prepareCreate?: (object: ApiObject) => ApiObject;
+  /** Puts back what a write of the status leaves alone beside the spec. */
+  readonly prepareStatus?: (sent: ApiObject, current: ApiObject) => ApiObject;
+  /** What holds of a whole object: of new ones, and of those that are written themselves. */
   readonly validate?: (object: ApiObject) => readonly FieldError[];
+  /** The part of it that is about annotations, which writes of a subresource may change too. */
+  readonly validateAnnotations?: (object: ApiObject) => readonly FieldError[];
   /** What holds for new objects alone. */
   readonly validateNew?: (object: ApiObject) => readonly FieldError[];
   readonly validateUpdate?: (next: ApiObject, current: ApiObject) => readonly FieldError[];
@@ -70,8 +75,3 @@ export const objectVerbs: readonly string[] = [
   'update',
   'watch',
 ];
-
-/** `v1`, or `coordination.k8s.io/v1`: the `apiVersion` of a resource's objects. */
-export function apiVersionOf({ group, version }: { readonly group: string; readonly version: string }): string {
-  return group === '' ? version : `${group}/${version}`;
-}

@@ -1,13 +1,14 @@
+import { setImmediate } from 'node:timers/promises';
 import { toError } from '../common/errors.ts';
 import { type Namespace, type Node, namespaces, nodes, type Pod, pods } from '../kubeapi/index.ts';
 import { ApiError } from './api-error.ts';
-import type { ApiObject } from './api-object.ts';
+import { type ApiObject, isSameJson } from './api-object.ts';
 import { EventRecorder } from './event-recorder.ts';
-import { appealOf, type Misfit, misfitOf, type NodeAppeal } from './node-fit.ts';
-import { ObjectCache } from './object-cache.ts';
+import { appealOf, isFitAsBefore, type Misfit, misfitOf, type NodeAppeal } from './node-fit.ts';
+import { ObjectCache, pause } from './object-cache.ts';
 import { bindPod, withScheduled } from './pod-binding.ts';
-import { PodPlacements } from './pod-placements.ts';
-import { type TopologyView, topologyRules } from './pod-topology.ts';
+import { isAlike, type PlacementChange, PodPlacements } from './pod-placements.ts';
+import { seeksOthers, type TopologyView, topologyRules } from './pod-topology.ts';
 import { addressOf, type Registry } from './registry.ts';
 
 /** The pods that are this scheduler's; others name another one. */
@@ -18,10 +19,13 @@ export interface ControllerOptions {
   readonly onProblem: (problem: Error) => void;
 }
 
+/** How long a pod that could not be bound waits until it is tried again, in ms. */
+const RETRY_MS = 1_000;
+
 /**
- * Gives each pod without a node one that is ready and takes it: of several the one that the pod would like most, then
- * the one with the fewest pods, then the first by name. A pod that fits nowhere is told why, and tried again when a node
- * or a pod changes.
+ * Gives each pod without a node one that takes it: of several the one that the pod would like most, then the one with
+ * the fewest pods, then the first by name. A pod that fits nowhere is told why, and tried again when a node or a pod
+ * changes in a way that may help.
  *
  * Several apiservers may do this at once: a pod is bound once, by whoever is first.
  */
@@ -34,18 +38,37 @@ export class Scheduler {
   readonly #namespaces: ObjectCache<Namespace>;
   /** Keys of the pods that wait for a node. */
   readonly #pending = new Set<string>();
+  /** Those of them that are to be looked at: new ones, and others since something has changed. */
+  readonly #due = new Set<string>();
+  /** Those of them that failed, until they are tried again. */
+  readonly #failed = new Set<string>();
+  /** Pods that were given a node of which the watch has yet to tell, by key, with their uid. */
+  readonly #assumed = new Map<string, string>();
   readonly #placements = new PodPlacements();
   readonly #view: TopologyView;
-  #isAsked = false;
+  #isRunning = false;
+  #isRetrying = false;
   #pass: Promise<void> = Promise.resolve();
 
   constructor(registry: Registry, options: ControllerOptions) {
     this.#registry = registry;
     this.#options = options;
     this.#recorder = new EventRecorder(registry, SCHEDULER_NAME, options.onProblem);
-    this.#nodes = new ObjectCache(registry, nodes, { ...options, onChange: () => this.#ask() });
-    this.#pods = new ObjectCache(registry, pods, { ...options, onChange: (key) => this.#podChanged(key) });
-    this.#namespaces = new ObjectCache(registry, namespaces, { ...options, onChange: () => this.#ask() });
+    this.#nodes = new ObjectCache(registry, nodes, {
+      ...options,
+      onChange: (key, before) => this.#reconsider(isFitAsBefore(before, this.#nodes.get(key)) ? 'none' : 'other'),
+    });
+    this.#pods = new ObjectCache(registry, pods, {
+      ...options,
+      onChange: (key, before) => this.#podChanged(key, before),
+    });
+    this.#namespaces = new ObjectCache(registry, namespaces, {
+      ...options,
+      onChange: (key, before) => {
+        const now = this.#namespaces.get(key);
+        this.#reconsider(isSameJson(before?.metadata.labels, now?.metadata.labels) ? 'none' : 'other');
+      },
+    });
     this.#view = {
       placements: this.#placements,
       nodes: () => this.#nodes.values(),
@@ -60,57 +83,107 @@ export class Scheduler {
     await this.#pass;
   }
 
-  #podChanged(key: string): void {
+  #podChanged(key: string, before: (Pod & ApiObject) | undefined): void {
     const pod = this.#pods.get(key);
-    const node = pod === undefined || isOver(pod) ? '' : (pod.spec.nodeName ?? '');
-    // A pod that waits keeps the place that it is about to get.
-    const isPlaced = pod === undefined || node !== '' || isOver(pod);
-    const hasMoved = isPlaced && this.#placements.place(key, pod, node);
-    if (pod !== undefined && isWaiting(pod)) this.#pending.add(key);
-    else this.#pending.delete(key);
-    if (this.#pending.has(key) || hasMoved) this.#ask();
+    const isPending = pod !== undefined && isWaiting(pod);
+    // The watch is behind: the pod keeps the place that it has been given.
+    if (isPending && this.#assumed.get(key) === uidOf(pod)) return;
+    this.#assumed.delete(key);
+    const isSame = before !== undefined && pod !== undefined && uidOf(before) === uidOf(pod);
+    if (!isPending) this.#forget(key);
+    else if (!this.#pending.has(key) || !isSame || !isAlike(before, pod)) {
+      this.#pending.add(key);
+      this.#due.add(key);
+    }
+    this.#reconsider(this.#placements.place(key, pod, pod === undefined ? '' : nodeOf(pod)));
   }
 
-  /** One pass follows when the one under way is over; many changes ask for one. */
-  #ask(): void {
-    const isSynced = [this.#nodes, this.#pods, this.#namespaces].every((cache) => cache.isSynced);
-    if (this.#isAsked || this.#pending.size === 0 || !isSynced) return;
-    this.#isAsked = true;
-    this.#pass = this.#pass.then(async () => {
-      this.#isAsked = false;
+  #forget(key: string): void {
+    for (const keys of [this.#pending, this.#due, this.#failed]) keys.delete(key);
+  }
+
+  /** Looks again at the pods that a change may help. */
+  #reconsider(change: PlacementChange): void {
+    if (change !== 'none') {
       for (const key of this.#pending) {
-        if (this.#options.signal.aborted) return;
         const pod = this.#pods.get(key);
-        if (pod !== undefined && isWaiting(pod)) await this.#schedule(key, pod);
+        if (change === 'other' || (pod !== undefined && seeksOthers(pod))) this.#due.add(key);
       }
-    });
+    }
+    const isSynced = [this.#nodes, this.#pods, this.#namespaces].every((cache) => cache.isSynced);
+    if (this.#isRunning || this.#due.size === 0 || !isSynced || this.#options.signal.aborted) return;
+    this.#isRunning = true;
+    this.#pass = this.#run();
   }
 
   /** Never rejects. */
-  async #schedule(key: string, pod: Pod & ApiObject): Promise<void> {
+  async #run(): Promise<void> {
+    // Also those that become due meanwhile.
+    for (const key of this.#due) {
+      // Whoever else has something to do is not kept waiting by many pods, and what comes at once is seen at once.
+      await setImmediate();
+      if (this.#options.signal.aborted) break;
+      const pod = this.#pods.get(key);
+      if (!this.#due.delete(key) || pod === undefined || !isWaiting(pod)) continue;
+      // The others would fare no better.
+      if (!(await this.#schedule(key, pod))) break;
+    }
+    this.#isRunning = false;
+  }
+
+  /** Never rejects. @returns false when the store does not do its part */
+  async #schedule(key: string, pod: Pod & ApiObject): Promise<boolean> {
     try {
       if ((pod.spec.schedulingGates ?? []).length > 0) {
         await this.#sayUnschedulable(pod, 'SchedulingGated', 'Scheduling is blocked due to non-empty scheduling gates');
-        return;
+        return true;
       }
       const { chosen, message } = this.#choose(pod);
-      if (chosen === undefined) {
-        await this.#sayUnschedulable(pod, 'Unschedulable', message);
-        return;
-      }
-      this.#placements.place(key, pod, chosen);
-      await bindPod(this.#registry, addressOf(pod), { node: chosen, uid: pod.metadata.uid ?? '' });
-      this.#pending.delete(key);
-      const { namespace = '', name } = pod.metadata;
-      const text = `Successfully assigned ${namespace}/${name} to ${chosen}`;
-      await this.#recorder.record('Pod', pod, { type: 'Normal', reason: 'Scheduled', message: text });
+      if (chosen === undefined) await this.#sayUnschedulable(pod, 'Unschedulable', message);
+      else await this.#bind(key, pod, chosen);
+      return true;
     } catch (thrown) {
-      this.#placements.place(key, undefined, '');
+      this.#retryLater(key);
       // Somebody else bound or deleted it: the watch brings what it is now.
       const isOthers =
         thrown instanceof ApiError && (thrown.code === 'ERR_CONFLICT' || thrown.code === 'ERR_NOT_FOUND');
       if (!isOthers && !this.#options.signal.aborted) this.#options.onProblem(toError(thrown));
+      return thrown instanceof ApiError;
     }
+  }
+
+  async #bind(key: string, pod: Pod & ApiObject, node: string): Promise<void> {
+    const { namespace = '', name } = pod.metadata;
+    const uid = uidOf(pod);
+    this.#assumed.set(key, uid);
+    // As it will be seen, so that this is then no change.
+    const change = this.#placements.place(key, { ...pod, spec: { ...pod.spec, nodeName: node } }, node);
+    try {
+      await bindPod(this.#registry, addressOf(pod), { node, uid });
+    } catch (thrown) {
+      // What the watch has told meanwhile stands.
+      if (this.#assumed.get(key) === uid) {
+        this.#assumed.delete(key);
+        this.#placements.place(key, undefined, '');
+      }
+      throw thrown;
+    }
+    if (this.#assumed.get(key) === uid) this.#forget(key);
+    this.#reconsider(change);
+    const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+    await this.#recorder.record('Pod', pod, { type: 'Normal', reason: 'Scheduled', message });
+  }
+
+  #retryLater(key: string): void {
+    this.#failed.add(key);
+    if (this.#isRetrying) return;
+    this.#isRetrying = true;
+    void pause(RETRY_MS, this.#options.signal).then(() => {
+      this.#isRetrying = false;
+      for (const failed of this.#failed) this.#due.add(failed);
+      this.#failed.clear();
+      this.#reconsider('none');
+    });
   }
 
   #choose(pod: Pod): { readonly chosen: string | undefined; readonly message: string } {
@@ -144,7 +217,9 @@ export class Scheduler {
     // Another apiserver may have said the same a moment ago: then it has recorded the event too.
     let isNew = false;
     const change = (now: ApiObject): ApiObject => {
-      isNew = !isTold(now as Pod & ApiObject);
+      // And it may have been bound, or be another of the same name.
+      isNew =
+        now.metadata.uid === pod.metadata.uid && isWaiting(now as Pod & ApiObject) && !isTold(now as Pod & ApiObject);
       return isNew ? { ...now, status: withScheduled(now, { status: 'False', reason, message }) } : now;
     };
     await this.#registry.update(pods, addressOf(pod), change, { scope: 'status' });
@@ -189,6 +264,15 @@ function isWaiting(pod: Pod): boolean {
   const { spec, metadata } = pod;
   const scheduler = spec.schedulerName ?? SCHEDULER_NAME;
   return (spec.nodeName ?? '') === '' && !metadata.deletionTimestamp && scheduler === SCHEDULER_NAME && !isOver(pod);
+}
+
+function uidOf({ metadata }: Pod): string {
+  return metadata.uid ?? '';
+}
+
+/** Where a pod takes something away from others; `''` for nowhere. */
+function nodeOf(pod: Pod): string {
+  return isOver(pod) ? '' : (pod.spec.nodeName ?? '');
 }
 
 function isOver({ status }: Pod): boolean {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { parseFieldSelector } from './field-selector.ts';
 import { parseLabelSelector } from './label-selector.ts';
 import { isLabelValue, isQualifiedName } from './object-names.ts';
+import { holds } from './object-selector.ts';
 
 describe('a label selector', () => {
   const labels = { app: 'web', 'example.com/tier': 'front', rank: '5', empty: '' };
@@ -67,6 +68,42 @@ describe('a label selector', () => {
       }),
       { numRuns: 500 },
     );
+  });
+});
+
+describe('the comparisons of selectors', () => {
+  const MAX = '9223372036854775807';
+
+  it.each([
+    ['6', '5', true],
+    ['5', '5', false],
+    ['-1', '-2', true],
+    ['+6', '005', true],
+    ['9007199254740993', '9007199254740992', true],
+    [MAX, '9223372036854775806', true],
+    // What is no int64 is compared with nothing.
+    ['9223372036854775808', '0', false],
+    ['0', '-9223372036854775809', false],
+    ['', '-1', false],
+    ['0x10', '1', false],
+    ['1e3', '1', false],
+    ['1.5', '1', false],
+    [' 2', '1', false],
+  ])('%j is above %j: %s', (value, bound, expected) => {
+    expect(holds({ key: 'k', operator: 'Gt', values: [bound] }, value)).toBe(expected);
+    expect(holds({ key: 'k', operator: 'Lt', values: [value] }, bound)).toBe(expected);
+  });
+
+  it('read selectors in text alike', () => {
+    const selects = parseLabelSelector(`rank>9007199254740992`);
+    expect(selects({ rank: '9007199254740993' })).toBe(true);
+    expect(selects({ rank: '9007199254740992' })).toBe(false);
+    expect(() => parseLabelSelector('rank>9223372036854775808')).toThrow(/must be an integer/);
+  });
+
+  it('have no value to compare with', () => {
+    expect(holds({ key: 'k', operator: 'Gt' }, '1')).toBe(false);
+    expect(holds({ key: 'k', operator: 'Lt', values: ['5'] }, undefined)).toBe(false);
   });
 });
 

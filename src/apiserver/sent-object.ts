@@ -1,6 +1,7 @@
+import { apiVersionOf } from '../kubeapi/index.ts';
 import { badRequest, invalid, invalidField } from './api-error.ts';
 import { type ApiObject, isJsonObject, type JsonObject } from './api-object.ts';
-import { apiVersionOf, type Resource } from './resource.ts';
+import type { Resource } from './resource.ts';
 import { decodeTyped, TypeMismatch } from './typed-object.ts';
 
 /** An object as somebody sent it, with what its kind does not have left out. */

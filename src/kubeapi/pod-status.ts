@@ -1,4 +1,5 @@
 import type { Condition } from './object-meta.ts';
+import type { QosClass } from './qos-class.ts';
 
 export interface ContainerStateWaiting {
   /** `ContainerCreating`, `ImagePullBackOff`, `CrashLoopBackOff` … */
@@ -55,7 +56,7 @@ export interface PodStatus {
   readonly podIP?: string;
   readonly podIPs?: readonly { readonly ip: string }[];
   readonly startTime?: string | null;
-  readonly qosClass?: 'Guaranteed' | 'Burstable' | 'BestEffort';
+  readonly qosClass?: QosClass;
   readonly observedGeneration?: number;
   readonly containerStatuses?: readonly ContainerStatus[];
   readonly initContainerStatuses?: readonly ContainerStatus[];

@@ -1,25 +1,26 @@
-import { describe, expect, it } from 'vitest';
-import type { Container } from './container.ts';
-import { type QosClass, qosClassOf } from './qos-class.ts';
+import { expect, it } from 'vitest';
+import { qosClassOf } from './qos-class.ts';
 
-type Resources = NonNullable<Container['resources']>;
+const amounts = (cpu: string, memory = '1Gi'): Record<string, string> => ({ cpu, memory });
 
-// Facts: kubernetes pkg/apis/core/v1/helper/qos
-describe('the class of service of a pod', () => {
-  const both = { cpu: '0.7', memory: '1Gi' };
-  const same = { cpu: '700m', memory: '1024Mi' };
+it.each([
+  [{}, 'BestEffort'],
+  [{ requests: amounts('0', '0') }, 'BestEffort'],
+  [{ requests: { 'ephemeral-storage': '1Gi' } }, 'BestEffort'],
+  [{ limits: amounts('1') }, 'Guaranteed'],
+  [{ limits: amounts('0.7'), requests: amounts('700m') }, 'Guaranteed'],
+  [{ limits: amounts('1', '1Gi'), requests: amounts('1000m', '1024Mi') }, 'Guaranteed'],
+  [{ limits: amounts('1'), requests: amounts('999m') }, 'Burstable'],
+  [{ limits: amounts('0', '1Gi') }, 'Burstable'],
+  [{ limits: { cpu: '1' } }, 'Burstable'],
+  [{ requests: amounts('1') }, 'Burstable'],
+])('a pod with %j is %s, however the amounts are written', (resources, qosClass) => {
+  const container = { name: 'c', resources };
+  expect(qosClassOf({ containers: [container] })).toBe(qosClass);
+  expect(qosClassOf({ containers: [container], initContainers: [container] })).toBe(qosClass);
+});
 
-  it.each<[string, QosClass, Resources[]]>([
-    ['nothing said', 'BestEffort', [{}, {}]],
-    ['other resources', 'BestEffort', [{ requests: { 'ephemeral-storage': '1Gi' } }]],
-    ['amounts of zero', 'BestEffort', [{ requests: { cpu: '0' }, limits: { memory: 0 } }]],
-    ['limits that are the requests, however written', 'Guaranteed', [{ limits: both, requests: same }]],
-    ['limits alone', 'Guaranteed', [{ limits: both }]],
-    ['one limit of two', 'Burstable', [{ limits: { cpu: '1' } }]],
-    ['a container that says nothing beside one that does', 'Burstable', [{ limits: both }, {}]],
-    ['less asked for than allowed', 'Burstable', [{ limits: both, requests: { cpu: '0.1' } }]],
-    ['requests alone', 'Burstable', [{ requests: both }]],
-  ])('%s: %s', (_, expected, containers) => {
-    expect(qosClassOf(containers.map((resources) => ({ resources })))).toBe(expected);
-  });
+it('one container that is not like the others makes the pod Burstable', () => {
+  const containers = [{ name: 'a', resources: { limits: amounts('1') } }, { name: 'b' }];
+  expect(qosClassOf({ containers })).toBe('Burstable');
 });

@@ -1,32 +1,28 @@
 import type { Container } from './container.ts';
-import type { PodStatus } from './pod-status.ts';
-import { parseQuantity, type ResourceList } from './quantity.ts';
+import { quantityNanos } from './quantity.ts';
 
-export type QosClass = NonNullable<PodStatus['qosClass']>;
-
-/** The resources that decide; amounts of zero do not count. */
-const DECIDING = ['cpu', 'memory'] as const;
+/** Who goes first when a node runs out of something: those that promised nothing. */
+export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 /**
- * How firmly a pod has what it asks for: Guaranteed when each container limits cpu and memory and asks for just as much,
- * BestEffort when none says anything.
+ * Guaranteed: each container limits cpu and memory and requests the same; BestEffort: none says anything, or asks for
+ * nothing. A request that is left open is the limit.
  *
- * @param containers all but the ephemeral ones
- * @throws ExecPathError ERR_MANIFEST for what is no quantity
- * @see kubernetes pkg/apis/core/v1/helper/qos, ComputePodQOS
+ * @see kubernetes pkg/apis/core/v1/helper/qos/qos.go
  */
-export function qosClassOf(containers: readonly Pick<Container, 'resources'>[]): QosClass {
-  const amounts = containers.flatMap(({ resources }) =>
-    DECIDING.map((name) => ({
-      limit: amountOf(resources?.limits, name),
-      request: amountOf(resources?.requests, name),
-    })),
+export function qosClassOf({
+  containers = [],
+  initContainers = [],
+}: {
+  readonly containers?: readonly Container[];
+  readonly initContainers?: readonly Container[];
+}): QosClass {
+  const amounts = [...containers, ...initContainers].flatMap(({ resources: { limits = {}, requests = {} } = {} }) =>
+    ['cpu', 'memory'].map((name) => {
+      const limit = quantityNanos(limits[name] ?? '0') ?? 0n;
+      return { limit, request: quantityNanos(requests[name] ?? limits[name] ?? '0') ?? 0n };
+    }),
   );
-  if (amounts.every(({ limit, request }) => limit === 0 && request === 0)) return 'BestEffort';
-  const isFixed = amounts.every(({ limit, request }) => limit > 0 && (request === 0 || request === limit));
-  return isFixed ? 'Guaranteed' : 'Burstable';
-}
-
-function amountOf(resources: ResourceList | undefined, name: string): number {
-  return Math.max(0, parseQuantity(resources?.[name] ?? 0));
+  if (amounts.every(({ limit, request }) => limit === 0n && request === 0n)) return 'BestEffort';
+  return amounts.every(({ limit, request }) => limit > 0n && request === limit) ? 'Guaranteed' : 'Burstable';
 }

@@ -87,7 +87,7 @@ export const customResourceDefinitions: ResourceType<KubeObject> = {
 };
 
 /** What objects of the type carry: `v1`, `coordination.k8s.io/v1`. */
-export function apiVersionOf({ group, version }: ResourceType<unknown>): string {
+export function apiVersionOf({ group, version }: Pick<ResourceType<unknown>, 'group' | 'version'>): string {
   return group === '' ? version : `${group}/${version}`;
 }
 

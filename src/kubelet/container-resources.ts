@@ -1,7 +1,14 @@
 import { totalmem } from 'node:os';
 import type { CriClient } from '../cri/index.ts';
-import { type Container, type Pod, parseQuantity, qosClassOf, type ResourceList } from '../kubeapi/index.ts';
-import { initContainersOf, isSidecar } from './init-containers.ts';
+import {
+  type Container,
+  type Pod,
+  parseQuantity,
+  qosClassOf,
+  quantityNanos,
+  type ResourceList,
+} from '../kubeapi/index.ts';
+import { isSidecar } from './init-containers.ts';
 
 type ContainerConfig = NonNullable<Parameters<CriClient['runtime']['createContainer']>[0]['config']>;
 type LinuxResources = NonNullable<NonNullable<ContainerConfig['linux']>['resources']>;
@@ -21,6 +28,7 @@ const BEST_EFFORT_SCORE = 1000;
 const NODE_CRITICAL_PRIORITY = 2_000_001_000;
 
 const MAX_INT64 = 2n ** 63n - 1n;
+const NANO = 1_000_000_000n;
 
 /**
  * What a container may use, and how it fares when processors or memory are short.
@@ -61,7 +69,7 @@ function quotaOf(milliCpu: bigint): Pick<LinuxResources, 'cpuQuota' | 'cpuPeriod
 function outOfMemoryScore(pod: Pod, container: Container, machineBytes: number): number {
   const { containers, priority = 0 } = pod.spec;
   if (priority >= NODE_CRITICAL_PRIORITY) return GUARANTEED_SCORE;
-  const qos = qosClassOf([...containers, ...initContainersOf(pod)]);
+  const qos = qosClassOf(pod.spec);
   if (qos === 'Guaranteed') return GUARANTEED_SCORE;
   if (qos === 'BestEffort') return BEST_EFFORT_SCORE;
   const scoreOf = ({ resources }: Container): number =>
@@ -87,19 +95,16 @@ function pageSizeText(bytes: number): string {
 }
 
 function milliCpuOf(resources: ResourceList): bigint {
-  return whole(amountOf(resources, 'cpu') * 1000);
+  return amountOf(resources, 'cpu', 1000n);
 }
 
 function bytesOf(resources: ResourceList | undefined, name: string): bigint {
-  return whole(amountOf(resources, name));
+  return amountOf(resources, name, 1n);
 }
 
-function amountOf(resources: ResourceList | undefined, name: string): number {
-  return parseQuantity(resources?.[name] ?? 0, name);
-}
-
-/** What is smaller counts as one; 0.57 * 1000 is not a bit more than 570. */
-function whole(amount: number): bigint {
-  const least = BigInt(Math.ceil(Number(amount.toFixed(6))));
-  return least > MAX_INT64 ? MAX_INT64 : least;
+/** In so many parts of the resource's unit; what is smaller counts as one. */
+function amountOf(resources: ResourceList | undefined, name: string, parts: bigint): bigint {
+  const nanos = (quantityNanos(resources?.[name] ?? 0) ?? 0n) * parts;
+  const amount = (nanos + NANO - 1n) / NANO;
+  return amount > MAX_INT64 ? MAX_INT64 : amount;
 }

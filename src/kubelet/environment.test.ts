@@ -72,6 +72,12 @@ describe('the environment of a container', () => {
     const resources = { limits: { cpu: '1500m' }, requests: { memory: '64Mi' } };
     expect(await valuesOf({ env, resources })).toEqual({ CPU: '2', MEMORY: '64' });
     expect(await valuesOf({ env })).toEqual({ CPU: `${cpus().length}`, MEMORY: '0' });
+    const exact = [
+      { name: 'CPU', valueFrom: { resourceFieldRef: { resource: 'limits.cpu', divisor: '1m' } } },
+      { name: 'MEMORY', valueFrom: { resourceFieldRef: { resource: 'limits.memory', divisor: '0' } } },
+    ];
+    const limits = { cpu: '1001m', memory: '9007199254740993' };
+    expect(await valuesOf({ env: exact, resources: { limits } })).toEqual({ CPU: '1001', MEMORY: limits.memory });
   });
 
   it('takes keys of config maps and secrets', async () => {

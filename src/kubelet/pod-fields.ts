@@ -1,4 +1,4 @@
-import { type Container, type Pod, parseQuantity } from '../kubeapi/index.ts';
+import { type Container, type Pod, quantityNanos } from '../kubeapi/index.ts';
 import { machineResources } from './node-object.ts';
 
 /** What only the kubelet knows of a pod. */
@@ -67,5 +67,6 @@ export function amountOf(
   const unset = which === 'requests' ? '0' : machineResources()[name];
   const amount = container.resources?.[which]?.[name] ?? unset;
   if (amount === undefined) return undefined;
-  return String(Math.ceil(parseQuantity(amount) / (parseQuantity(divisor) || 1)));
+  const unit = quantityNanos(divisor) || 1_000_000_000n;
+  return String(((quantityNanos(amount) ?? 0n) + unit - 1n) / unit);
 }

@@ -86,7 +86,7 @@ export function podStatus(pod: Pod, observed: ObservedPod | undefined, given: St
     ...(ips[0] === undefined ? {} : { podIP: ips[0], podIPs: ips.map((ip) => ({ ip })) }),
     startTime:
       pod.status?.startTime ?? (observed ? timestamp(nanoseconds(observed.sandbox.createdAt)) : timestamp(context.now)),
-    qosClass: pod.status?.qosClass ?? qosClassOf([...pod.spec.containers, ...initContainersOf(pod)]),
+    qosClass: pod.status?.qosClass ?? qosClassOf(pod.spec),
     ...(initContainerStatuses.length === 0 ? {} : { initContainerStatuses }),
     containerStatuses,
     ...(ephemeralContainerStatuses.length === 0 ? {} : { ephemeralContainerStatuses }),

@@ -91,14 +91,19 @@ describeWithPeer(
       });
 
       it('shows its static pods, and shows them again when somebody deletes one', { timeout: 60_000 }, async () => {
-        const manifest = JSON.parse(podManifest('static', cluster.image)) as { spec: { nodeName?: string } };
+        const manifest = JSON.parse(podManifest('static', cluster.image)) as {
+          spec: { nodeName?: string; containers: { resources?: object }[] };
+        };
         delete manifest.spec.nodeName;
+        // Of another class than a pod that asks for nothing.
+        for (const container of manifest.spec.containers) container.resources = { requests: { cpu: '10m' } };
         writeFileSync(join(cluster.manifests, 'static.json'), JSON.stringify(manifest));
         const name = `static-${NODE_NAME}`;
         await expect
           .poll(() => outcomeOf(cluster.admin, ['get', 'pod', name, '--no-headers']), { timeout: 30_000 })
           .toMatch(/1\/1 +Running/);
         const uid = await fieldOf(`pod ${name}`, '.metadata.uid');
+        expect(await fieldOf(`pod ${name}`, '.status.qosClass')).toBe('Burstable');
         await cluster.admin.must('delete', 'pod', name, '--wait=false');
         await expect
           .poll(() => outcomeOf(cluster.admin, ['get', 'pod', name, '-o', 'jsonpath={.metadata.uid}']), {

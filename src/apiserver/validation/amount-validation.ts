@@ -1,4 +1,4 @@
-import { parseQuantity } from '../../kubeapi/index.ts';
+import { quantityNanos } from '../../kubeapi/index.ts';
 import { type FieldError, forbiddenField, invalidField, invalidShown, requiredField } from '../api-error.ts';
 import { type JsonObject, valueAt } from '../api-object.ts';
 import { qualifiedNameFaults } from '../object-names.ts';
@@ -41,17 +41,22 @@ export function resourceErrors(path: string, container: JsonObject): FieldError[
   ];
 }
 
+const NANO = 1_000_000_000n;
+
+/** Types are checked before: it is a quantity. */
+function nanosOf(amount: string): bigint {
+  return quantityNanos(amount) ?? 0n;
+}
+
 /** What a map of amounts says of each. */
 export function amountErrors(path: string, amounts: Amounts): FieldError[] {
   return Object.entries(amounts).flatMap(([name, amount]) => {
     const field = `${path}[${name}]`;
     return [
       ...amountNameErrors(field, name),
-      ...(parseQuantity(amount) < 0 ? [invalidField(field, amount, 'must be greater than or equal to 0')] : []),
+      ...(nanosOf(amount) < 0n ? [invalidField(field, amount, 'must be greater than or equal to 0')] : []),
       // There upstream prints the amount as Go source.
-      ...(isExtended(name) && !Number.isInteger(parseQuantity(amount))
-        ? [invalidField(field, amount, 'must be an integer')]
-        : []),
+      ...(isExtended(name) && nanosOf(amount) % NANO !== 0n ? [invalidField(field, amount, 'must be an integer')] : []),
     ];
   });
 }
@@ -81,7 +86,7 @@ function limitErrors(
   if (limit === undefined) {
     return isFixed ? [requiredField(`${path}.limits`, 'Limit must be set for non overcommitable resources')] : [];
   }
-  const [asked, most] = [parseQuantity(amount), parseQuantity(limit)];
+  const [asked, most] = [nanosOf(amount), nanosOf(limit)];
   const field = `${path}.requests`;
   if (isFixed && asked !== most) return [invalidField(field, amount, `must be equal to ${name} limit of ${limit}`)];
   if (asked <= most) return [];

@@ -75,6 +75,22 @@ describe('the rules of containers', () => {
     expect(faultsOf(container)).toEqual([fault]);
   });
 
+  it.each([
+    ['cpu', '9m', '0.009'],
+    ['cpu', '2300m', '2.3'],
+    ['memory', '8Ei', '9223372036854775808'],
+    ['example.com/gpu', '9007199254740993', '9007199254740993'],
+  ])('compare amounts of %s exactly: %s is %s', (name, amount, limit) => {
+    expect(faultsOf({ resources: { limits: { [name]: limit }, requests: { [name]: amount } } })).toEqual([]);
+  });
+
+  it('refuse a byte too many of a petabyte', () => {
+    const resources = { limits: { memory: '9007199254740992' }, requests: { memory: '9007199254740993' } };
+    expect(faultsOf({ resources })).toEqual([
+      'resources.requests: Invalid value: "9007199254740993": must be less than or equal to memory limit of 9007199254740992',
+    ]);
+  });
+
   it('take handlers over HTTP that leave path and scheme open', () => {
     const handler = { httpGet: { port: 80 } };
     expect(faultsOf({ lifecycle: { preStop: handler }, readinessProbe: handler })).toEqual([]);

@@ -1,4 +1,4 @@
-import type { ResourceList } from '../../kubeapi/index.ts';
+import { quantityNanos, type ResourceList } from '../../kubeapi/index.ts';
 
 const NANO = 1_000_000_000n;
 const DECIMAL = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'];
@@ -14,24 +14,11 @@ export const ZERO: Amount = { nano: 0n, form: 'decimal' };
 
 /** Reads a quantity such as `500m`, `2Gi` or `1e3`; what is none counts as nothing. */
 export function amountOf(text: string | number | undefined): Amount {
-  const [, sign = '', whole = '', part = '', suffix = ''] =
-    /^([+-]?)(\d*)\.?(\d*)((?:[eE][+-]?\d+)|[a-zA-Z]{0,2})$/.exec(String(text ?? '')) ?? [];
-  if (whole === '' && part === '') return ZERO;
-  const binary = BINARY.indexOf(suffix, 1);
-  const exponent = /^[eE]([+-]?\d+)$/.exec(suffix)?.[1];
-  const power = exponent === undefined ? 3 * (Math.max(DECIMAL.indexOf(suffix), 0) - 3) : Number(exponent);
-  const base = BigInt(`${whole}${part}`);
-  const nano =
-    binary > 0 ? scaled(base * 1024n ** BigInt(binary), 9 - part.length) : scaled(base, 9 + power - part.length);
-  const form = binary > 0 ? 'binary' : exponent === undefined ? 'decimal' : 'exponent';
-  return { nano: sign === '-' ? -nano : nano, form };
-}
-
-/** Rounded up, as upstream does beyond billionths. */
-function scaled(base: bigint, power: number): bigint {
-  if (power >= 0) return base * 10n ** BigInt(Math.min(power, 100));
-  const divisor = 10n ** BigInt(Math.min(-power, 100));
-  return (base + divisor - 1n) / divisor;
+  const written = String(text ?? '');
+  const nano = quantityNanos(written);
+  if (nano === undefined) return ZERO;
+  if (/[eE][+-]?\d+$/.test(written)) return { nano, form: 'exponent' };
+  return { nano, form: written.endsWith('i') ? 'binary' : 'decimal' };
 }
 
 /** The shortest form without a fraction: `1024Mi` is `1Gi`, `0.5` is `500m`. */
