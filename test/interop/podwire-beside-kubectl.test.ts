@@ -247,6 +247,12 @@ const table = [
   'get pods --sort-by={.metadata.labels.tier} --no-headers',
   'get nodes,pods -o wide --show-labels',
   'get pods -A --field-selector metadata.namespace=kube-system',
+  'get ns default --request-timeout=20',
+  'get ns default --request-timeout=',
+  'get ns default --request-timeout=-2s',
+  'get ns default --request-timeout=-2',
+  'get ns default --request-timeout=2.5',
+  'get ns default --request-timeout=soon',
 ];
 
 const forms = [
@@ -431,6 +437,12 @@ const ofManifests = [
   'apply -f two-wrong.json --dry-run=server',
   'apply -f one-wrong.json --dry-run=client',
   'apply -f new.json -f elsewhere.json -n default --dry-run=server',
+  'apply -f new.json,applied.json --dry-run=server',
+  'get -f applied.json,elsewhere.json -o name',
+  'get -f a"b',
+  'get -f "a,b"',
+  'get -f "a,b',
+  'get -f "a"b',
   'apply -f new.json -f one-wrong.json --dry-run=server',
   'get -f new.json -f elsewhere.json -f wrong.json',
   'apply -f strange.json -f new.json --dry-run=server',
@@ -542,7 +554,14 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
 
   it.each(ofManifests)('%s', (line) =>
-    sameFor(line.split(' ').map((word) => (word in manifests ? join(folder, word) : word))),
+    sameFor(
+      line.split(' ').map((word) =>
+        word
+          .split(',')
+          .map((file) => (file in manifests ? join(folder, file) : file))
+          .join(','),
+      ),
+    ),
   );
 
   it('tells a stranger what kubectl tells him', async () => {
