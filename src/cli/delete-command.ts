@@ -166,11 +166,12 @@ async function namedObjects(
       found.push({ type, name, namespace });
       continue;
     }
-    const { items } = await call.client.list(type, {
-      namespace: values['all-namespaces'] ? undefined : namespace,
-      labelSelector: values.selector,
-      fieldSelector: values['field-selector'],
-      signal: call.signal,
+    const selection = { labelSelector: values.selector, fieldSelector: values['field-selector'] };
+    const place = { namespace: values['all-namespaces'] ? undefined : namespace, signal: call.signal };
+    const list = call.client.list(type, { ...place, ...selection });
+    const { items } = await list.catch(async (thrown: unknown) => {
+      const { listRefusal } = await import('./list-refusal.ts');
+      throw listRefusal(thrown, type, selection);
     });
     found.push(...items.map(({ metadata }) => ({ type, name: metadata.name, namespace: metadata.namespace })));
   }

@@ -3,6 +3,7 @@ import { failureText } from '../failure-text.ts';
 import { followUntil } from '../follow-objects.ts';
 import { findAll, findObjects } from '../found-objects.ts';
 import type { Io } from '../io.ts';
+import { listRefusal } from '../list-refusal.ts';
 import { singularOf } from '../object-kinds.ts';
 import { type ObjectChoice, readTargets, type Target, type Targets } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
@@ -83,7 +84,10 @@ async function look(
 async function exists({ type, name, namespace }: Target, options: WaitOptions, limit: ClusterCall): Promise<void> {
   const { labelSelector, fieldSelector } = options;
   const which = name === undefined ? { labelSelector, fieldSelector } : { fieldSelector: nameSelector(name) };
-  await followUntil(limit.client, { type, namespace, ...which }, (object) => object !== undefined, limit.signal);
+  const followed = { type, namespace, ...which };
+  await followUntil(limit.client, followed, (object) => object !== undefined, limit.signal).catch((thrown: unknown) => {
+    throw listRefusal(thrown, type, which);
+  });
 }
 
 /** @returns the words of what failed, such as that the time was over first */
