@@ -29,7 +29,7 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       {
         name: 'logs',
-        summary: 'Show what a container has written',
+        summary: 'Show what containers have written',
         load: async () => (await import('./logs-command.ts')).logsCommand,
       },
     ],
