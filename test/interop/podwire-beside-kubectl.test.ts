@@ -337,6 +337,23 @@ const deletions = [
   'delete pod web --cascade --dry-run=server',
 ];
 
+/** None of them creates a pod. */
+const runs = [
+  'run',
+  'run x --image=i --restart=foo',
+  'run x --image=i --image-pull-policy=foo',
+  'run x --image=i -t',
+  'run x --image=i --rm',
+  'run x --image=i -i --dry-run=client',
+  'run x --image=i --attach --dry-run=server',
+  'run x --image=i -i --attach=false --dry-run=client',
+  'run x --image=i -i --pod-running-timeout=0',
+  'run x --image=i -i --pod-running-timeout=-2s',
+  'run x --image=i --dry-run=client --overrides={x',
+  'run x --image=i --dry-run=client --overrides="s"',
+  'run x --image=i --dry-run=client -o name --overrides={"metadata":{"name":"y"}}',
+];
+
 const described = [
   'describe pod web',
   'describe pods',
@@ -560,6 +577,7 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
   it.each(deletions)('%s', (line) => sameFor(line.split(' ')));
+  it.each(runs)('%s', (line) => sameFor(line.split(' ')));
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
 
   it.each(ofManifests)('%s', (line) =>
