@@ -1,5 +1,6 @@
 import type { ServerOptions } from '../client/index.ts';
 import { boolFlag, durationFlag, type Flag, type FlagValues, listFlag, stringFlag } from './flag.ts';
+import { MAX_TIMER_MS } from './timeout-signal.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Which cluster, as whom: kubectl's names and meanings, on every command that calls a server. */
@@ -88,7 +89,7 @@ export function serverOptions(values: ClientFlagValues & { readonly kubelet?: st
 /** What `--request-timeout` says, undefined for the default. */
 export function requestTimeoutMs(values: ClientFlagValues): number | undefined {
   const ms = values['request-timeout'];
-  return ms === undefined || ms <= 0 ? undefined : ms;
+  return ms === undefined || ms <= 0 ? undefined : Math.min(ms, MAX_TIMER_MS);
 }
 
 /** A duration, or a number of seconds. */

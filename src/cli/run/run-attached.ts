@@ -5,6 +5,7 @@ import { failureText } from '../failure-text.ts';
 import type { Io } from '../io.ts';
 import { logSourcesOf } from '../logs/log-sources.ts';
 import { NO_TERMINAL } from '../run-session.ts';
+import { timeoutSignal } from '../timeout-signal.ts';
 import type { ClusterCall, InterruptibleCall } from '../with-client.ts';
 import { writeAnswer } from '../write-answer.ts';
 import { attachToPod } from './attach-to-pod.ts';
@@ -25,9 +26,6 @@ export interface AttachedRunOptions {
 /** How long a run that is over waits for the server to take the deletion of its pod, in ms. */
 const REMOVE_TIMEOUT_MS = 10_000;
 const REMOVE_PAUSE_MS = 500;
-
-/** The longest that a timer of Node can be, in ms; about 25 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Creates a pod, joins its container and deletes the pod again when that is asked for: also after a signal and after the
@@ -146,7 +144,7 @@ class AttachedRun {
   async #podInTime(isDone: (pod: Pod) => boolean): Promise<Pod | undefined> {
     const { signal } = this.#call;
     const { podRunningTimeoutMs } = this.#options;
-    const time = AbortSignal.timeout(Math.min(podRunningTimeoutMs, MAX_TIMER_MS));
+    const time = timeoutSignal(podRunningTimeoutMs);
     let last = this.#pod;
     let failure: Error | undefined;
     const look = (pod: Pod): boolean => {
