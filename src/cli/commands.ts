@@ -39,7 +39,7 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       {
         name: 'get',
-        summary: 'Show objects of any type: pods, nodes, namespaces …',
+        summary: 'Show objects of any type, such as pods and nodes',
         load: async () => (await import('./get-command.ts')).getCommand,
       },
       {

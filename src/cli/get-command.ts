@@ -46,7 +46,7 @@ type Options = GetOptions & { readonly raw: string | undefined; readonly args: r
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'Show objects of any type: pods, nodes, namespaces …',
+  summary: 'Show objects of any type, such as pods and nodes',
   usage: '(TYPE[,TYPE…] [NAME…] | TYPE/NAME… | -f FILE) [flags]',
   description: `
 Shows objects of the cluster as tables, as they are with -o json and -o yaml, or parts of them with -o jsonpath and

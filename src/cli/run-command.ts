@@ -73,7 +73,7 @@ export const runCommand = defineCommand({
 Makes a pod with one container, both named NAME. What stands behind -- are the image's arguments, or with
 --command its command. With --attach or -i it waits for the pod and joins its command, or shows what it
 wrote if it has ended already. With --restart=Never (or OnFailure) the exit code is the command's; 125 says
-that the path failed. To be in a pod that runs: podwire exec -it NAME -- sh.`,
+that the path failed. podwire exec runs another command in the pod.`,
   examples: [
     { about: 'a pod that stays', line: 'podwire run web --image=docker.io/library/busybox -- sleep 3600' },
     { about: 'a command that runs once', line: 'podwire run job --image=busybox --restart=Never -- date' },
