@@ -100,11 +100,12 @@ that the path failed. podwire exec runs another command in the pod.`,
     return { name, command, attaches: given.has('attach') ? values.attach : values.stdin, values };
   },
   validate: ({ name, attaches, values }) => {
+    if (values.image === undefined) throw new UsageError('required flag(s) "image" not set');
     if (name === '') throw new UsageError('NAME is required for run');
     if ((values['pod-running-timeout'] ?? 1) <= 0) {
       throw new UsageError('--pod-running-timeout must be higher than zero');
     }
-    if ((values.image ?? '') === '') throw new UsageError('--image is required');
+    if (values.image === '') throw new UsageError('--image is required');
     if (values.tty && !values.stdin) {
       throw new UsageError('-i/--stdin is required for containers with -t/--tty=true');
     }

@@ -196,5 +196,5 @@ it('says what is wrong, and what to do', async () => {
       'error: from abc-: cannot use generate name with this command\n',
     );
   }
-  expect(await podwire(['run', 'x'])).toContain('--image is required');
+  expect(await podwire(['run', 'x'])).toContain('required flag(s) "image" not set');
 });

@@ -127,6 +127,19 @@ describe('podwire run --attach', { timeout: 60_000 }, () => {
     await isGone('lost');
   });
 
+  it('says which pod it could not take away when the server is gone', async () => {
+    const proxy = await TcpProxy.start({ host: '127.0.0.1', port: Number(new URL(cluster.server).port) });
+    const io = new MemoryIo(new PassThrough());
+    const script = 'while :; do echo here; sleep 0.2; done';
+    const lost = start(io, run('left', script, '-i', '--rm', '-s', `https://127.0.0.1:${proxy.port}`));
+    await expect.poll(() => io.out.text, { timeout: 20_000 }).toContain('here\n');
+    await proxy[Symbol.asyncDispose]();
+    const [, , code] = await lost;
+    expect(code).toBe(125);
+    expect(io.err.text).toContain('  remedy:  delete the pod: podwire delete pod left -n default\n');
+    expect(await podwire('delete', 'pod', 'left', '--now')).toEqual(['pod "left" deleted\n', '', 0]);
+  });
+
   it('says what the pod waits for when it does not run in time', async () => {
     const io = new MemoryIo();
     const args = ['run', 'never', ...flags, '--image=podwire.local/nope', '--image-pull-policy=Never', '--attach'];

@@ -340,6 +340,9 @@ const deletions = [
 /** None of them creates a pod. */
 const runs = [
   'run',
+  'run x',
+  'run x --image=',
+  'run --image=i',
   'run x --image=i --restart=foo',
   'run x --image=i --image-pull-policy=foo',
   'run x --image=i -t',
