@@ -3,6 +3,7 @@ export type { ApiObject } from './api-object.ts';
 export type * from './connect-request.ts';
 export * from './gateway/main.ts';
 export { type KubeletDialerOptions, kubeletDialer } from './kubelet-dialer.ts';
+export { parseLabelSelector } from './label-selector.ts';
 export * from './main.ts';
 export * from './pod-location.ts';
 export { Registry } from './registry.ts';

@@ -1,5 +1,7 @@
 import type { ServerOptions } from '../client/index.ts';
-import { boolFlag, durationFlag, type FlagValues, listFlag, stringFlag } from './flag.ts';
+import { boolFlag, durationFlag, type Flag, type FlagValues, listFlag, stringFlag } from './flag.ts';
+import { MAX_TIMER_MS } from './timeout-signal.ts';
+import { UsageError } from './usage-error.ts';
 
 /** Which cluster, as whom: kubectl's names and meanings, on every command that calls a server. */
 export const clientFlags = {
@@ -46,8 +48,8 @@ export const clientFlags = {
   as: stringFlag({ value: 'USER', help: 'act as this user' }),
   'as-group': listFlag({ value: 'GROUP', help: 'act as a member of this group; may be repeated' }),
   'as-uid': stringFlag({ value: 'UID', help: 'act as the user with this id' }),
-  'request-timeout': durationFlag({
-    help: 'longest time for one request that is no session; 0 is the default',
+  'request-timeout': timeoutFlag({
+    help: 'longest time for one request that is no session, such as 5s or 5; 0 is the default',
     shownDefault: '30s',
   }),
 } as const;
@@ -87,5 +89,24 @@ export function serverOptions(values: ClientFlagValues & { readonly kubelet?: st
 /** What `--request-timeout` says, undefined for the default. */
 export function requestTimeoutMs(values: ClientFlagValues): number | undefined {
   const ms = values['request-timeout'];
-  return ms === undefined || ms === 0 ? undefined : ms;
+  return ms === undefined || ms <= 0 ? undefined : Math.min(ms, MAX_TIMER_MS);
+}
+
+/** A duration, or a number of seconds. */
+function timeoutFlag(words: Parameters<typeof durationFlag>[0]): Flag<number | undefined> {
+  const flag = durationFlag({ ...words, signed: true });
+  return {
+    ...flag,
+    read: (text, before) => {
+      if (text === '') return undefined;
+      try {
+        return flag.read(/^\+?\d+$/.test(text) ? `${text}s` : text, before);
+      } catch {
+        throw new UsageError(
+          'Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a ' +
+            'corresponding time unit (e.g. 1s | 2m | 3h)',
+        );
+      }
+    },
+  };
 }

@@ -18,9 +18,9 @@ export interface CommandWords {
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
-  /** What follows `podwire NAME`. */
+  /** What follows `podwire NAME`, in one line. */
   readonly usage: string;
-  /** A paragraph or two, wrapped as they are to be shown. */
+  /** A paragraph or two; help cuts their lines anew. */
   readonly description: string;
   readonly examples: readonly Example[];
   readonly groups: readonly FlagGroup[];

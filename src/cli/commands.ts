@@ -29,7 +29,7 @@ export const commandGroups: readonly CommandGroup[] = [
       },
       {
         name: 'logs',
-        summary: 'Show what a container has written',
+        summary: 'Show what containers have written',
         load: async () => (await import('./logs-command.ts')).logsCommand,
       },
     ],
@@ -39,12 +39,12 @@ export const commandGroups: readonly CommandGroup[] = [
     commands: [
       {
         name: 'get',
-        summary: 'Show pods, nodes, namespaces and other objects',
+        summary: 'Show objects of any type, such as pods and nodes',
         load: async () => (await import('./get-command.ts')).getCommand,
       },
       {
         name: 'describe',
-        summary: 'Show all about pods, nodes and namespaces, and what happened to them',
+        summary: 'Show all about objects of any type, and what happened to them',
         load: async () => (await import('./describe-command.ts')).describeCommand,
       },
       {

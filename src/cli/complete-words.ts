@@ -1,4 +1,5 @@
-import type { ArgumentRequest, Command } from './command.ts';
+import type { ArgumentRequest } from './command.ts';
+import { commandIndex, earlyFlags } from './command-index.ts';
 import { commandEntries, findCommand } from './commands.ts';
 import { directives } from './completion-script.ts';
 import type { Flag, Flags } from './flag.ts';
@@ -29,32 +30,34 @@ export async function completeWords(words: readonly string[], io: Io, describe =
 }
 
 async function candidatesFor(before: readonly string[], word: string, io: Io): Promise<Candidates> {
-  const [name, ...rest] = before;
-  if (name === undefined || name === 'help') {
-    if (rest.length > 0) return nothing;
-    return matching(
-      commandEntries.map((entry) => `${entry.name}\t${entry.summary}`),
-      word,
-    );
-  }
-  const command = await findCommand(name)?.load();
-  if (command === undefined) return nothing;
   // Behind -- stands somebody else's command line.
-  if (rest.includes('--')) return { words: [], directive: 0 };
+  if (before.includes('--')) return { words: [], directive: 0 };
+  const at = commandIndex(before);
+  const name = before[at];
+  const rest = before.filter((_word, index) => index !== at);
+  const command = name === undefined || name === 'help' ? undefined : await findCommand(name)?.load();
+  if (command === undefined && name !== undefined && name !== 'help') return nothing;
+  const flags = command?.flags ?? earlyFlags;
   const [, flagPart, valuePart] = /^(--[^=]+)=(.*)$/s.exec(word) ?? [];
   if (flagPart !== undefined && valuePart !== undefined) {
-    const values = await valuesOf(longFlag(command.flags, flagPart), request(command, rest, valuePart, io));
+    const values = await valuesOf(longFlag(flags, flagPart), request(flags, rest, valuePart, io));
     return { ...values, words: values.words.map((value) => `${flagPart}=${value}`) };
   }
-  const waiting = waitingFlag(command.flags, rest.at(-1));
-  if (waiting !== undefined) return valuesOf(waiting, request(command, rest.slice(0, -1), word, io));
-  if (word.startsWith('-')) return matching(flagWords(command.flags), word);
-  const suggestions = await limited(command.suggest(request(command, rest, word, io)));
+  const waiting = waitingFlag(flags, rest.at(-1));
+  if (waiting !== undefined) return valuesOf(waiting, request(flags, rest.slice(0, -1), word, io));
+  if (word.startsWith('-')) return matching(flagWords(flags), word);
+  const asked = request(flags, rest, word, io);
+  if (command === undefined) return asked.line.args.length > 0 ? nothing : matching(commandWords(), word);
+  const suggestions = await limited(command.suggest(asked));
   return suggestions === 'files' ? { words: [], directive: 0 } : matching(suggestions, word);
 }
 
-function request(command: Command, words: readonly string[], word: string, io: Io): ArgumentRequest {
-  return { line: parseFlags(command.flags, words), word, io };
+function request(flags: Flags, words: readonly string[], word: string, io: Io): ArgumentRequest {
+  return { line: parseFlags(flags, words), word, io };
+}
+
+function commandWords(): string[] {
+  return commandEntries.map(({ name, summary }) => `${name}\t${summary}`);
 }
 
 function flagWords(flags: Flags): string[] {

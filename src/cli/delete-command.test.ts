@@ -1,5 +1,5 @@
-import { Readable } from 'node:stream';
-import { afterEach, expect, it } from 'vitest';
+import { PassThrough, Readable } from 'node:stream';
+import { afterEach, describe, expect, it } from 'vitest';
 import { answeringApi, json } from '../../test/support/answering-api.ts';
 import { Loopback } from '../../test/support/loopback.ts';
 import { MemoryIo } from '../../test/support/memory-io.ts';
@@ -56,4 +56,36 @@ it('takes it well that what a selector found is gone before its turn', async () 
     const io = new MemoryIo(Readable.from([]));
     expect(await runCli(['delete', '--server', `http://127.0.0.1:${port}`, 'pods', ...flags], io)).toBe(code);
   }
+});
+
+describe('podwire delete -i', () => {
+  const web = json({ kind: 'Pod', apiVersion: 'v1', metadata: { name: 'web', namespace: 'default', uid: 'u' } });
+  const question = 'You are about to delete the following 1 resource(s):\npod/web\nDo you want to continue? (y/n): ';
+
+  it.each([
+    [['y\n'], true],
+    [['\n', ' ', 'Y\nmore'], true],
+    [['y'], true],
+    [['yes\n'], false],
+    [['n\n'], false],
+    [[], false],
+    [['x'.repeat(5000)], false],
+  ])('asks first: %j', async (typed, isDeleted) => {
+    const { port, asked } = await answeringApi(loopback, [web]);
+    const io = new MemoryIo(Readable.from(typed));
+    const line = ['delete', '--server', `http://127.0.0.1:${port}`, 'pod', 'web', '-i', '--wait=false'];
+    expect(await runCli(line, io)).toBe(0);
+    expect(io.out.text).toBe(`${question}${isDeleted ? 'pod "web" deleted\n' : 'deletion is cancelled\n'}`);
+    expect(asked.some(({ method }) => method === 'DELETE')).toBe(isDeleted);
+  });
+
+  it('deletes nothing when a signal is the answer', async () => {
+    const { port, asked } = await answeringApi(loopback, [web]);
+    const io = new MemoryIo(new PassThrough());
+    const code = runCli(['delete', '--server', `http://127.0.0.1:${port}`, 'pod', 'web', '-i'], io);
+    await expect.poll(() => io.out.text).toBe(question);
+    io.signal('SIGINT');
+    expect(await code).toBe(130);
+    expect(asked).toEqual([]);
+  });
 });

@@ -3,13 +3,16 @@ import { clientFlags } from './client-flags.ts';
 import { defineCommand } from './command.ts';
 import { dryRunFlag, dryRunNote, warnOfDryRun } from './dry-run.ts';
 import { eachObject, namingSource } from './each-object.ts';
+import { tellFailures } from './failure-text.ts';
 import { boolFlag, choiceFlag, durationFlag, type FlagValues, intFlag } from './flag.ts';
 import type { Io } from './io.ts';
 import { readManifests } from './manifest-files.ts';
 import { objectsNamedBy, singularOf } from './object-kinds.ts';
+import { readWord } from './read-word.ts';
 import { selectionFlags } from './selection-flags.ts';
 import { suggestObjects } from './suggestions.ts';
 import { namedTargets } from './targets.ts';
+import { timeoutSignal } from './timeout-signal.ts';
 import type { TypeFinder } from './type-finder.ts';
 import { UsageError } from './usage-error.ts';
 import { type ClusterCall, withClient } from './with-client.ts';
@@ -34,6 +37,7 @@ const own = {
     implied: 'background',
     help: 'what becomes of what the objects own: it goes after them, before them, or stays',
   }),
+  interactive: boolFlag({ short: 'i', help: 'say what would be deleted, and ask first' }),
   wait: boolFlag({ help: 'wait until the objects are gone', initial: true }),
   timeout: durationFlag({ help: 'how long at most; 0 is for ever', shownDefault: 'for ever' }),
   'ignore-not-found': boolFlag({ help: 'what is not there is no failure' }),
@@ -122,6 +126,12 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
     }));
     if (values.filename.length === 0) doomed.push(...(await namedObjects(args, values, { ...call, types })));
     if (doomed.length === 0 && failures.length === 0) io.out.write('No resources found\n');
+    // As kubectl: where not all can be named, nobody is asked and nothing is deleted.
+    if (values.interactive && failures.length > 0) return tellFailures(failures, io);
+    if (values.interactive && doomed.length > 0 && !(await isConfirmed(doomed, call.signal, io))) {
+      io.out.write('deletion is cancelled\n');
+      return 0;
+    }
     if (values.force && doomed.length > 0) {
       io.err.write('Warning: nobody confirms that what is deleted has ended: its containers may run on\n');
     }
@@ -133,7 +143,7 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
       gone.push({ ...one, uid });
     });
     if (!values.wait || values.force || values['dry-run'].strategy !== 'none') return code;
-    const limit = values.timeout === undefined || values.timeout === 0 ? [] : [AbortSignal.timeout(values.timeout)];
+    const limit = values.timeout === undefined || values.timeout === 0 ? [] : [timeoutSignal(values.timeout)];
     const signal = AbortSignal.any([call.signal, ...limit]);
     for (const one of gone) {
       if (await isGoneInTime(call.client, one, signal)) continue;
@@ -143,6 +153,14 @@ async function runDelete({ args, values }: DeleteOptions, io: Io): Promise<numbe
     }
     return code;
   });
+}
+
+/** Asks in kubectl's words; only y is yes. */
+async function isConfirmed(doomed: readonly Doomed[], signal: AbortSignal, io: Io): Promise<boolean> {
+  const names = doomed.map(({ type, name }) => `${singularOf(type)}/${name}\n`);
+  io.out.write(`You are about to delete the following ${doomed.length} resource(s):\n${names.join('')}`);
+  io.out.write('Do you want to continue? (y/n): ');
+  return (await readWord(io.input(), signal)).toLowerCase() === 'y';
 }
 
 function told({ type, name }: Doomed, values: DeleteOptions['values']): string {
@@ -166,11 +184,12 @@ async function namedObjects(
       found.push({ type, name, namespace });
       continue;
     }
-    const { items } = await call.client.list(type, {
-      namespace: values['all-namespaces'] ? undefined : namespace,
-      labelSelector: values.selector,
-      fieldSelector: values['field-selector'],
-      signal: call.signal,
+    const selection = { labelSelector: values.selector, fieldSelector: values['field-selector'] };
+    const place = { namespace: values['all-namespaces'] ? undefined : namespace, signal: call.signal };
+    const list = call.client.list(type, { ...place, ...selection });
+    const { items } = await list.catch(async (thrown: unknown) => {
+      const { listRefusal } = await import('./list-refusal.ts');
+      throw listRefusal(thrown, type, selection);
     });
     found.push(...items.map(({ metadata }) => ({ type, name: metadata.name, namespace: metadata.namespace })));
   }

@@ -33,11 +33,12 @@ export interface DescribeOptions extends ObjectChoice {
 
 export const describeCommand = defineCommand({
   name: 'describe',
-  summary: 'Show all about pods, nodes and namespaces, and what happened to them',
+  summary: 'Show all about objects of any type, and what happened to them',
   usage: '(TYPE [NAME-OR-BEGINNING…] | TYPE/NAME… | -f FILE) [flags]',
   description: `
-Shows objects at length, with their events: the place to look why a pod does not start. A name that nothing has
-stands for all names that begin with it.`,
+Shows objects at length, with their events: the place to look why a pod does not start. Types are all that the server
+has, named as for podwire get; pods, nodes, namespaces and accounts are told in words of their own, all others field by
+field. A name that nothing has stands for all names that begin with it.`,
   examples: [
     { about: 'one pod', line: 'podwire describe pod web' },
     { about: 'all pods with a label', line: 'podwire describe pods -l app=web' },

@@ -39,10 +39,6 @@ export async function namingSource<T>(doing: string, source: string | undefined,
   const { ApiStatusError } = await import('../kubeapi/index.ts');
   return call.catch((thrown: unknown) => {
     if (source === undefined || !(thrown instanceof ApiStatusError)) throw thrown;
-    const message = `error when ${doing} ${JSON.stringify(source)}: ${thrown.message}`;
-    throw new ApiStatusError({ ...thrown.status, message }, thrown.httpStatus, {
-      cause: thrown,
-      ...(thrown.hop === undefined ? {} : { hop: thrown.hop }),
-    });
+    throw thrown.saying(`error when ${doing} ${JSON.stringify(source)}: ${thrown.message}`);
   });
 }

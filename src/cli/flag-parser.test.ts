@@ -43,6 +43,8 @@ describe('flags are read as by pflag', () => {
     [['--namespace=a', '-nb'], { namespace: 'b', args: [] }],
     [['--as-group=a,b', '--as-group', 'c'], { 'as-group': ['a,b', 'c'], args: [] }],
     [['--labels=a=1,b=2', '--labels', 'c=3'], { labels: ['a=1', 'b=2', 'c=3'], args: [] }],
+    [['--labels="a,b",c,"d""e"', '--labels='], { labels: ['a,b', 'c', 'd"e'], args: [] }],
+    [['--labels=a,'], { labels: ['a', ''], args: [] }],
     [['--as_group=a'], { 'as-group': ['a'], args: [] }],
     [['p', '--', 'a', '--', 'b'], { args: ['p', 'a', '--', 'b'], beforeDash: 1 }],
     [['--', '-i'], { args: ['-i'], beforeDash: 0 }],

@@ -1,4 +1,5 @@
 import { parseDurationMs } from '../common/duration.ts';
+import { csvFields } from './csv-fields.ts';
 
 /** What the shell's completion offers as a value. */
 export type ValueSource = 'file' | 'folder' | 'namespace' | 'container' | 'context' | readonly string[];
@@ -87,7 +88,7 @@ export function listFlag(words: FlagWords<readonly string[]> & { readonly split?
     value: words.value ?? 'TEXT,…',
     initial: words.initial ?? [],
     shownDefault: words.shownDefault ?? (words.initial ?? []).join(','),
-    read: (text, before) => [...(before ?? []), ...(split ? text.split(',') : [text])],
+    read: (text, before) => [...(before ?? []), ...(split ? csvFields(text) : [text])],
   };
 }
 
@@ -110,8 +111,11 @@ export function intFlag(
   };
 }
 
-/** A Go duration such as `1m30s`; the value is in ms. */
-export function durationFlag(words: FlagWords<number>): Flag<number | undefined> {
+/** A Go duration such as `1m30s`; the value is in ms. With `signed` it may be less than nothing. */
+export function durationFlag({
+  signed = false,
+  ...words
+}: FlagWords<number> & { readonly signed?: boolean }): Flag<number | undefined> {
   return {
     ...words,
     value: words.value ?? 'DURATION',
@@ -119,7 +123,9 @@ export function durationFlag(words: FlagWords<number>): Flag<number | undefined>
     shownDefault: words.shownDefault ?? '',
     read: (text) => {
       try {
-        return parseDurationMs(text, 'value');
+        const [, sign = '', amount = ''] = (signed ? /^([+-]?)(.*)$/s : /^()(.*)$/s).exec(text) ?? [];
+        const ms = parseDurationMs(amount, 'value');
+        return sign === '-' ? -ms : ms;
       } catch (cause) {
         throw new Error(`time: invalid duration ${JSON.stringify(text)}`, { cause });
       }

@@ -9,6 +9,7 @@ import {
   resourcePath,
   type Table,
 } from '../kubeapi/index.ts';
+import { listRefusal } from './list-refusal.ts';
 import { missingCause } from './missing-namespace.ts';
 import type { Target } from './targets.ts';
 import type { ClusterCall } from './with-client.ts';
@@ -121,7 +122,7 @@ async function eachPage<Page extends { readonly metadata: object }>(
       ...(accept === undefined ? {} : { accept }),
     });
     const page: Page = await asked.catch(async (thrown: unknown) => {
-      throw await missingCause(thrown, namespace, call);
+      throw name === undefined ? listRefusal(thrown, type, selection) : await missingCause(thrown, namespace, call);
     });
     read(page);
     const { continue: more, resourceVersion = '' } = page.metadata as { continue?: string; resourceVersion?: string };

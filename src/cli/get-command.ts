@@ -46,12 +46,12 @@ type Options = GetOptions & { readonly raw: string | undefined; readonly args: r
 
 export const getCommand = defineCommand({
   name: 'get',
-  summary: 'Show pods, nodes, namespaces and other objects',
+  summary: 'Show objects of any type, such as pods and nodes',
   usage: '(TYPE[,TYPE…] [NAME…] | TYPE/NAME… | -f FILE) [flags]',
   description: `
 Shows objects of the cluster as tables, as they are with -o json and -o yaml, or parts of them with -o jsonpath and
--o custom-columns. Types are those that the server has: pods, nodes, namespaces and so on, also by short names (po, no,
-ns), with their group (leases.coordination.k8s.io), or several by a word such as all.`,
+-o custom-columns. Types are all that the server has, its own and custom ones: pods, nodes, namespaces and so on, also
+by short names (po, no, ns), with their group (leases.coordination.k8s.io), or several by a word such as all.`,
   examples: [
     { about: 'the pods of a namespace', line: 'podwire get pods -n shop' },
     { about: 'where pods with a label run', line: 'podwire get pods -l app=web -o wide' },

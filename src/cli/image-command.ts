@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ImageStore, ImportProgress, StoredImage } from '../runtime/index.ts';
+import type { ImageStore, ImportedImage, ImportProgress, StoredImage } from '../runtime/index.ts';
 import { type ArgumentRequest, defineCommand, type Suggestions } from './command.ts';
 import { boolFlag, listFlag, stringFlag } from './flag.ts';
 import { humanBytes } from './human-bytes.ts';
@@ -46,8 +46,9 @@ export const imageCommand = defineCommand({
   usage: '(import FILE… | ls | rm IMAGE…) [flags]',
   description: `
 Gives the runtime images to make containers of. FILE is an OCI archive or layout folder, or what \`docker save\`
-wrote; plain, gzip or zstd. IMAGE is an id, the beginning of one, name, name:tag or name@digest. A runtime that
-runs sees each change at once; none has to run. Nothing is pulled from a registry.`,
+wrote; plain, gzip or zstd. IMAGE is an id, the beginning of one, name, name:tag or name@digest. Of an image with
+several names rm takes the given one away; with the last name, or by id or digest, the image goes. A runtime that runs
+sees each change at once; none has to run. Nothing is pulled from a registry.`,
   examples: [
     {
       about: 'from a registry, by way of an archive',
@@ -117,8 +118,10 @@ async function importFiles(store: ImageStore, { words, names, quiet }: ImageOpti
         ...(!quiet && { onProgress: (progress) => line.show(`${file}: ${progressText(progress)}`) }),
       });
       line.clear();
-      for (const image of images)
-        io.out.write(`imported ${nameOf(image)}  ${shortId(image)}  ${humanBytes(image.sizeBytes)}\n`);
+      for (const image of images) {
+        for (const name of importedNames(image))
+          io.out.write(`imported ${name}  ${shortId(image)}  ${humanBytes(image.sizeBytes)}\n`);
+      }
     }
     return 0;
   } catch (thrown) {
@@ -170,7 +173,7 @@ async function list(store: ImageStore, { quiet, headers }: ImageOptions, io: Io)
 }
 
 async function removeImages(store: ImageStore, { words, force }: ImageOptions, io: Io): Promise<number> {
-  const { HOST_IMAGE, HOST_IMAGE_ID } = await import('../runtime/index.ts');
+  const { fullReference, HOST_IMAGE, HOST_IMAGE_ID } = await import('../runtime/index.ts');
   const { ExecPathError } = await import('../common/errors.ts');
   // All are looked at before the first goes: a slip in one name removes nothing.
   const found = words.map((word) => {
@@ -183,15 +186,33 @@ async function removeImages(store: ImageStore, { words, force }: ImageOptions, i
       `no image ${JSON.stringify(word)} in ${store.path}${hintFor(word, store)}`,
     );
   });
-  const used = found.find((image) => !force && store.isInUse(image));
+  const removals = [...new Map(found.map((one) => [one.id, one])).values()].map((image) => {
+    const tags = words
+      .filter((_word, at) => found[at]?.id === image.id)
+      .map((word) => tagOf(word, fullReference(word), image));
+    const isWhole = tags.includes(undefined) || image.repoTags.every((tag) => tags.includes(tag));
+    return { image, isWhole, tags: isWhole ? image.repoTags : image.repoTags.filter((tag) => tags.includes(tag)) };
+  });
+  const used = removals.find(({ image, isWhole }) => isWhole && !force && store.isInUse(image))?.image;
   if (used !== undefined) {
     const message = `image ${nameOf(used)} (${shortId(used)}) is in use by a container`;
     throw new ExecPathError('ERR_IMAGE_IN_USE', message, { hop: 'runtime' });
   }
-  for (const image of new Map(found.map((one) => [one.id, one])).values()) {
-    if (await store.remove(image.id)) io.out.write(`removed ${nameOf(image)}  ${shortId(image)}\n`);
+  for (const { image, isWhole, tags } of removals) {
+    if (isWhole && !(await store.remove(image.id))) continue;
+    for (const tag of tags) {
+      if (!isWhole) store.untag(tag);
+      io.out.write(`untagged ${familiar(tag)}  ${shortId(image)}\n`);
+    }
+    if (isWhole) io.out.write(`deleted ${shortId(image)}\n`);
   }
   return 0;
+}
+
+/** The one name of the image that `word` is; undefined for an id and a digest, which mean all of it. */
+function tagOf(word: string, full: string, { id, repoTags }: StoredImage): string | undefined {
+  const isId = id === word || (/^[0-9a-f]{7,64}$/.test(word) && id.startsWith(`sha256:${word}`));
+  return isId ? undefined : repoTags.find((tag) => tag === full);
 }
 
 function hintFor(word: string, store: ImageStore): string {
@@ -226,6 +247,11 @@ function namesOf({ repoTags }: StoredImage): readonly string[] {
 
 function nameOf({ repoTags }: StoredImage): string {
   return repoTags[0] === undefined ? '<none>' : familiar(repoTags[0]);
+}
+
+/** At least one, as for {@link namesOf}. */
+function importedNames({ names }: ImportedImage): readonly string[] {
+  return names.length > 0 ? names.map(familiar) : ['<none>'];
 }
 
 /** As people type it: without what is understood by itself. */

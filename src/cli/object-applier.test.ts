@@ -66,7 +66,7 @@ async function apply(
     onWarning: (text) => warnings.push(text),
   });
   const type = (object.kind === 'Pod' ? pods : configMaps) as ResourceType<KubeObject>;
-  const outcome = await applier.apply({ type, object, source: 'web.json' });
+  const { outcome } = await applier.apply({ type, object, source: 'web.json' });
   const shown = asked.map(({ method, url, headers, body }) => {
     if (method !== 'PATCH') return `${method} ${url.pathname}`;
     const { spec } = JSON.parse(body) as { spec?: unknown };

@@ -21,6 +21,12 @@ export interface ApplierOptions {
   readonly onWarning: (text: string) => void;
 }
 
+/** What became of an object, and as what it is there now. */
+export interface Applied {
+  readonly outcome: 'created' | 'configured' | 'unchanged';
+  readonly object: KubeObject;
+}
+
 /** An object of the cluster by its address. */
 interface Target {
   readonly type: ResourceType<KubeObject>;
@@ -46,7 +52,7 @@ export class ObjectApplier {
   }
 
   /** @throws ApiStatusError that names the file */
-  async apply({ type, object, source }: ManifestObject): Promise<'created' | 'configured' | 'unchanged'> {
+  async apply({ type, object, source }: ManifestObject): Promise<Applied> {
     const { client, signal } = this.#call;
     const { name } = object.metadata;
     const namespace = type.namespaced ? (object.metadata.namespace ?? this.#call.namespace) : undefined;
@@ -57,11 +63,13 @@ export class ObjectApplier {
       if (isNotFound(thrown)) return undefined;
       throw thrown;
     });
-    if (this.#options.dryRun === 'client') return before === undefined ? 'created' : 'configured';
+    const fresh = withoutNulls(wanted) as KubeObject;
+    if (this.#options.dryRun === 'client') {
+      return before === undefined ? { outcome: 'created', object: fresh } : { outcome: 'configured', object: before };
+    }
     if (before === undefined) {
-      const creation = client.create(type, withoutNulls(wanted) as KubeObject, { ...address, query: this.#query });
-      await namingSource('creating', source, creation);
-      return 'created';
+      const creation = client.create(type, fresh, { ...address, query: this.#query });
+      return { outcome: 'created', object: await namingSource('creating', source, creation) };
     }
     if (before.metadata.annotations?.[LAST_APPLIED] === undefined) {
       this.#options.onWarning(
@@ -74,7 +82,7 @@ export class ObjectApplier {
     return await namingSource('patching', source, change);
   }
 
-  async #changeUntilTaken(target: Target, wanted: KubeObject, before: KubeObject): Promise<'configured' | 'unchanged'> {
+  async #changeUntilTaken(target: Target, wanted: KubeObject, before: KubeObject): Promise<Applied> {
     const { client, signal } = this.#call;
     for (let current = before, attempt = 0; ; attempt += 1) {
       try {
@@ -82,7 +90,9 @@ export class ObjectApplier {
         if ((after ?? current).metadata.deletionTimestamp !== undefined) {
           this.#options.onWarning(`Detected changes to resource ${target.name} which is currently being deleted.`);
         }
-        return after === undefined ? 'unchanged' : 'configured';
+        return after === undefined
+          ? { outcome: 'unchanged', object: current }
+          : { outcome: 'configured', object: after };
       } catch (thrown) {
         if (!hasHttpStatus(thrown, 409) || attempt === MAX_RETRIES) throw thrown;
       }

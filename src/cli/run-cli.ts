@@ -1,11 +1,10 @@
 import { constants } from 'node:os';
-import { clientFlags } from './client-flags.ts';
 import { paintFor } from './colours.ts';
 import type { Command } from './command.ts';
+import { commandIndex } from './command-index.ts';
 import { type CommandEntry, commandEntries, commandGroups, findCommand } from './commands.ts';
 import { commonFlags } from './common-flags.ts';
 import { failureText } from './failure-text.ts';
-import type { Flags } from './flag.ts';
 import { commandHelp, overviewHelp } from './help-text.ts';
 import type { Io } from './io.ts';
 import { nearest } from './nearest.ts';
@@ -14,9 +13,6 @@ import { UsageError } from './usage-error.ts';
 
 /** Of a command that was told of a broken stdout as of a reader that left. */
 const GONE_READER_CODE = 128 + constants.signals.SIGPIPE;
-
-/** Flags that kubectl allows before the command's name too. */
-const earlyFlags: Flags = { ...clientFlags, ...commonFlags };
 
 /**
  * Runs one command line.
@@ -50,25 +46,6 @@ async function runLine(argv: readonly string[], io: Io): Promise<number> {
   const entry = findCommand(name);
   if (entry === undefined) return unknownCommand(name, io);
   return runCommand(entry, rest, io);
-}
-
-/** Where the first word stands that is neither a flag nor a flag's value. */
-function commandIndex(argv: readonly string[]): number {
-  for (let index = 0; index < argv.length; index += 1) {
-    const word = argv[index] ?? '';
-    if (word === '--') return -1;
-    if (!word.startsWith('-') || word === '-') return index;
-    if (takesNext(word)) index += 1;
-  }
-  return -1;
-}
-
-function takesNext(word: string): boolean {
-  if (word.includes('=')) return false;
-  const flag = word.startsWith('--')
-    ? earlyFlags[word.slice(2)]
-    : Object.values(earlyFlags).find(({ short }) => short === word.at(-1) && word.length === 2);
-  return flag !== undefined && flag.implied === undefined;
 }
 
 async function withoutCommand(argv: readonly string[], io: Io): Promise<number> {

@@ -13,7 +13,7 @@ import { startRemedy } from './remedy.ts';
 const startErrors = { 126: 'ERR_COMMAND_NOT_EXECUTABLE', 127: 'ERR_COMMAND_NOT_FOUND' } as const;
 
 /** kubectl's words. */
-const NO_TERMINAL = 'Unable to use a TTY - input is not a terminal or the right kind of file\n';
+export const NO_TERMINAL = 'Unable to use a TTY - input is not a terminal or the right kind of file\n';
 
 /**
  * Runs one command on the local streams and says on stderr how it ended.

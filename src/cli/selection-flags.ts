@@ -7,9 +7,10 @@ export const selectionFlags = {
   'all-namespaces': boolFlag({ short: 'A', help: 'of every namespace' }),
   filename: listFlag({
     short: 'f',
-    value: 'FILE',
+    value: 'FILE,…',
+    split: true,
     source: 'file',
-    help: 'the objects that this manifest names, or those of this folder; - is stdin',
+    help: 'the objects that these manifests name, or those of these folders; - is stdin',
   }),
   recursive: boolFlag({ short: 'R', help: 'also the manifests in folders below the folder of -f' }),
 } as const;

@@ -24,7 +24,11 @@ export async function suggestTypesAndNames(request: ArgumentRequest): Promise<re
   const [, typed] = /^([^/]+)\//.exec(word) ?? [];
   const [first] = line.args;
   const isSlashed = first?.includes('/') ?? false;
-  if (typed === undefined && (first === undefined || isSlashed)) return suggestTypes(request);
+  if (typed === undefined && (first === undefined || isSlashed)) {
+    const [listed = ''] = /^.*,/s.exec(word) ?? [];
+    const before = listed.split(',');
+    return (await suggestTypes(request)).filter((type) => !before.includes(type)).map((type) => listed + type);
+  }
   return withClient(clientValues(request), async (client, namespace) => {
     const [type] = await new TypeFinder({ client }).typesOf(typed ?? first ?? '');
     if (type === undefined) return [];
@@ -34,9 +38,15 @@ export async function suggestTypesAndNames(request: ArgumentRequest): Promise<re
   });
 }
 
-/** Those of the server, else those that are known without it. */
-function suggestTypes(request: ArgumentRequest): Promise<readonly string[]> {
-  return withClient(clientValues(request), (client) => new TypeFinder({ client }).words()).catch(() => kindWords);
+/** Those of the server, else, also of one that takes too long, those that are known without it. */
+async function suggestTypes(request: ArgumentRequest): Promise<readonly string[]> {
+  // Discovery may take several calls: the time is for all of them.
+  const signal = AbortSignal.timeout(SUGGEST_TIMEOUT_MS);
+  const late = new Promise<readonly string[]>((resolve) => {
+    signal.addEventListener('abort', () => resolve(kindWords), { once: true });
+  });
+  const listed = withClient(clientValues(request), (client) => new TypeFinder({ client, signal }).words());
+  return Promise.race([listed.catch(() => kindWords), late]);
 }
 
 /** Names of the contexts in the kubeconfig. */

@@ -11,7 +11,11 @@ import type { WaitOptions } from './wait/wait-for-objects.ts';
 
 const own = {
   for: stringFlag({ value: 'GOAL', help: 'create, delete, condition=NAME[=VALUE] or jsonpath=PATH[=VALUE]' }),
-  timeout: durationFlag({ help: 'how long at most, for all together; 0 looks once', shownDefault: '30s' }),
+  timeout: durationFlag({
+    signed: true,
+    help: 'how long at most, for all together; 0 looks once, less than that is a week',
+    shownDefault: '30s',
+  }),
   all: boolFlag({ help: 'all of the kind in the namespace' }),
   ...selectionFlags,
   output: choiceFlag(['', 'name'], { short: 'o', help: 'name: only the names of what was waited for' }),
@@ -20,6 +24,7 @@ const own = {
 const flags = { ...own, ...clientFlags } as const;
 
 const DEFAULT_TIMEOUT_MS = 30_000;
+const WEEK_MS = 7 * 24 * 3_600_000;
 
 interface Options extends WaitOptions {
   readonly args: readonly string[];
@@ -48,7 +53,7 @@ export const waitCommand = defineCommand({
     files: values.filename,
     recursive: values.recursive,
     goal: parseGoal(values.for ?? ''),
-    timeoutMs: values.timeout ?? DEFAULT_TIMEOUT_MS,
+    timeoutMs: timeoutOf(values.timeout),
     all: values.all,
     onlyNames: values.output === 'name',
     labelSelector: values.selector,
@@ -76,3 +81,7 @@ export const waitCommand = defineCommand({
   },
   suggest: suggestObjects,
 });
+
+function timeoutOf(ms = DEFAULT_TIMEOUT_MS): number {
+  return ms < 0 ? WEEK_MS : ms;
+}

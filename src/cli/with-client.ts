@@ -12,6 +12,12 @@ export interface ClusterCall {
   readonly signal: AbortSignal;
 }
 
+/** For a command that has something to do after it was interrupted. */
+export interface InterruptibleCall extends ClusterCall {
+  /** Whose signal it is. */
+  readonly interruption: Interruption;
+}
+
 /**
  * Runs what a command asks of a cluster.
  *
@@ -20,7 +26,7 @@ export interface ClusterCall {
 export async function withClient(
   values: ClientFlagValues,
   io: Io,
-  run: (call: ClusterCall) => Promise<number>,
+  run: (call: InterruptibleCall) => Promise<number>,
 ): Promise<number> {
   using interruption = new Interruption(io);
   interruption.endWithReaderOf(io.out);
@@ -33,7 +39,8 @@ export async function withClient(
     onWarning: (text) => io.err.write(`Warning: ${text}\n`),
   });
   try {
-    return await run({ client, namespace: values.namespace ?? api.namespace, signal: interruption.signal });
+    const namespace = values.namespace ?? api.namespace;
+    return await run({ client, namespace, signal: interruption.signal, interruption });
   } catch (thrown) {
     if (interruption.exitCode !== undefined) return interruption.exitCode;
     throw thrown;

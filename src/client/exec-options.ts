@@ -41,14 +41,13 @@ export interface SessionDeadlines {
   readonly outputEndTimeoutMs?: number | undefined;
 }
 
-export interface ExecOptions extends ServerOptions, SessionDeadlines {
+/** Of a session in a container. */
+export interface AttachOptions extends ServerOptions, SessionDeadlines {
   /** Default: that of the kubeconfig's context, else `default`. */
   readonly namespace?: string | undefined;
   readonly pod: string;
   /** Default: the pod's choice, see `chooseContainer`; that takes one more request. */
   readonly container?: string | undefined;
-  /** argv; no shell is involved. At least the program. */
-  readonly command: readonly string[];
   /** Default false: the command's stdin is empty. */
   readonly stdin?: boolean | undefined;
   /** Default true. */
@@ -69,4 +68,9 @@ export interface ExecOptions extends ServerOptions, SessionDeadlines {
   readonly signal?: AbortSignal | undefined;
   /** Told when the container was chosen among several. */
   readonly onNotice?: ((text: string) => void) | undefined;
+}
+
+export interface ExecOptions extends AttachOptions {
+  /** argv; no shell is involved. At least the program. */
+  readonly command: readonly string[];
 }

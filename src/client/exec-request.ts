@@ -1,11 +1,14 @@
 import { ExecPathError } from '../common/errors.ts';
 import { pods, resourcePath, type Transport } from '../kubeapi/index.ts';
 
-/** One exec as a server is asked for it. */
+/** One exec, or one attach, as a server is asked for it. */
 export interface ExecRequest {
+  /** Default exec. */
+  readonly subresource?: 'exec' | 'attach' | undefined;
   readonly namespace: string;
   readonly pod: string;
   readonly container: string;
+  /** Of an attach, which joins the container's own command, it is empty. */
   readonly command: readonly string[];
   readonly stdin: boolean;
   readonly stdout: boolean;
@@ -14,22 +17,22 @@ export interface ExecRequest {
 }
 
 /**
- * The URL of an exec: the pod's subresource at an apiserver, the kubelet's own path at a kubelet. Parameters are sorted
+ * The URL of a session: the pod's subresource at an apiserver, the kubelet's own path at a kubelet. Parameters are sorted
  * by name as Go sorts them; only what is true is sent, and a TTY has no stderr.
  *
  * @throws ExecPathError ERR_BAD_REQUEST for an empty command, no streams, or a name that cannot stand in a path
  * @see wire.md 7.1
  */
 export function execUrl(api: Transport, request: ExecRequest): URL {
-  const { namespace, pod, container, command } = request;
-  if (command.length === 0) {
+  const { namespace, pod, container, command, subresource = 'exec' } = request;
+  if (subresource === 'exec' && command.length === 0) {
     throw new ExecPathError('ERR_BAD_REQUEST', 'you must specify at least one command for the container', {
       hop: 'client',
     });
   }
   const stderr = request.stderr && !request.tty;
   if (!request.stdin && !request.stdout && !stderr) {
-    throw new ExecPathError('ERR_BAD_REQUEST', 'an exec needs at least one of stdin, stdout and stderr', {
+    throw new ExecPathError('ERR_BAD_REQUEST', 'a session needs at least one of stdin, stdout and stderr', {
       hop: 'client',
     });
   }
@@ -40,11 +43,11 @@ export function execUrl(api: Transport, request: ExecRequest): URL {
       { error: stderr, input: streams.stdin, output: streams.stdout, tty: streams.tty },
       '1',
     );
-    return api.url(kubeletPath([namespace, pod, container]), query);
+    return api.url(kubeletPath(subresource, [namespace, pod, container]), query);
   }
   const { stdin, stdout, tty } = streams;
   const query = queryOf(command, { stderr, stdin, stdout, tty }, 'true', container);
-  return api.url(resourcePath(pods, { namespace, name: pod, subresource: 'exec' }), query);
+  return api.url(resourcePath(pods, { namespace, name: pod, subresource }), query);
 }
 
 function queryOf(
@@ -59,7 +62,7 @@ function queryOf(
   return query;
 }
 
-function kubeletPath(names: readonly string[]): string {
+function kubeletPath(subresource: string, names: readonly string[]): string {
   const segments = names.map((name) => {
     if (name === '' || name === '.' || name === '..' || name.includes('/')) {
       throw new ExecPathError('ERR_BAD_REQUEST', `${JSON.stringify(name)} cannot be a segment of a kubelet's path`, {
@@ -68,5 +71,5 @@ function kubeletPath(names: readonly string[]): string {
     }
     return encodeURIComponent(name);
   });
-  return `/exec/${segments.join('/')}`;
+  return `/${subresource}/${segments.join('/')}`;
 }

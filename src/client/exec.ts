@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { arch, platform } from 'node:process';
 import { chooseContainer, findPod } from './container-choice.ts';
-import type { ExecOptions } from './exec-options.ts';
+import type { AttachOptions, ExecOptions } from './exec-options.ts';
+import type { ExecRequest } from './exec-request.ts';
 import { type ExecSession, startSession } from './exec-session.ts';
 import { openSession } from './open-session.ts';
 import { openServer } from './server.ts';
@@ -24,6 +25,22 @@ import { openServer } from './server.ts';
  *   ERR_BAD_REQUEST, ERR_STREAM_TIMEOUT, ERR_STREAM_REFUSED; each with its `hop`
  */
 export async function exec(options: ExecOptions): Promise<ExecSession> {
+  return startIn(options, { subresource: 'exec', command: options.command });
+}
+
+/**
+ * Joins the command that a container runs by itself: its output from now on, its stdin if it has one, and its terminal,
+ * which `tty` must be as the container's. As exec, but for the outcome: `exited` says that the command ended, and not how;
+ * the pod's status tells its code.
+ */
+export async function attach(options: AttachOptions): Promise<ExecSession> {
+  return startIn(options, { subresource: 'attach', command: [] });
+}
+
+async function startIn(
+  options: AttachOptions,
+  what: Required<Pick<ExecRequest, 'subresource' | 'command'>>,
+): Promise<ExecSession> {
   const { pod, signal, size } = options;
   const api = await openServer(options);
   const namespace = options.namespace ?? api.namespace;
@@ -33,11 +50,11 @@ export async function exec(options: ExecOptions): Promise<ExecSession> {
     container = choice.container;
     if (choice.notice !== undefined) options.onNotice?.(choice.notice);
   }
-  const { command, stdin = false, stdout = true, stderr = true, tty = false } = options;
+  const { stdin = false, stdout = true, stderr = true, tty = false } = options;
   const sessionId = options.sessionId ?? randomUUID();
   const set = await openSession(
     api,
-    { namespace, pod, container, command, stdin, stdout, stderr, tty },
+    { ...what, namespace, pod, container, stdin, stdout, stderr, tty },
     {
       transport: options.transport ?? 'auto',
       sessionId,

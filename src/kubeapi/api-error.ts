@@ -20,6 +20,12 @@ export class ApiStatusError extends ExecPathError {
     this.httpStatus = httpStatus;
   }
 
+  /** The same refusal in other words. */
+  saying(message: string): ApiStatusError {
+    const hop = this.hop === undefined ? {} : { hop: this.hop };
+    return new ApiStatusError({ ...this.status, message }, this.httpStatus, { cause: this, ...hop });
+  }
+
   /** `NotFound`, `AlreadyExists`, `Conflict`, `Expired` … */
   get reason(): string | undefined {
     return this.status.reason;

@@ -1,5 +1,12 @@
 export { HOST_IMAGE, HOST_IMAGE_ID, HOST_IMAGE_REF } from './host-image.ts';
-export { ImageStore, type ImportOptions, type ImportProgress, type StoredImage } from './image/index.ts';
+export {
+  fullReference,
+  ImageStore,
+  type ImportedImage,
+  type ImportOptions,
+  type ImportProgress,
+  type StoredImage,
+} from './image/index.ts';
 export { hasManyUsers, UserNamespace, userNamespaceObstacle } from './isolation/index.ts';
 export { type RunningRuntime, type StartRuntimeOptions, startRuntime } from './main.ts';
 export {

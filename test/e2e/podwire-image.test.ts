@@ -63,7 +63,7 @@ describe.skipIf(findBusybox() === undefined)('podwire image', () => {
     expect(host).toMatch(new RegExp(`^${HOST_IMAGE}:latest .*isolates nothing$`));
     const id = (await said('ls', '-q')).trim();
     for (const reference of [name, short, id]) {
-      expect(await said('rm', reference)).toBe(`removed ${name}  ${short}\n`);
+      expect(await said('rm', reference)).toBe(`untagged ${name}  ${short}\ndeleted ${short}\n`);
       expect(new ImageStore(stateDir).list()).toEqual([]);
       await new ImageStore(stateDir).import(archive);
     }
@@ -72,8 +72,13 @@ describe.skipIf(findBusybox() === undefined)('podwire image', () => {
   });
 
   it('gives more names at the import and at a second one', async () => {
-    await said('import', archive, '--name', 'shop.example/web:2');
-    await said('import', archive, '--name', 'web');
+    const line = (name: string): RegExp => new RegExp(`^imported ${name}  [0-9a-f]{12}  \\d.*\n`, 'm');
+    const first = await said('import', archive, '--name', 'shop.example/web:2');
+    expect(first.trim().split('\n')).toHaveLength(2);
+    for (const name of [TEST_IMAGE, 'shop.example/web:2']) expect(first).toMatch(line(name));
+    const second = await said('import', archive, '--name', 'web');
+    for (const name of [TEST_IMAGE, 'web:latest']) expect(second).toMatch(line(name));
+    expect(second).not.toContain('shop.example');
     expect((await said('ls', '--no-headers')).split('\n').map((line) => line.split(' ')[0])).toEqual([
       TEST_IMAGE,
       'shop.example/web:2',
@@ -81,7 +86,31 @@ describe.skipIf(findBusybox() === undefined)('podwire image', () => {
       `${HOST_IMAGE}:latest`,
       '',
     ]);
-    expect(await said('rm', 'web')).toContain('removed');
+  });
+
+  it('takes one name away from an image that has others, and says what it does', async () => {
+    await said('import', archive, '--name', 'web', '--name', 'web:2');
+    const [image] = new ImageStore(stateDir).list();
+    const short = image?.id.slice('sha256:'.length, 'sha256:'.length + 12);
+    expect(await said('rm', 'web')).toBe(`untagged web:latest  ${short}\n`);
+    expect((await said('ls', '--no-headers')).split('\n').map((line) => line.split(' ')[0])).toEqual([
+      TEST_IMAGE,
+      'web:2',
+      `${HOST_IMAGE}:latest`,
+      '',
+    ]);
+    expect(await refused('rm', 'web')).toContain('no image "web"');
+    await said('import', archive, '--name', 'web');
+    expect(await said('rm', 'web:2', 'web')).toBe(`untagged web:2  ${short}\nuntagged web:latest  ${short}\n`);
+    expect(new ImageStore(stateDir).list()[0]?.repoDigests.some((digest) => digest.includes('/web@'))).toBe(false);
+    await said('import', archive, '--name', 'web');
+    expect(await said('rm', 'web', TEST_IMAGE)).toBe(
+      `untagged web:latest  ${short}\nuntagged ${TEST_IMAGE}  ${short}\ndeleted ${short}\n`,
+    );
+    await said('import', archive, '--name', 'web');
+    expect(await said('rm', short ?? '')).toBe(
+      `untagged web:latest  ${short}\nuntagged ${TEST_IMAGE}  ${short}\ndeleted ${short}\n`,
+    );
     expect(await said('ls', '-q')).toBe('');
   });
 
@@ -170,12 +199,12 @@ describe.skipIf(obstacle !== undefined)(
       expect(await refused('rm', TEST_IMAGE)).toMatch(/ is in use by a container\n(.*\n)* {2}remedy: /);
       await client.runtime.startContainer({ containerId });
       expect(await refused('rm', TEST_IMAGE)).toContain('in use');
-      expect(await said('rm', '--force', TEST_IMAGE)).toContain('removed');
+      expect(await said('rm', '--force', TEST_IMAGE)).toContain('deleted');
       const { stdout } = await client.runtime.execSync({ containerId, cmd: ['ls', '/bin/busybox'] });
       expect(Buffer.from(stdout).toString()).toBe('/bin/busybox\n');
       await client.runtime.removeContainer({ containerId });
       await said('import', archive);
-      expect(await said('rm', TEST_IMAGE)).toContain('removed');
+      expect(await said('rm', TEST_IMAGE)).toContain('deleted');
       await client.close();
     });
   },
@@ -200,6 +229,6 @@ describe.skipIf(process.getuid?.() !== 0 || findBusybox() === undefined)('withou
     );
     const demo = await asNobody('demo', '--state-dir', join(stateDir, 'demo'), '--', 'id', '-u');
     expect([demo.stdout.toString(), demo.exitCode]).toEqual([`${NOBODY}\n`, 0]);
-    expect((await asNobody('image', 'rm', '--state-dir', stateDir, TEST_IMAGE)).stdout.toString()).toContain('removed');
+    expect((await asNobody('image', 'rm', '--state-dir', stateDir, TEST_IMAGE)).stdout.toString()).toContain('deleted');
   });
 });

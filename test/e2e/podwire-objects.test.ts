@@ -170,6 +170,7 @@ it('advises within the namespace that was asked for', async () => {
 
 it('says what is wrong, and what to do', async () => {
   expect(await podwire(['apply', '-f', '-'], '# nothing yet\n')).toBe('error: no objects passed to apply\nexit 1');
+  expect(await podwire(['apply', '-f', '-', '--server-side'])).toContain('error: --server-side is not supported: ');
   expect(await podwire(['delete', '-f', '-'], '# nothing yet\n')).toBe('No resources found\nexit 0');
   expect(await podwire(['apply', '-f', '-'], manifest({ a: 1 }))).toContain(
     'cannot unmarshal number into Go struct field',
@@ -195,5 +196,5 @@ it('says what is wrong, and what to do', async () => {
       'error: from abc-: cannot use generate name with this command\n',
     );
   }
-  expect(await podwire(['run', 'x'])).toContain('--image is required');
+  expect(await podwire(['run', 'x'])).toContain('required flag(s) "image" not set');
 });

@@ -175,7 +175,7 @@ describe.skipIf(manyObstacle !== undefined)(
       );
       expect(
         await user.podwire('image', 'rm', '--force', '--state-dir', user.stateDir, 'podwire.local/busybox:1'),
-      ).toContain('removed');
+      ).toContain('deleted');
     });
   },
 );

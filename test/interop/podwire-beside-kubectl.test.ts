@@ -247,6 +247,21 @@ const table = [
   'get pods --sort-by={.metadata.labels.tier} --no-headers',
   'get nodes,pods -o wide --show-labels',
   'get pods -A --field-selector metadata.namespace=kube-system',
+  'get pods --field-selector=x=y',
+  'get pods -l a=b=c --field-selector=spec.nodeName=n1',
+  'get pods,leases --field-selector=x=y -o name',
+  'get pods -A -w --field-selector=x=y',
+  'delete pods --field-selector=x=y',
+  'delete sa -l a=b=c',
+  'describe leases -l a=b=c',
+  'wait pods --for=delete --field-selector=x=y',
+  'wait pods --for=create --field-selector=x=y --timeout=1s',
+  'get ns default --request-timeout=20',
+  'get ns default --request-timeout=',
+  'get ns default --request-timeout=-2s',
+  'get ns default --request-timeout=-2',
+  'get ns default --request-timeout=2.5',
+  'get ns default --request-timeout=soon',
 ];
 
 const forms = [
@@ -322,6 +337,26 @@ const deletions = [
   'delete pod web --cascade --dry-run=server',
 ];
 
+/** None of them creates a pod. */
+const runs = [
+  'run',
+  'run x',
+  'run x --image=',
+  'run --image=i',
+  'run x --image=i --restart=foo',
+  'run x --image=i --image-pull-policy=foo',
+  'run x --image=i -t',
+  'run x --image=i --rm',
+  'run x --image=i -i --dry-run=client',
+  'run x --image=i --attach --dry-run=server',
+  'run x --image=i -i --attach=false --dry-run=client',
+  'run x --image=i -i --pod-running-timeout=0',
+  'run x --image=i -i --pod-running-timeout=-2s',
+  'run x --image=i --dry-run=client --overrides={x',
+  'run x --image=i --dry-run=client --overrides="s"',
+  'run x --image=i --dry-run=client -o name --overrides={"metadata":{"name":"y"}}',
+];
+
 const described = [
   'describe pod web',
   'describe pods',
@@ -369,6 +404,8 @@ const waits = [
   'wait pod/one -n nope --for=delete',
   'wait pod/nope --for=create --timeout=1s',
   'wait pod/web --for=create',
+  'wait pod/web --for=jsonpath={.status.phase}=Running --timeout=-1s',
+  'wait pod/nope --for=delete --timeout=-1s',
   'wait pods --all -A --for=create -o name',
   'wait pod/web --for=delete --timeout=0',
   'wait pod/web --for=Delete --timeout=1s',
@@ -413,6 +450,24 @@ const ofManifests = [
   'apply -f new.json --dry-run=server',
   'apply -f generated.json',
   'apply -f generated.json --dry-run=server',
+  'apply -f applied.json -o name',
+  'apply -f applied.json -o yaml',
+  'apply -f applied.json -o json --show-managed-fields',
+  'apply -f changed.json -o yaml --dry-run=server',
+  'apply -f applied.json,elsewhere.json -o json --dry-run=client',
+  'apply -f applied.json,elsewhere.json -o yaml --dry-run=client',
+  'apply -f new.json -o json --dry-run=client',
+  'apply -f new.json,applied.json -l a=b -o name --dry-run=server',
+  'apply -f new.json,applied.json -l a!=b --dry-run=server',
+  'apply -f new.json,applied.json -l a=x --dry-run=server',
+  'apply -f new.json -l a==b=c --dry-run=server',
+  'apply -f one-wrong.json -o json --dry-run=server',
+  'delete -f applied.json -i --dry-run=server',
+  'delete pod web nope -i',
+  'delete pods --all -A -i',
+  'delete pods -l a=nope -i',
+  'delete -f applied.json,wrong.json -i --dry-run=client',
+  'delete -f strange.json,applied.json -i',
   'apply -f applied.json --dry-run=client',
   'apply -f new.json --dry-run=client',
   ...['false', 'warn', 'ignore'].map((value) => `apply -f misspelt.json --dry-run=server --validate=${value}`),
@@ -431,6 +486,12 @@ const ofManifests = [
   'apply -f two-wrong.json --dry-run=server',
   'apply -f one-wrong.json --dry-run=client',
   'apply -f new.json -f elsewhere.json -n default --dry-run=server',
+  'apply -f new.json,applied.json --dry-run=server',
+  'get -f applied.json,elsewhere.json -o name',
+  'get -f a"b',
+  'get -f "a,b"',
+  'get -f "a,b',
+  'get -f "a"b',
   'apply -f new.json -f one-wrong.json --dry-run=server',
   'get -f new.json -f elsewhere.json -f wrong.json',
   'apply -f strange.json -f new.json --dry-run=server',
@@ -539,10 +600,18 @@ describeWithPeer('kubectl', 'podwire beside a real kubectl', () => {
     sameFor(['get', 'pods', '-o', 'jsonpath-as-json={.items[*].metadata}{.kind}']));
   it.each(described)('%s', (line) => sameFor(line.split(' ')));
   it.each(deletions)('%s', (line) => sameFor(line.split(' ')));
+  it.each(runs)('%s', (line) => sameFor(line.split(' ')));
   it.each(waits)('%s', { timeout: 60_000 }, (line) => sameFor(line.split(' ')));
 
   it.each(ofManifests)('%s', (line) =>
-    sameFor(line.split(' ').map((word) => (word in manifests ? join(folder, word) : word))),
+    sameFor(
+      line.split(' ').map((word) =>
+        word
+          .split(',')
+          .map((file) => (file in manifests ? join(folder, file) : file))
+          .join(','),
+      ),
+    ),
   );
 
   it('tells a stranger what kubectl tells him', async () => {

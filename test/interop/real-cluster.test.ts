@@ -1,10 +1,13 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runCli } from '../../src/cli/index.ts';
 import { NODE_NAME } from '../../src/cluster/index.ts';
 import { HOST_IMAGE } from '../../src/runtime/index.ts';
 import { Kubectl } from '../support/kubectl.ts';
+import { MemoryIo } from '../support/memory-io.ts';
 import { describeWithPeer } from '../support/peer.ts';
 import { execInterop } from './exec-suite.ts';
 import { demoPodTarget, podManifest, type RealCluster, startRealCluster } from './real-cluster.ts';
@@ -74,6 +77,32 @@ describeWithPeer(
         expect(readFileSync(join(folder, 'back'), 'utf8')).toBe('there and back\n');
         await cluster.admin.must('exec', 'web', '--', 'rm', '/tmp/podwire-real-cluster');
         rmSync(folder, { recursive: true, force: true });
+      });
+
+      it('takes a podwire run that joins its pod, and shows all logs', { timeout: 60_000 }, async () => {
+        const podwire = async (args: readonly string[], stdin = ''): Promise<readonly [string, string, number]> => {
+          const io = new MemoryIo(Readable.from([stdin]));
+          const code = await runCli([...args], io);
+          return [io.out.text, io.err.text, code];
+        };
+        const kubeconfig = ['--kubeconfig', cluster.apiserver.adminKubeconfig];
+        const overrides = JSON.stringify({ spec: { nodeName: NODE_NAME, hostNetwork: true } });
+        const flags = [`--image=${cluster.image}`, '--restart=Never', `--overrides=${overrides}`, '-q', ...kubeconfig];
+        const script = ['--command', '--', 'sh', '-c', 'read line; echo "got $line"; echo complaint >&2; exit 4'];
+        expect(await podwire(['run', 'joined', ...flags, '-i', ...script], 'a line\n')).toEqual([
+          'got a line\n',
+          'complaint\npod default/joined terminated (Error)\n',
+          4,
+        ]);
+        const [log] = await podwire(['logs', '-l', 'run=joined', '--all-containers', '--prefix', '-f', ...kubeconfig]);
+        expect(log.split('\n').sort()).toEqual(['', '[pod/joined/joined] complaint', '[pod/joined/joined] got a line']);
+        await cluster.admin.must('delete', 'pod', 'joined');
+        expect(await podwire(['run', 'joined', ...flags, '-i', '--rm', ...script], 'again\n')).toEqual([
+          'got again\n',
+          'complaint\npod default/joined terminated (Error)\n',
+          4,
+        ]);
+        await cluster.admin.must('wait', '--for=delete', 'pod/joined', '--timeout=30s');
       });
 
       it('ends a pod within its grace, and lets the object go when its containers have ended', {

@@ -24,6 +24,7 @@ import {
 import type { DescribeOptions } from '../describe-command.ts';
 import { failureText, tellFailures } from '../failure-text.ts';
 import type { Io } from '../io.ts';
+import { listRefusal } from '../list-refusal.ts';
 import { missingCause } from '../missing-namespace.ts';
 import { readTargets, type Target } from '../targets.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
@@ -83,14 +84,14 @@ class Describer {
   /** The object of a name, else all whose names begin with it. */
   async find({ type, name, namespace }: Target): Promise<DescribedObjects> {
     const { labelSelector } = this.#options;
-    if (name === undefined) return { objects: await this.#all(type, { namespace, labelSelector }), areAlike: false };
+    if (name === undefined) return { objects: await this.#listed(type, { namespace, labelSelector }), areAlike: false };
     try {
       const { client, signal } = this.#call;
       const object = await client.get(type, name, namespace === undefined ? { signal } : { namespace, signal });
       return { objects: [object], areAlike: false };
     } catch (thrown) {
       if (!isNotFound(thrown)) throw thrown;
-      const alike = (await this.#all(type, { namespace })).filter(({ metadata }) => metadata.name.startsWith(name));
+      const alike = (await this.#listed(type, { namespace })).filter(({ metadata }) => metadata.name.startsWith(name));
       if (alike.length === 0) throw await missingCause(thrown, namespace, this.#call);
       return { objects: alike, areAlike: true };
     }
@@ -153,6 +154,13 @@ class Describer {
       quotas: await this.#all(resourceQuotas, { namespace }).catch(unknown),
       ranges: await this.#all(limitRanges, { namespace }).catch(unknown),
     };
+  }
+
+  /** What was asked for by the line: a refusal says what that was. */
+  #listed(type: ResourceType<KubeObject>, selection: ListOptions): Promise<readonly KubeObject[]> {
+    return this.#all(type, selection).catch((thrown: unknown) => {
+      throw listRefusal(thrown, type, selection);
+    });
   }
 
   async #all<T>(type: ResourceType<T>, selection: ListOptions): Promise<readonly T[]> {

@@ -6,6 +6,7 @@ import { ACCEPT_TABLE, findObjects, findTable } from '../found-objects.ts';
 import type { Io } from '../io.ts';
 import { singularOf } from '../object-kinds.ts';
 import type { Target } from '../targets.ts';
+import { timeoutSignal } from '../timeout-signal.ts';
 import type { ClusterCall } from '../with-client.ts';
 import type { GetOptions } from './get-options.ts';
 import { ObjectText } from './object-text.ts';
@@ -49,7 +50,7 @@ export async function watchObjects(
       ? followView(target, tableView(target, { ...options, wide: format.wide }, io), { options, io }, scope)
       : followView(target, objectView(target, { ...options, format }, io), { options, io }, scope);
   const limitMs = requestTimeoutMs(options.values);
-  const limit = limitMs === undefined ? undefined : AbortSignal.timeout(limitMs);
+  const limit = limitMs === undefined ? undefined : timeoutSignal(limitMs);
   const signal = limit === undefined ? call.signal : AbortSignal.any([call.signal, limit]);
   try {
     await follow({ ...call, signal });

@@ -3,8 +3,10 @@ import { failureText } from '../failure-text.ts';
 import { followUntil } from '../follow-objects.ts';
 import { findAll, findObjects } from '../found-objects.ts';
 import type { Io } from '../io.ts';
+import { listRefusal } from '../list-refusal.ts';
 import { singularOf } from '../object-kinds.ts';
 import { type ObjectChoice, readTargets, type Target, type Targets } from '../targets.ts';
+import { timeoutSignal } from '../timeout-signal.ts';
 import { type ClusterCall, withClient } from '../with-client.ts';
 import type { Goal } from './goal.ts';
 import { isMet } from './is-met.ts';
@@ -25,9 +27,6 @@ interface Awaited {
   readonly object: KubeObject;
 }
 
-/** The longest that a timer of Node can be, in ms; about 25 days. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 const TIMED_OUT = 'error: timed out waiting for the condition\n';
 
 /** `podwire wait`. @returns the exit code */
@@ -35,7 +34,7 @@ export async function waitForObjects(options: WaitOptions, io: Io): Promise<numb
   const targetsIn = await readTargets(options, io);
   return withClient(options.values, io, async (call) => {
     const { timeoutMs } = options;
-    const end = timeoutMs === 0 ? AbortSignal.abort() : AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS));
+    const end = timeoutMs === 0 ? AbortSignal.abort() : timeoutSignal(timeoutMs);
     const limit = { ...call, signal: AbortSignal.any([call.signal, end]) };
     const chosen = await targetsIn(call);
     const { targets } = chosen;
@@ -83,7 +82,10 @@ async function look(
 async function exists({ type, name, namespace }: Target, options: WaitOptions, limit: ClusterCall): Promise<void> {
   const { labelSelector, fieldSelector } = options;
   const which = name === undefined ? { labelSelector, fieldSelector } : { fieldSelector: nameSelector(name) };
-  await followUntil(limit.client, { type, namespace, ...which }, (object) => object !== undefined, limit.signal);
+  const followed = { type, namespace, ...which };
+  await followUntil(limit.client, followed, (object) => object !== undefined, limit.signal).catch((thrown: unknown) => {
+    throw listRefusal(thrown, type, which);
+  });
 }
 
 /** @returns the words of what failed, such as that the time was over first */

@@ -25,11 +25,16 @@ const record = z.object({
 const laterName = z.union([
   z.object({ tag: z.string(), at: z.number() }).strict(),
   z.object({ digest: z.string() }).strict(),
+  z.object({ tag: z.string(), removedAt: z.number() }).strict(),
+  z.object({ digest: z.string(), removedAt: z.number() }).strict(),
 ]);
 
 /** What the store keeps about an image, in one file beside its root folder; it never changes. */
 export type ImageRecord = z.infer<typeof record>;
-/** A name that an image got after its import, in a file of its own: so two who name it at once lose nothing. */
+/**
+ * A name that an image got or lost after its import, in a file of its own: so two who name it at once lose nothing. What
+ * came last of a name is what the file says.
+ */
 export type LaterName = z.infer<typeof laterName>;
 
 /** In the folder of an image, beside `rootfs`. */
@@ -48,13 +53,16 @@ export function readWithNames(folder: string): ImageRecord | undefined {
   const tags = { ...found.tags };
   const digests = new Set(found.digests);
   for (const name of laterNames(folder)) {
-    if ('digest' in name) digests.add(name.digest);
+    if ('removedAt' in name) {
+      if ('digest' in name) digests.delete(name.digest);
+      else delete tags[name.tag];
+    } else if ('digest' in name) digests.add(name.digest);
     else tags[name.tag] = Math.max(name.at, tags[name.tag] ?? 0);
   }
   return { ...found, tags, digests: [...digests] };
 }
 
-/** Adds a name. @throws ENOENT when the image has been removed meanwhile */
+/** Adds a name, or takes one away. @throws ENOENT when the image has been removed meanwhile */
 export function writeLaterName(folder: string, name: LaterName): void {
   const key = 'digest' in name ? name.digest : name.tag;
   const names = join(folder, NAMES);

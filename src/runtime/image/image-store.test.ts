@@ -168,6 +168,20 @@ describe('an image store', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  it('takes a name away for good, also from the image that had it before', async () => {
+    const [one] = await store.import(archive([[file('a', '1')]]));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    const [two] = await store.import(archive([[file('a', '2')]]));
+    store.untag('podwire.local/test:1');
+    expect(store.find('podwire.local/test:1')).toBeUndefined();
+    expect(store.list().map(({ id, repoTags, repoDigests }) => [id, repoTags, repoDigests])).toEqual(
+      [one!.id, two!.id].sort().map((id) => [id, [], []]),
+    );
+    await store.import(archive([[file('a', '1')]]));
+    expect(store.find('podwire.local/test:1')?.id).toBe(one!.id);
+    expect(store.find(one!.id)?.repoDigests).toHaveLength(1);
+  });
+
   it.each(['config', 'manifest', 'layer'])('refuses a damaged %s and keeps nothing of it', async (damaged) => {
     const damage = (name: string, bytes: Buffer): Buffer =>
       name === damaged ? Buffer.concat([bytes, Buffer.from(' ')]) : bytes;

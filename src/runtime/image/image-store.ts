@@ -29,6 +29,12 @@ export interface StoredImage {
   readonly rootfs: string;
 }
 
+/** An image that an import took in. */
+export interface ImportedImage extends StoredImage {
+  /** Those that it got by this import: first the archive's, then those that were asked for. */
+  readonly names: readonly string[];
+}
+
 export interface ImportOptions {
   /** Names to give beside those of the archive, such as `registry.k8s.io/pause:3.9`; with several images the first one's. */
   readonly names?: readonly string[];
@@ -64,7 +70,7 @@ export class ImageStore {
    * @throws ExecPathError ERR_IMAGE_ARCHIVE, ERR_IMAGE_DIGEST, ERR_IMAGE_LAYER, ERR_IMAGE_SPACE; the signal's reason;
    * nothing is left of a failed import
    */
-  async import(file: string, options: ImportOptions = {}): Promise<StoredImage[]> {
+  async import(file: string, options: ImportOptions = {}): Promise<ImportedImage[]> {
     mkdirSync(this.path, { recursive: true, mode: 0o700 });
     this.sweep();
     const work = join(this.path, `.import-${process.pid}-${randomBytes(6).toString('hex')}`);
@@ -73,12 +79,12 @@ export class ImageStore {
       const meter = new ImportMeter(work, options);
       meter.begin({ step: 'archive', at: 1, of: 1 });
       const archived = imagesOf(await ImageFiles.open(file, join(work, 'archive'), meter));
-      const imported: StoredImage[] = [];
+      const imported: ImportedImage[] = [];
       for (const [at, image] of archived.entries()) {
         const names = [...image.names, ...(at === 0 ? (options.names ?? []) : [])].map(fullReference);
         await this.#add(image, names, { work: join(work, String(at)), meter });
         const stored = this.find(image.id);
-        if (stored !== undefined) imported.push(stored);
+        if (stored !== undefined) imported.push({ ...stored, names: [...new Set(names)] });
       }
       return imported;
     } finally {
@@ -124,6 +130,29 @@ export class ImageStore {
   /** Whether a container that is there has this image's files below its own. */
   isInUse({ id }: StoredImage): boolean {
     return isMounted(this.#folder(id));
+  }
+
+  /**
+   * Takes a tag away from the image that has it, and from those that had it before; all of them stay. References by
+   * digest whose name no tag of the image bears any more go with it.
+   *
+   * @param tag `name:tag`, in full
+   */
+  untag(tag: string): void {
+    const name = nameOf(tag);
+    const removedAt = Date.now();
+    for (const { id, tags, digests } of this.#records()) {
+      if (!(tag in tags)) continue;
+      const isLast = !Object.keys(tags).some((other) => other !== tag && nameOf(other) === name);
+      const lost = isLast ? digests.filter((digest) => nameOf(digest) === name) : [];
+      try {
+        writeLaterName(this.#folder(id), { tag, removedAt });
+        for (const digest of lost) writeLaterName(this.#folder(id), { digest, removedAt });
+      } catch (thrown) {
+        // The whole image went meanwhile, and its names with it.
+        if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
+      }
+    }
   }
 
   /** Removes an image with all its names; the files of one in use stay until it is not. @returns false when there is none */

@@ -1,4 +1,4 @@
-export { ImageStore, type ImportOptions, type StoredImage } from './image-store.ts';
+export { ImageStore, type ImportedImage, type ImportOptions, type StoredImage } from './image-store.ts';
 export type { ImportProgress } from './import-meter.ts';
 export type { ImageConfig } from './manifest.ts';
 export { fullReference } from './reference.ts';
