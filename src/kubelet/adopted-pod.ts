@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MIRROR_ANNOTATION, type Pod } from '../kubeapi/index.ts';
-import { podLabels } from './container-config.ts';
+import { podLabels } from './pod-labels.ts';
 import type { PodView } from './runtime-view.ts';
 
 /** Says where a pod came from; `runtime`: it ran already when the kubelet looked. */

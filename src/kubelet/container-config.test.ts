@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { NamespaceMode } from '../cri/index.ts';
 import type { Container, Pod, Volume } from '../kubeapi/index.ts';
-import { containerConfig, sandboxConfig } from './container-config.ts';
+import { containerConfig } from './container-config.ts';
 import { podLogFolder, podVolumesFolder } from './pod-folders.ts';
 import { PodReferences } from './pod-references.ts';
+import { sandboxConfig } from './sandbox-config.ts';
 import { volumePath } from './volumes/volume-path.ts';
 
 const folders = { logs: '/logs', volumes: '/volumes' };

@@ -5,87 +5,16 @@ import { containerSecurity } from './container-security.ts';
 import { type EnvironmentSources, environmentOf, expand, expandAll } from './environment.ts';
 import type { FileMount } from './hosts-file.ts';
 import { manifestError } from './manifest-error.ts';
-import { allContainersOf } from './pod-containers.ts';
-import { type PodFolders, podLogFolder, segment } from './pod-folders.ts';
-import { kernelHostname } from './pod-hostname.ts';
-import { sysctlsOf } from './pod-sysctls.ts';
-import { portMappings } from './port-mappings.ts';
-import type { ResolverConfig } from './resolver-config.ts';
+import { type PodFolders, segment } from './pod-folders.ts';
+import { podLabels } from './pod-labels.ts';
+import { namespaceOptions } from './sandbox-config.ts';
 import { terminationAnnotations } from './termination-message.ts';
 import { resolveSubPath } from './volumes/sub-path.ts';
 import { hasFiles } from './volumes/volume-files.ts';
 import { leavesItsFolder, volumePath } from './volumes/volume-path.ts';
 
-/** Annotation and label names that the kubelet puts on what it runs (cri.md 5). */
-export const podLabels = {
-  name: 'io.kubernetes.pod.name',
-  namespace: 'io.kubernetes.pod.namespace',
-  uid: 'io.kubernetes.pod.uid',
-  container: 'io.kubernetes.container.name',
-} as const;
-
-/** Annotation of sandboxes with the name of the node whose kubelet made them: no other sandbox is ever removed. */
-export const STARTED_BY = 'podwire.local/started-by';
-
 type CreateRequest = Parameters<CriClient['runtime']['createContainer']>[0];
-type RunRequest = Parameters<CriClient['runtime']['runPodSandbox']>[0];
-export type SandboxConfig = NonNullable<RunRequest['config']>;
 export type ContainerConfig = NonNullable<CreateRequest['config']>;
-
-/** What the kubelet knows of names. */
-export interface SandboxNaming {
-  /** Default: none. */
-  readonly clusterDomain?: string | undefined;
-  /** Default: the runtime gives the pod the machine's. */
-  readonly resolver?: ResolverConfig | undefined;
-}
-
-/**
- * How the runtime is to make the pod's sandbox.
- *
- * @throws ExecPathError ERR_MANIFEST for a name that cannot stand in a path or is too long for a host, and for what this
- * kubelet cannot give a pod
- */
-export function sandboxConfig(
-  pod: Pod,
-  attempt: number,
-  folders: PodFolders,
-  { clusterDomain, resolver }: SandboxNaming = {},
-): SandboxConfig {
-  const { name, namespace = 'default', uid = '' } = pod.metadata;
-  const { spec } = pod;
-  if (spec.hostUsers === false) throw manifestError("hostUsers: podwire's kubelet has no user namespaces for pods");
-  return {
-    metadata: { name, namespace, uid, attempt },
-    hostname: kernelHostname(pod, clusterDomain),
-    ...(resolver === undefined ? {} : { dnsConfig: resolver }),
-    portMappings: portMappings(pod),
-    logDirectory: podLogFolder(folders, { namespace, name, uid }),
-    labels: { ...pod.metadata.labels, [podLabels.name]: name, [podLabels.namespace]: namespace, [podLabels.uid]: uid },
-    annotations: { ...pod.metadata.annotations, [STARTED_BY]: spec.nodeName ?? '' },
-    linux: {
-      sysctls: sysctlsOf(pod),
-      securityContext: {
-        namespaceOptions: namespaceOptions(pod),
-        privileged: allContainersOf(pod).some((container) => container.securityContext?.privileged === true),
-      },
-    },
-  };
-}
-
-function namespaceOptions(pod: Pod): { network: NamespaceMode; pid: NamespaceMode; ipc: NamespaceMode } {
-  const { spec } = pod;
-  return {
-    network: spec.hostNetwork === true ? NamespaceMode.NODE : NamespaceMode.POD,
-    pid:
-      spec.hostPID === true
-        ? NamespaceMode.NODE
-        : spec.shareProcessNamespace === true
-          ? NamespaceMode.POD
-          : NamespaceMode.CONTAINER,
-    ipc: spec.hostIPC === true ? NamespaceMode.NODE : NamespaceMode.POD,
-  };
-}
 
 /** What the node and the apiserver have for a container. */
 export interface ContainerSources extends EnvironmentSources {

@@ -5,9 +5,9 @@ import { podOf, shell, WorkerWorld } from '../../test/support/worker-world.ts';
 import { ContainerState } from '../cri/index.ts';
 import type { PodStatus } from '../kubeapi/index.ts';
 import { HOST_IMAGE } from '../runtime/index.ts';
-import { sandboxConfig } from './container-config.ts';
 import { fieldPathOf } from './pod-containers.ts';
 import type { ObservedPod } from './pod-observer.ts';
+import { sandboxConfig } from './sandbox-config.ts';
 
 let world: WorkerWorld;
 

@@ -22,7 +22,7 @@ export interface HostsSources {
   readonly folders: PodFolders;
   /** Of the pod's present sandbox. */
   readonly podIPs: readonly string[];
-  readonly clusterDomain?: string;
+  readonly clusterDomain?: string | undefined;
 }
 
 /** What a container is given at a path of its own. */

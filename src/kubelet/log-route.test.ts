@@ -3,9 +3,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { podOf, shell, WorkerWorld } from '../../test/support/worker-world.ts';
 import { ContainerState } from '../cri/index.ts';
-import { sandboxConfig } from './container-config.ts';
 import { serveLogs } from './log-route.ts';
 import { RuntimeView } from './runtime-view.ts';
+import { sandboxConfig } from './sandbox-config.ts';
 
 const pod = podOf({ restartPolicy: 'Never', containers: [shell('main', 'echo done')] });
 

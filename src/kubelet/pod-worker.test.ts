@@ -8,11 +8,11 @@ import { podOf, shell, WorkerWorld } from '../../test/support/worker-world.ts';
 import { ContainerState, type CriClient, PodSandboxState } from '../cri/index.ts';
 import type { Pod } from '../kubeapi/index.ts';
 import { HOST_IMAGE } from '../runtime/index.ts';
-import { sandboxConfig } from './container-config.ts';
 import type { ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { podStatus } from './pod-status.ts';
 import { PodWorker } from './pod-worker.ts';
+import { sandboxConfig } from './sandbox-config.ts';
 
 let world: WorkerWorld;
 

@@ -1,37 +1,23 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
-import {
-  ContainerState,
-  type CriClient,
-  type ContainerStatus as CriContainerStatus,
-  type Image,
-} from '../cri/index.ts';
-import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
-import { containerConfig, type SandboxConfig, sandboxConfig } from './container-config.ts';
-import { assertNotRoot, type ImageUser } from './container-security.ts';
-import { type FileMount, hostsMount } from './hosts-file.ts';
-import { failedInit, initContainersOf, isInitDone, isInitialized, isSidecar } from './init-containers.ts';
+import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
+import type { Container, Pod } from '../kubeapi/index.ts';
+import { ContainerStarter, type PodStep, type WaitingReason } from './container-starter.ts';
+import { dueContainers, isInit, isOver, restarts, restartsInit } from './due-containers.ts';
+import { initContainersOf } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
-import { type DnsSettings, type PodDns, podDns } from './pod-dns.ts';
+import type { DnsSettings } from './pod-dns.ts';
 import type { EventPod, Happening } from './pod-events.ts';
-import type { PodAddresses } from './pod-fields.ts';
 import { type PodFolders, podLogFolder } from './pod-folders.ts';
-import { addressesOf, hasExited, type ObservedPod } from './pod-observer.ts';
+import { graceOf } from './pod-grace.ts';
+import { hasExited, type ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
 import { removeSuperseded } from './pod-remains.ts';
+import { PodSandboxes } from './pod-sandboxes.ts';
 import { RestartBackoff, type RestartWait } from './restart-backoff.ts';
 import { StartBackoff } from './start-backoff.ts';
-import { terminationFile, terminationMount } from './termination-message.ts';
+import { terminationFile } from './termination-message.ts';
 import { PodVolumes, type PodVolumesOptions } from './volumes/pod-volumes.ts';
-
-/** Seconds that a container gets between its stop signal and the kill, when its pod names none. */
-export const DEFAULT_GRACE_SECONDS = 30;
-
-/** Why a container is not running yet. */
-export interface WaitingReason {
-  readonly reason: string;
-  readonly message?: string;
-}
 
 export interface SyncResult {
   /** Why containers are not running, by name. */
@@ -58,17 +44,6 @@ export interface RemoveOptions {
   readonly spec?: Pod['spec'];
 }
 
-/** What one sync works on. */
-interface PodStep {
-  readonly pod: Pod;
-  readonly observed: ObservedPod | undefined;
-  readonly podSandboxId: string;
-  /** Of that sandbox. */
-  readonly podIPs: readonly string[];
-  readonly sandboxAttempt: number;
-  readonly signal: AbortSignal | undefined;
-}
-
 /**
  * Brings pods into the runtime and out of it, one step at a time: each `sync` does what the last look asks for.
  *
@@ -77,23 +52,26 @@ interface PodStep {
 export class PodWorker {
   readonly #cri: CriClient;
   readonly #folders: PodFolders;
-  readonly #hostIP: string;
-  readonly #dns: DnsSettings;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
   readonly #onEvent: (pod: EventPod, happening: Happening) => void;
   readonly #restarts = new RestartBackoff();
   readonly #starts = new StartBackoff<WaitingReason>();
+  readonly #sandboxes: PodSandboxes;
+  readonly #starter: ContainerStarter;
 
   constructor(cri: CriClient, folders: PodFolders, options: PodWorkerOptions = {}) {
-    const { hostIP = '', references = new PodReferences(undefined), volumes, onEvent = () => {} } = options;
+    const { hostIP = '', dns = {}, volumes, onEvent = () => {} } = options;
+    const { references = new PodReferences(undefined) } = options;
     this.#cri = cri;
     this.#folders = folders;
-    this.#hostIP = hostIP;
-    this.#dns = options.dns ?? {};
     this.#onEvent = onEvent;
     this.#references = references;
     this.#volumes = new PodVolumes(folders, references, volumes);
+    const shared = { cri, folders, hostIP, onEvent };
+    this.#sandboxes = new PodSandboxes({ ...shared, dns });
+    const [sandboxes, starts, { clusterDomain }] = [this.#sandboxes, this.#starts, dns];
+    this.#starter = new ContainerStarter({ ...shared, clusterDomain, references, sandboxes, starts });
   }
 
   /** @param signal the pod is to go or the kubelet stops: no more is started, and what it waits for is given up */
@@ -104,7 +82,7 @@ export class PodWorker {
     let failing = { reason: 'FailedCreatePodSandBox', event: 'FailedCreatePodSandBox' };
     try {
       if (observed?.ready === false) {
-        if (await this.#endSandbox(pod, observed)) return { waiting, acted: true };
+        if (await this.#sandboxes.end(pod, observed)) return { waiting, acted: true };
         // What ran once in a pod that never restarts does not run again in another sandbox.
         if (pod.spec.restartPolicy === 'Never' && observed.statuses.size > 0) return { waiting, acted: false };
       }
@@ -118,7 +96,7 @@ export class PodWorker {
       const place =
         observed?.ready === true
           ? { podSandboxId: observed.sandbox.id, podIPs: observed.ips }
-          : await this.#runSandbox(pod, attempt);
+          : await this.#sandboxes.run(pod, attempt);
       this.#starts.succeeded(key);
       if (observed?.ready === true) this.#refreshVolumes(pod);
       return await this.#syncContainers({ pod, observed, ...place, sandboxAttempt: attempt, signal });
@@ -186,40 +164,6 @@ export class PodWorker {
     );
   }
 
-  /**
-   * Ends what is left of a sandbox that died: its containers may have outlived it.
-   *
-   * @returns whether containers were ended: how is known at the next look
-   */
-  async #endSandbox(pod: Pod, { sandbox, containers }: ObservedPod): Promise<boolean> {
-    const grace = BigInt(graceOf(pod));
-    const alive = [...containers.values()].filter(
-      ({ state }) => state === ContainerState.CONTAINER_RUNNING || state === ContainerState.CONTAINER_UNKNOWN,
-    );
-    await Promise.all(
-      alive.map(({ id }) => this.#cri.runtime.stopContainer({ containerId: id, timeout: grace }).then(() => {})),
-    );
-    await this.#cri.runtime.stopPodSandbox({ podSandboxId: sandbox.id });
-    return alive.length > 0;
-  }
-
-  async #runSandbox(pod: Pod, attempt: number): Promise<Pick<PodStep, 'podSandboxId' | 'podIPs'>> {
-    const { config, warnings } = await this.#sandboxOf(pod, attempt);
-    await mkdir(config.logDirectory ?? '', { recursive: true, mode: 0o755 });
-    for (const warning of warnings) this.#onEvent(pod, { type: 'Warning', ...warning });
-    const { podSandboxId } = await this.#cri.runtime.runPodSandbox({ config });
-    const { status } = await this.#cri.runtime.podSandboxStatus({ podSandboxId });
-    return { podSandboxId, podIPs: addressesOf(status) };
-  }
-
-  async #sandboxOf(
-    pod: Pod,
-    attempt: number,
-  ): Promise<{ readonly config: SandboxConfig; readonly warnings: PodDns['warnings'] }> {
-    const { config: resolver, warnings } = await podDns(pod, this.#dns, this.#hostIP);
-    return { config: sandboxConfig(pod, attempt, this.#folders, { ...this.#dns, resolver }), warnings };
-  }
-
   async #syncContainers(step: PodStep): Promise<SyncResult> {
     const waiting = new Map<string, WaitingReason>();
     const { pod, observed, signal } = step;
@@ -255,18 +199,18 @@ export class PodWorker {
       const isShown = hasExited(status) && restarts(pod, status.exitCode);
       return isShown ? this.#starts.lastFailure(`${pod.metadata.uid}/${container.name}`) : undefined;
     }
-    return this.#startContainer(step, container, 0, status?.id);
+    return this.#starter.start(step, container, 0, status?.id);
   }
 
   async #syncContainer(step: PodStep, container: Container): Promise<WaitingReason | 'acted' | undefined> {
     const { pod, observed } = step;
     const status = observed?.statuses.get(container.name);
-    if (status === undefined) return this.#startContainer(step, container, 0);
+    if (status === undefined) return this.#starter.start(step, container, 0);
     const attempt = (status.metadata?.attempt ?? 0) + 1;
     if (status.state === ContainerState.CONTAINER_RUNNING) return undefined;
     if (!hasExited(status)) {
       // Made but never started, by a kubelet that stopped in between, or of unknown state: as upstream, a new one.
-      return this.#startContainer(step, container, attempt, status.id);
+      return this.#starter.start(step, container, attempt, status.id);
     }
     if (isInit(pod, container) ? !restartsInit(pod, observed, container) : !restarts(pod, status.exitCode))
       return undefined;
@@ -280,7 +224,7 @@ export class PodWorker {
       const message = `back-off ${goDuration(waitMs)} restarting failed container=${container.name} pod=${shown}`;
       return { reason: 'CrashLoopBackOff', message };
     }
-    return this.#startContainer(step, container, attempt);
+    return this.#starter.start(step, container, attempt);
   }
 
   #restartWait(pod: Pod, { name }: Container, status: CriContainerStatus): RestartWait {
@@ -289,170 +233,10 @@ export class PodWorker {
     const key = `${pod.metadata.uid}/${name}`;
     return this.#restarts.waitOf(key, status.metadata?.attempt ?? 0, { endedAt, ranMs }, Date.now());
   }
-
-  /** @param replaced id of an attempt that is in the way */
-  async #startContainer(
-    step: PodStep,
-    container: Container,
-    attempt: number,
-    replaced?: string,
-  ): Promise<WaitingReason | 'acted'> {
-    const { pod, podSandboxId, signal } = step;
-    const ofPod = { uid: pod.metadata.uid ?? '', container: container.name };
-    const key = `${ofPod.uid}/${ofPod.container}`;
-    const late = this.#starts.waiting(key, Date.now());
-    if (late !== undefined) return late.reason === 'ErrImagePull' ? { ...late, reason: 'ImagePullBackOff' } : late;
-    let failing = 'ErrImagePull';
-    try {
-      const image = await this.#ensureImage(pod, container, signal);
-      failing = 'CreateContainerConfigError';
-      assertNotRoot(pod, container, image);
-      const config = await containerConfig(pod, container, attempt, {
-        folders: this.#folders,
-        addresses: this.#addressesOf(step),
-        references: this.#references,
-        targetId: targetIdOf(container, step.observed),
-        files: await this.#filesOf(step, container, attempt),
-        signal,
-      });
-      const { config: sandbox } = await this.#sandboxOf(pod, step.sandboxAttempt);
-      failing = 'CreateContainerError';
-      if (replaced !== undefined) {
-        await this.#cri.runtime.removeContainer({ containerId: replaced });
-        if (attempt > 0) await rm(terminationFile(this.#folders, { ...ofPod, attempt: attempt - 1 }), { force: true });
-      }
-      await mkdir(`${sandbox.logDirectory}/${container.name}`, { recursive: true, mode: 0o755 });
-      const request = { podSandboxId, config, sandboxConfig: sandbox };
-      const { containerId } = await this.#cri.runtime.createContainer(request);
-      const tell = (reason: string, message: string): void =>
-        this.#onEvent(pod, { type: 'Normal', reason, message, container: container.name });
-      tell('Created', `Created container: ${container.name}`);
-      failing = 'RunContainerError';
-      await this.#cri.runtime.startContainer({ containerId });
-      tell('Started', `Started container ${container.name}`);
-      this.#starts.succeeded(key);
-      return 'acted';
-    } catch (thrown) {
-      const { message } = toError(thrown);
-      const reason = { reason: failing, message };
-      if (signal?.aborted === true) return reason;
-      this.#starts.failed(key, reason, Date.now());
-      const text =
-        failing === 'ErrImagePull'
-          ? `Failed to pull image "${container.image ?? ''}": ${message}`
-          : `Error: ${message}`;
-      this.#onEvent(pod, { type: 'Warning', reason: 'Failed', message: text, container: container.name });
-      return reason;
-    }
-  }
-
-  #addressesOf({ pod, podIPs }: PodStep): PodAddresses {
-    return { hostIP: this.#hostIP, podIPs: pod.spec.hostNetwork === true ? [this.#hostIP] : podIPs };
-  }
-
-  /** What the container is given beside the volumes of its pod. */
-  async #filesOf({ pod, podIPs }: PodStep, container: Container, attempt: number): Promise<readonly FileMount[]> {
-    return [
-      ...(await hostsMount(pod, container, { ...this.#dns, folders: this.#folders, podIPs })),
-      ...(await terminationMount(pod, container, attempt, this.#folders)),
-    ];
-  }
-
-  /** @returns what it says of its user */
-  async #ensureImage(pod: Pod, container: Container, signal: AbortSignal | undefined): Promise<ImageUser> {
-    const image = { image: container.image ?? '' };
-    const policy = container.imagePullPolicy ?? 'IfNotPresent';
-    const tell = (reason: string, message: string): void =>
-      this.#onEvent(pod, { type: 'Normal', reason, message, container: container.name });
-    if (policy !== 'Always') {
-      const { image: found } = await this.#cri.image.imageStatus({ image });
-      if (found !== undefined) {
-        tell('Pulled', `Container image "${image.image}" already present on machine`);
-        return userOf(found);
-      }
-      if (policy === 'Never')
-        throw new Error(`Container image "${image.image}" is not present with pull policy of Never`);
-    }
-    tell('Pulling', `Pulling image "${image.image}"`);
-    await this.#cri.image.pullImage({ image }, signal === undefined ? {} : { signal });
-    tell('Pulled', `Successfully pulled image "${image.image}"`);
-    const { image: pulled } = await this.#cri.image.imageStatus({ image });
-    return userOf(pulled);
-  }
-}
-
-function userOf(image: Image | undefined): ImageUser {
-  return { uid: image?.uid?.value, username: image?.username };
 }
 
 function forAll(pod: Pod, reason: WaitingReason): Map<string, WaitingReason> {
   return new Map([...initContainersOf(pod), ...pod.spec.containers].map(({ name }) => [name, reason]));
-}
-
-function graceOf({ spec }: Pod): number {
-  return Math.max(0, spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_SECONDS);
-}
-
-/** A container whose turn it is. */
-interface DueContainer {
-  readonly container: Container;
-  readonly isEphemeral: boolean;
-}
-
-/** Ephemeral containers come first, in a pod that is there: they are to help with what keeps the others waiting. */
-function dueContainers(pod: Pod, observed: ObservedPod | undefined): readonly DueContainer[] {
-  const ephemeral = observed?.ready === true ? ephemeralContainersOf(pod) : [];
-  return [
-    ...ephemeral.map((container) => ({ container, isEphemeral: true })),
-    ...dueInOrder(pod, observed).map((container) => ({ container, isEphemeral: false })),
-  ];
-}
-
-/** Init containers one after the other, with the sidecars before them, then all sidecars and containers. */
-function dueInOrder(pod: Pod, observed: ObservedPod | undefined): readonly Container[] {
-  const inits = initContainersOf(pod);
-  if (isInitialized(pod, observed)) return [...inits.filter(isSidecar), ...pod.spec.containers];
-  const at = inits.findIndex((container) => !isInitDone(container, observed));
-  return inits.filter((container, index) => index === at || (index < at && isSidecar(container)));
-}
-
-/**
- * The id of the container whose processes an ephemeral one is to see.
- *
- * @throws Error in upstream's words while there is none
- */
-function targetIdOf(
-  { targetContainerName = '' }: EphemeralContainer,
-  observed: ObservedPod | undefined,
-): string | undefined {
-  if (targetContainerName === '') return undefined;
-  const id = observed?.statuses.get(targetContainerName)?.id;
-  if (id === undefined) throw new Error(`unable to find target container ${targetContainerName}`);
-  return id;
-}
-
-function isInit(pod: Pod, { name }: Container): boolean {
-  return initContainersOf(pod).some((container) => container.name === name);
-}
-
-/** A sidecar always starts again; one that has failed in a pod that may restart; one that did its part in an older sandbox. */
-function restartsInit(pod: Pod, observed: ObservedPod | undefined, container: Container): boolean {
-  if (isSidecar(container)) return true;
-  return !isInitDone(container, observed) && failedInit(pod, observed) === undefined;
-}
-
-function restarts(pod: Pod, exitCode: number): boolean {
-  const policy = pod.spec.restartPolicy ?? 'Always';
-  return policy === 'Always' || (policy === 'OnFailure' && exitCode !== 0);
-}
-
-/** All containers ended and none is to run again. */
-function isOver(pod: Pod, observed: ObservedPod | undefined): boolean {
-  if (failedInit(pod, observed) !== undefined) return true;
-  return pod.spec.containers.every(({ name }) => {
-    const status = observed?.statuses.get(name);
-    return status !== undefined && hasExited(status) && !restarts(pod, status.exitCode);
-  });
 }
 
 /** Whole seconds as Go writes them: `40s`, `1m20s`, `5m0s`. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Protocol } from '../cri/index.ts';
 import type { ContainerPort, Pod } from '../kubeapi/index.ts';
-import { sandboxConfig } from './container-config.ts';
+import { sandboxConfig } from './sandbox-config.ts';
 
 function mappedBy(ports: readonly ContainerPort[], spec: Partial<Pod['spec']> = {}): unknown {
   const containers = [

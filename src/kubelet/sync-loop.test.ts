@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { deferred } from '../common/deferred.ts';
 import type { Pod, PodPhase } from '../kubeapi/index.ts';
-import { STARTED_BY } from './container-config.ts';
+import { STARTED_BY } from './pod-labels.ts';
 import type { ObservedPod, PodObserver } from './pod-observer.ts';
 import type { PodWorker } from './pod-worker.ts';
 import { SyncLoop } from './sync-loop.ts';

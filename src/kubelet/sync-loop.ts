@@ -2,11 +2,13 @@ import { toError } from '../common/errors.ts';
 import { ContainerState } from '../cri/index.ts';
 import type { Pod, PodStatus } from '../kubeapi/index.ts';
 import { adoptedPod, CONFIG_SOURCE } from './adopted-pod.ts';
-import { STARTED_BY } from './container-config.ts';
+import type { WaitingReason } from './container-starter.ts';
 import { withForeign } from './pod-conditions.ts';
+import { DEFAULT_GRACE_SECONDS } from './pod-grace.ts';
+import { STARTED_BY } from './pod-labels.ts';
 import type { ObservedPod, PodObserver } from './pod-observer.ts';
 import { podStatus } from './pod-status.ts';
-import { DEFAULT_GRACE_SECONDS, type PodWorker, type WaitingReason } from './pod-worker.ts';
+import type { PodWorker } from './pod-worker.ts';
 
 /** How often the runtime is looked at, in ms: upstream's relist period. */
 export const SYNC_PERIOD_MS = 1_000;

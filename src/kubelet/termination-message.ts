@@ -8,6 +8,7 @@ import type { FileMount } from './hosts-file.ts';
 import { copyLog } from './log-reader.ts';
 import { manifestError } from './manifest-error.ts';
 import { type PodFolders, podVolumesFolder, segment } from './pod-folders.ts';
+import { podLabels } from './pod-labels.ts';
 
 /** Annotations of containers, for a kubelet that looks later: the wire words of upstream. */
 const PATH = 'io.kubernetes.container.terminationMessagePath';
@@ -110,7 +111,7 @@ export function withinShare(message: string, containers: number): string {
 
 /** The file of the attempt that `status` is of, when the container has it. */
 function ownFile({ labels, metadata, mounts }: ContainerStatus, folders: PodFolders): string | undefined {
-  const uid = labels['io.kubernetes.pod.uid'] ?? '';
+  const uid = labels[podLabels.uid] ?? '';
   if (uid === '' || metadata === undefined) return undefined;
   try {
     const path = terminationFile(folders, { uid, container: metadata.name, attempt: metadata.attempt });
