@@ -3,4 +3,4 @@ import { describeWalledClusters } from './walled-cluster.ts';
 
 // kubectl debug → our apiserver → our kubelet → a runtime with walls
 
-describeWalledClusters(['tmux'], debugInterop);
+describeWalledClusters('kubectl debug', ['tmux'], debugInterop);
