@@ -61,6 +61,9 @@ export type ServiceClient<Methods> = {
 export type RuntimeServiceClient = ServiceClient<RuntimeMethods>;
 export type ImageServiceClient = ServiceClient<ImageMethods>;
 
+/** What a runtime can be asked, for those who do not own the connection. */
+export type CriServices = Pick<CriClient, 'runtime' | 'image'>;
+
 /**
  * Speaks CRI v1 to a runtime. Does no I/O before the first call, reconnects when the runtime restarts, and keeps the
  * kubelet's deadlines.

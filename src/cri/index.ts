@@ -5,6 +5,7 @@ export {
   type CriCallOptions,
   CriClient,
   type CriClientOptions,
+  type CriServices,
   type ImageServiceClient,
   type RuntimeServiceClient,
 } from './client.ts';

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
-import type { CriClient, Image } from '../cri/index.ts';
+import type { CriServices, Image } from '../cri/index.ts';
 import type { Container, EphemeralContainer, Pod } from '../kubeapi/index.ts';
 import { containerConfig } from './container-config.ts';
 import { assertNotRoot, type ImageUser } from './container-security.ts';
@@ -32,7 +32,7 @@ export interface PodStep {
 }
 
 export interface ContainerStarterOptions {
-  readonly cri: CriClient;
+  readonly cri: CriServices;
   readonly folders: PodFolders;
   /** The node's address, for containers that ask. */
   readonly hostIP: string;

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { type Container, ContainerState, type CriClient } from '../cri/index.ts';
+import { type Container, ContainerState, type CriServices } from '../cri/index.ts';
 import type { PodView } from './runtime-view.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { PodView } from './runtime-view.ts';
  * @throws RuntimeCallError; calling again goes on where it failed
  */
 export async function removeSuperseded(
-  cri: CriClient,
+  cri: CriServices,
   view: PodView,
   filesOf: (container: string, attempt: number) => readonly string[],
 ): Promise<void> {

@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { ContainerState, type CriClient } from '../cri/index.ts';
+import { ContainerState, type CriServices } from '../cri/index.ts';
 import type { Pod } from '../kubeapi/index.ts';
 import { type DnsSettings, type PodDns, podDns } from './pod-dns.ts';
 import type { EventPod, Happening } from './pod-events.ts';
@@ -9,7 +9,7 @@ import { addressesOf, type ObservedPod } from './pod-observer.ts';
 import { type SandboxConfig, sandboxConfig } from './sandbox-config.ts';
 
 export interface PodSandboxesOptions {
-  readonly cri: CriClient;
+  readonly cri: CriServices;
   readonly folders: PodFolders;
   readonly hostIP: string;
   readonly dns: DnsSettings;

@@ -294,7 +294,7 @@ describe('names in the cluster', () => {
         return world.cri.runtime.runPodSandbox(request);
       },
     };
-    const cri = { runtime, image: world.cri.image } as unknown as CriClient;
+    const cri = { runtime, image: world.cri.image };
     const resolvConf = join(world.folder, 'resolv.conf');
     const dns = { clusterDns: ['10.96.0.10'], clusterDomain: 'cluster.local', resolvConf };
     const nameservers = Array.from({ length: 3 }, (_, at) => `192.0.2.${at}`);

@@ -1,6 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { toError } from '../common/errors.ts';
-import { ContainerState, type CriClient, type ContainerStatus as CriContainerStatus } from '../cri/index.ts';
+import { ContainerState, type ContainerStatus as CriContainerStatus, type CriServices } from '../cri/index.ts';
 import type { Container, Pod } from '../kubeapi/index.ts';
 import { ContainerStarter, type PodStep, type WaitingReason } from './container-starter.ts';
 import { dueContainers, isInit, isOver, restarts, restartsInit } from './due-containers.ts';
@@ -50,7 +50,7 @@ export interface RemoveOptions {
  * Failures do not throw: they are the waiting reason of the container that they concern, and a later sync tries again.
  */
 export class PodWorker {
-  readonly #cri: CriClient;
+  readonly #cri: CriServices;
   readonly #folders: PodFolders;
   readonly #references: PodReferences;
   readonly #volumes: PodVolumes;
@@ -60,7 +60,7 @@ export class PodWorker {
   readonly #sandboxes: PodSandboxes;
   readonly #starter: ContainerStarter;
 
-  constructor(cri: CriClient, folders: PodFolders, options: PodWorkerOptions = {}) {
+  constructor(cri: CriServices, folders: PodFolders, options: PodWorkerOptions = {}) {
     const { hostIP = '', dns = {}, volumes, onEvent = () => {} } = options;
     const { references = new PodReferences(undefined) } = options;
     this.#cri = cri;
