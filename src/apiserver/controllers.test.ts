@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { controlledRegistry } from '../../test/support/controlled-registry.ts';
 import { nodeNamed, podNamed, refused, until } from '../../test/support/scheduled-pods.ts';
 import { deferred } from '../common/deferred.ts';
 import { events, namespaces, nodes, pods } from '../kubeapi/index.ts';
@@ -16,13 +17,8 @@ afterEach(async () => {
 });
 
 async function world(options: Partial<ControllersOptions> = {}): Promise<Registry> {
-  const registry = new Registry(new MemoryStore(), allResources());
-  await registry.createLastingNamespaces();
-  const onProblem = (problem: Error): void => {
-    throw problem;
-  };
-  closers.push(() => registry.close());
-  closers.push(startControllers(registry, { names: ['scheduler', 'namespace'], onProblem, ...options }));
+  const { registry, close } = await controlledRegistry({ names: ['scheduler', 'namespace'], ...options });
+  closers.push(close);
   return registry;
 }
 

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
+import { controlledRegistry } from '../../test/support/controlled-registry.ts';
 import { nodeNamed, onSomeNode, podNamed, refused, scheduled, until } from '../../test/support/scheduled-pods.ts';
 import { deferred } from '../common/deferred.ts';
 import { events, namespaces, nodes, pods } from '../kubeapi/index.ts';
@@ -17,13 +18,8 @@ afterEach(async () => {
 });
 
 async function world(options: Partial<ControllersOptions> = {}): Promise<Registry> {
-  const registry = new Registry(new MemoryStore(), allResources());
-  await registry.createLastingNamespaces();
-  const onProblem = (problem: Error): void => {
-    throw problem;
-  };
-  closers.push(() => registry.close());
-  closers.push(startControllers(registry, { names: ['scheduler'], onProblem, ...options }));
+  const { registry, close } = await controlledRegistry({ names: ['scheduler'], ...options });
+  closers.push(close);
   return registry;
 }
 

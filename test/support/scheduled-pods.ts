@@ -1,4 +1,5 @@
 import type { ApiObject, Registry } from '../../src/apiserver/index.ts';
+import type { Condition, Pod } from '../../src/kubeapi/index.ts';
 
 /** A node that is ready, unless told otherwise. */
 export const nodeNamed = (
@@ -45,19 +46,14 @@ export async function until(
 }
 
 /** Where a pod is, `''` for nowhere yet, and what was said of that. */
-export const scheduled = (
-  pod: ApiObject | undefined,
-): { node: string; condition: Record<string, unknown> | undefined } => {
-  const { spec, status } = pod as unknown as {
-    spec: { nodeName?: string };
-    status: { conditions?: { type: string }[] };
-  };
+export const scheduled = (pod: ApiObject | undefined): { node: string; condition: Condition | undefined } => {
+  const { spec, status } = pod as ApiObject & Pod;
   return {
     node: spec.nodeName ?? '',
-    condition: status.conditions?.find(({ type }) => type === 'PodScheduled'),
+    condition: status?.conditions?.find(({ type }) => type === 'PodScheduled'),
   };
 };
 
 export const onSomeNode = (pod: ApiObject | undefined): boolean => pod !== undefined && scheduled(pod).node !== '';
 export const refused = (pod: ApiObject | undefined): boolean =>
-  pod !== undefined && scheduled(pod).condition?.['status'] === 'False';
+  pod !== undefined && scheduled(pod).condition?.status === 'False';
