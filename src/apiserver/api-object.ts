@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import type { KubeObject, ObjectMeta } from '../kubeapi/index.ts';
 
 /** An object as the registry holds it: its metadata known, everything else as it was sent. Never changed in place. */
@@ -6,14 +7,6 @@ export interface ApiObject extends KubeObject {
   readonly kind: string;
   readonly metadata: ObjectMeta;
   readonly [field: string]: unknown;
-}
-
-/** A JSON object whose fields are not known. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
-/** True for what JSON writes in braces. */
-export function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The value at a path of keys such as `['spec', 'nodeName']`; undefined where the path ends early. */

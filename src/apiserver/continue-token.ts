@@ -1,5 +1,5 @@
+import { isJsonObject } from '../common/json-object.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { isJsonObject } from './api-object.ts';
 
 /** Where the next page of a list begins: all pages show one revision. */
 export interface ContinuePoint {

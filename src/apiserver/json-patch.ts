@@ -1,6 +1,7 @@
 import { ExecPathError } from '../common/errors.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
+import { isSameJson } from './api-object.ts';
 
 /** The most operations in one patch: upstream's limit. */
 const MAX_OPERATIONS = 10_000;

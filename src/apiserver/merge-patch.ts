@@ -1,4 +1,4 @@
-import { isJsonObject } from './api-object.ts';
+import { isJsonObject } from '../common/json-object.ts';
 
 /**
  * Applies a JSON merge patch: objects are merged, `null` removes a field, everything else replaces.

@@ -1,6 +1,7 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
-import { type ApiObject, isJsonObject, type JsonObject, textAt } from './api-object.ts';
+import { type ApiObject, textAt } from './api-object.ts';
 import type { Exchange } from './exchange.ts';
 import { fieldValidationOf, judgeFields, judgePatchedFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';

@@ -1,6 +1,7 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { pods } from '../kubeapi/index.ts';
 import { forbidden } from './api-error.ts';
-import { type ApiObject, isJsonObject, type JsonObject, objectsAt, textAt } from './api-object.ts';
+import { type ApiObject, objectsAt, textAt } from './api-object.ts';
 
 /*
  * What a real apiserver's admission does with every pod, where nobody has made classes or taken plugins away.

@@ -1,4 +1,5 @@
-import { type ApiObject, isJsonObject, type JsonObject, valueAt } from './api-object.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
+import { type ApiObject, valueAt } from './api-object.ts';
 
 /**
  * A new pod whose terms of affinity select by its own labels: what `matchLabelKeys` names becomes `KEY in (VALUE)` of the

@@ -1,4 +1,5 @@
-import { type ApiObject, isJsonObject, type JsonObject, objectsAt, textAt, valueAt } from './api-object.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
+import { type ApiObject, objectsAt, textAt, valueAt } from './api-object.ts';
 
 /** Upstream's default for `spec.terminationGracePeriodSeconds`. */
 export const DEFAULT_GRACE_SECONDS = 30;

@@ -1,5 +1,5 @@
+import type { JsonObject } from '../common/json-object.ts';
 import { badRequest } from './api-error.ts';
-import type { JsonObject } from './api-object.ts';
 import { structOf } from './api-schema.ts';
 import { bytesAt, textAt } from './protobuf-message.ts';
 import { decodeProtobufTyped } from './typed-protobuf.ts';

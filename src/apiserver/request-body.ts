@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { ExecPathError } from '../common/errors.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { badRequest } from './api-error.ts';
-import { isJsonObject, type JsonObject } from './api-object.ts';
 import { decodeProtobuf, PROTOBUF_MEDIA_TYPE } from './protobuf-object.ts';
 
 /** The largest body, in bytes: upstream's limit. */

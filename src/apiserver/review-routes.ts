@@ -1,8 +1,9 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import type { User } from '../identity/index.ts';
 import { type Authenticator } from '../identity/index.ts';
 import { sendJson } from './answer.ts';
 import { badRequest, methodNotAllowed, unknownPath } from './api-error.ts';
-import { isJsonObject, type JsonObject, textAt, valueAt } from './api-object.ts';
+import { textAt, valueAt } from './api-object.ts';
 import { type Authorizer, attributesOf } from './authorization.ts';
 import type { Exchange } from './exchange.ts';
 import { FieldSelector } from './field-selector.ts';

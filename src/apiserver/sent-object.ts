@@ -1,6 +1,7 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { apiVersionOf } from '../kubeapi/index.ts';
 import { badRequest, invalid, invalidField } from './api-error.ts';
-import { type ApiObject, isJsonObject, type JsonObject } from './api-object.ts';
+import { type ApiObject } from './api-object.ts';
 import type { Resource } from './resource.ts';
 import { decodeTyped, TypeMismatch } from './typed-object.ts';
 

@@ -1,5 +1,6 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { badRequest } from './api-error.ts';
-import { isJsonObject, isSameJson, type JsonObject } from './api-object.ts';
+import { isSameJson } from './api-object.ts';
 import { type SchemaField, type Struct, structOf } from './api-schema.ts';
 
 const DELETE_VALUES = '$deleteFromPrimitiveList/';

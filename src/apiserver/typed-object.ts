@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject } from './api-object.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { type FieldType, structOf } from './api-schema.ts';
 
 /** A value of another type than its field has. Its texts are Go's, which people know from real clusters. */

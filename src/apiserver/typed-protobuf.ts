@@ -1,5 +1,5 @@
+import type { JsonObject } from '../common/json-object.ts';
 import { apiFieldNumbers } from './api-field-numbers.ts';
-import type { JsonObject } from './api-object.ts';
 import { paragraphsOf, type SchemaField, type Struct, structOf } from './api-schema.ts';
 import {
   brokenProtobuf,

@@ -1,5 +1,6 @@
+import type { JsonObject } from '../common/json-object.ts';
 import { type FieldError, goTexts, invalid, invalidField } from './api-error.ts';
-import { type JsonObject, textAt, valueAt } from './api-object.ts';
+import { textAt, valueAt } from './api-object.ts';
 import type { DeleteOptions } from './deletion.ts';
 import { queryInteger } from './query-integer.ts';
 import { readSentAs } from './sent-object.ts';

@@ -1,5 +1,5 @@
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import { formatJson, type KubeObject } from '../kubeapi/index.ts';
-import { isMap, type JsonMap } from './three-way-patch.ts';
 
 /** Where the last manifest is kept, so that what left it can be removed: kubectl's own annotation. */
 export const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
@@ -13,10 +13,10 @@ export function withLastApplied<T extends KubeObject>(object: T): T {
 }
 
 /** The manifest that was applied last. @returns undefined when none was, and for a text that is no object */
-export function lastApplied({ metadata }: KubeObject): JsonMap | undefined {
+export function lastApplied({ metadata }: KubeObject): JsonObject | undefined {
   try {
     const manifest: unknown = JSON.parse(metadata.annotations?.[LAST_APPLIED] ?? '');
-    return isMap(manifest) ? manifest : undefined;
+    return isJsonObject(manifest) ? manifest : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 import {
   ApiStatusError,
   isNotFound,
@@ -11,7 +12,7 @@ import { namingSource } from './each-object.ts';
 import { LAST_APPLIED, lastApplied, withLastApplied } from './last-applied.ts';
 import type { ManifestObject } from './manifest-files.ts';
 import { MergeSchemas } from './merge-schemas.ts';
-import { hasList, isMap, type JsonMap, type ThreeStates, threeWayPatch } from './three-way-patch.ts';
+import { hasList, type ThreeStates, threeWayPatch } from './three-way-patch.ts';
 import type { ClusterCall } from './with-client.ts';
 
 export interface ApplierOptions {
@@ -103,7 +104,7 @@ export class ObjectApplier {
 
   /** @returns undefined when nothing has to change: then nothing is sent */
   async #change(target: Target, wanted: KubeObject, before: KubeObject): Promise<KubeObject | undefined> {
-    const states: ThreeStates<JsonMap> = {
+    const states: ThreeStates<JsonObject> = {
       original: lastApplied(before) ?? {},
       modified: { ...wanted },
       current: { ...before },
@@ -123,7 +124,7 @@ export class ObjectApplier {
 
   #patch(
     { type, name, address }: Target,
-    patch: JsonMap,
+    patch: JsonObject,
     patchType: NonNullable<PatchOptions['patchType']>,
   ): Promise<KubeObject> {
     return this.#call.client.patch(type, name, patch, { ...address, patchType, query: this.#query });
@@ -143,7 +144,7 @@ function hasHttpStatus(thrown: unknown, httpStatus: number): boolean {
 /** A field that a manifest sets to null is not there. */
 function withoutNulls(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isMap(value)) return value;
+  if (!isJsonObject(value)) return value;
   const kept = Object.entries(value).filter(([, inner]) => inner !== null);
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutNulls(inner)]));
 }

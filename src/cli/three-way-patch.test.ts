@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type FieldMerge, hasList, isMap, type JsonMap, type MergeSchema, threeWayPatch } from './three-way-patch.ts';
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
+import { type FieldMerge, hasList, type MergeSchema, threeWayPatch } from './three-way-patch.ts';
 
 /** A schema of the fields that are not merged as a JSON merge patch merges them. */
 const schemaOf =
@@ -23,7 +24,7 @@ const schema = schemaOf({
 });
 
 describe('a patch of fields and maps', () => {
-  it.each<[string, JsonMap, JsonMap, JsonMap, JsonMap]>([
+  it.each<[string, JsonObject, JsonObject, JsonObject, JsonObject]>([
     ['is empty when all is as it should be', { a: 1 }, { a: 1 }, { a: 1, b: 2 }, {}],
     ['sets what is new', {}, { a: 1 }, {}, { a: 1 }],
     ['sets what changed in the manifest', { a: 1 }, { a: 2 }, { a: 1 }, { a: 2 }],
@@ -49,7 +50,7 @@ describe('a patch of fields and maps', () => {
 
   it('says what stays of one of several things when it becomes another', () => {
     const current = { update: { type: 'Rolling', rolling: { surge: 1 } } };
-    const patchTo = (update: JsonMap): JsonMap =>
+    const patchTo = (update: JsonObject): JsonObject =>
       threeWayPatch({ original: {}, modified: { update }, current }, schema);
     expect(patchTo({ type: 'Recreate' })).toEqual({ update: { type: 'Recreate', $retainKeys: ['type'] } });
     expect(patchTo({ type: 'Rolling' })).toEqual({});
@@ -93,7 +94,7 @@ describe('a patch of a list of maps', () => {
   const b = { name: 'b', image: '1' };
   const injected = { name: 'injected', image: '1' };
 
-  it.each<[string, readonly JsonMap[], readonly JsonMap[], readonly JsonMap[], JsonMap]>([
+  it.each<[string, readonly JsonObject[], readonly JsonObject[], readonly JsonObject[], JsonObject]>([
     ['is empty when others only added', [a], [a], [injected, { ...a, pull: 'Always' }], {}],
     [
       'removes what left, and leaves what others added',
@@ -154,7 +155,8 @@ describe('a patch of a list of maps', () => {
     ];
     const changed = ports.map((port) => ({ ...port, target: 5353 }));
     const current = { ports: [...ports, { port: 9, protocol: 'TCP' }] };
-    const patchTo = (modified: JsonMap): JsonMap => threeWayPatch({ original: { ports }, modified, current }, schema);
+    const patchTo = (modified: JsonObject): JsonObject =>
+      threeWayPatch({ original: { ports }, modified, current }, schema);
     expect(patchTo({ ports })).toEqual({});
     expect(patchTo({ ports: changed })).toEqual({
       ports: [{ $patch: 'replace' }, ...changed, { port: 9, protocol: 'TCP' }],
@@ -168,7 +170,7 @@ it('a schema is needed where there is a list', () => {
 });
 
 /** Applies a patch by the letter of its description; a name stands once in each list. */
-function applied(current: JsonMap, patch: JsonMap, merge?: MergeSchema): JsonMap {
+function applied(current: JsonObject, patch: JsonObject, merge?: MergeSchema): JsonObject {
   const result = new Map(Object.entries(current));
   for (const [key, value] of Object.entries(patch)) {
     const gone = key.startsWith('$deleteFromPrimitiveList/') ? key.slice('$deleteFromPrimitiveList/'.length) : '';
@@ -181,15 +183,21 @@ function applied(current: JsonMap, patch: JsonMap, merge?: MergeSchema): JsonMap
       );
     else if (key.startsWith('$')) continue;
     else if (value === null) result.delete(key);
-    else if (isMap(value) && isMap(there)) result.set(key, applied(there, value, field?.inner));
+    else if (isJsonObject(value) && isJsonObject(there)) result.set(key, applied(there, value, field?.inner));
     else if (!Array.isArray(value) || field?.strategy !== 'merge') result.set(key, value);
     else if (field.mergeKey === undefined) result.set(key, [...new Set([...listOf(there), ...value])]);
-    else result.set(key, mergedLists(listOf(there) as JsonMap[], value as JsonMap[], field.mergeKey, field.inner));
+    else
+      result.set(key, mergedLists(listOf(there) as JsonObject[], value as JsonObject[], field.mergeKey, field.inner));
   }
   return Object.fromEntries(result);
 }
 
-function mergedLists(there: readonly JsonMap[], patch: readonly JsonMap[], key: string, inner?: MergeSchema): unknown {
+function mergedLists(
+  there: readonly JsonObject[],
+  patch: readonly JsonObject[],
+  key: string,
+  inner?: MergeSchema,
+): unknown {
   const byName = new Map(there.map((one) => [one[key], one]));
   for (const one of patch) {
     if (one['$patch'] === 'delete') byName.delete(one[key]);
@@ -216,14 +224,14 @@ describe('whatever the three states are', () => {
 
   /** Each thing that an object says, by where it stands: of lists that are merged, each item by its name. */
   function facts(value: unknown, merge: MergeSchema | undefined, at = ''): ReadonlyMap<string, unknown> {
-    if (!isMap(value)) return new Map([[at, value]]);
+    if (!isJsonObject(value)) return new Map([[at, value]]);
     return new Map(
       Object.entries(value).flatMap(([key, inner]): [string, unknown][] => {
         const field = merge?.(key);
         const here = `${at}/${key}`;
         if (!Array.isArray(inner) || field?.strategy !== 'merge') return [...facts(inner, field?.inner, here)];
         return inner.flatMap((one): [string, unknown][] => {
-          const name: unknown = isMap(one) ? one[field.mergeKey ?? ''] : one;
+          const name: unknown = isJsonObject(one) ? one[field.mergeKey ?? ''] : one;
           return [...facts(one, field.inner, `${here}[${String(name)}]`)];
         });
       }),
@@ -265,9 +273,11 @@ describe('whatever the three states are', () => {
   /** The applier above puts nothing in order. */
   function withoutOrders(value: unknown): unknown {
     if (Array.isArray(value)) {
-      return value.map(withoutOrders).filter((one) => !isMap(one) || Object.keys(one).some((key) => key !== 'name'));
+      return value
+        .map(withoutOrders)
+        .filter((one) => !isJsonObject(one) || Object.keys(one).some((key) => key !== 'name'));
     }
-    if (!isMap(value)) return value;
+    if (!isJsonObject(value)) return value;
     const kept = Object.entries(value).filter(([key]) => !key.startsWith('$setElementOrder/'));
     return Object.fromEntries(
       kept

@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-
-export type JsonMap = Readonly<Record<string, unknown>>;
+import { isJsonObject, type JsonObject } from '../common/json-object.ts';
 
 /** How a strategic merge patch merges one field of a map. */
 export interface FieldMerge {
@@ -34,20 +33,16 @@ export interface ThreeStates<T> {
  * which lists are replaced as a whole
  * @returns an empty map when there is nothing to do
  */
-export function threeWayPatch(states: ThreeStates<JsonMap>, schema?: MergeSchema): JsonMap {
+export function threeWayPatch(states: ThreeStates<JsonObject>, schema?: MergeSchema): JsonObject {
   return patchOfMap(states, { inner: schema, retainsKeys: false });
 }
 
 /** True where the two kinds of patch may differ: in lists, and in what stands beside them. */
 export function hasList(value: unknown): boolean {
-  return Array.isArray(value) || (isMap(value) && Object.values(value).some(hasList));
+  return Array.isArray(value) || (isJsonObject(value) && Object.values(value).some(hasList));
 }
 
-export function isMap(value: unknown): value is JsonMap {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function patchOfMap({ original, modified, current }: ThreeStates<JsonMap>, merge: FieldMerge): JsonMap {
+function patchOfMap({ original, modified, current }: ThreeStates<JsonObject>, merge: FieldMerge): JsonObject {
   const changed = Object.entries(modified).flatMap(([key, wanted]) => {
     const states = { original: ownValue(original, key), modified: wanted, current: ownValue(current, key) };
     return patchOfField(key, states, merge.inner?.(key));
@@ -65,8 +60,8 @@ function patchOfMap({ original, modified, current }: ThreeStates<JsonMap>, merge
 function patchOfField(key: string, states: ThreeStates<unknown>, merge?: FieldMerge): readonly [string, unknown][] {
   const { original, modified, current } = states;
   if (!isThere(modified)) return isThere(current) ? [[key, null]] : [];
-  if (isMap(modified) && isMap(current) && merge?.strategy !== 'replace') {
-    const maps = { original: isMap(original) ? original : {}, modified, current };
+  if (isJsonObject(modified) && isJsonObject(current) && merge?.strategy !== 'replace') {
+    const maps = { original: isJsonObject(original) ? original : {}, modified, current };
     const patch = patchOfMap(maps, merge ?? { retainsKeys: false });
     return isEmpty(patch) ? [] : [[key, patch]];
   }
@@ -104,9 +99,9 @@ function patchOfMaps(
   const current = named(lists.current, mergeKey);
   const changed = [...modified].flatMap(([name, item]) => {
     const now = current.get(name);
-    if (!isMap(item) || !isMap(now)) return [item];
+    if (!isJsonObject(item) || !isJsonObject(now)) return [item];
     const before = original.get(name);
-    const patch = patchOfMap({ original: isMap(before) ? before : {}, modified: item, current: now }, merge);
+    const patch = patchOfMap({ original: isJsonObject(before) ? before : {}, modified: item, current: now }, merge);
     return isEmpty(patch) ? [] : [{ ...patch, [mergeKey]: item[mergeKey] }];
   });
   const left = [...original].filter(([name]) => !modified.has(name) && current.has(name)).map(([, item]) => item);
@@ -147,10 +142,10 @@ function hasTwins(list: readonly unknown[], mergeKey: string): boolean {
 }
 
 function nameOf(item: unknown, mergeKey: string): unknown {
-  return isMap(item) ? ownValue(item, mergeKey) : undefined;
+  return isJsonObject(item) ? ownValue(item, mergeKey) : undefined;
 }
 
-function nameMap(item: unknown, mergeKey: string): JsonMap {
+function nameMap(item: unknown, mergeKey: string): JsonObject {
   return { [mergeKey]: nameOf(item, mergeKey) };
 }
 
@@ -166,7 +161,7 @@ function entryOf(key: string, list: readonly unknown[]): readonly [string, unkno
   return list.length === 0 ? [] : [[key, list]];
 }
 
-function ownValue(map: JsonMap, key: string): unknown {
+function ownValue(map: JsonObject, key: string): unknown {
   return Object.hasOwn(map, key) ? map[key] : undefined;
 }
 
@@ -174,6 +169,6 @@ function isThere(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function isEmpty(map: JsonMap): boolean {
+function isEmpty(map: JsonObject): boolean {
   return Object.keys(map).length === 0;
 }

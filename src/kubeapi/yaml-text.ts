@@ -1,3 +1,4 @@
+import { isJsonObject } from '../common/json-object.ts';
 import { quoted, type TextStyle, textStyle } from './yaml-scalar.ts';
 
 /** Columns after which a text goes on in the next line, where it has a space. */
@@ -10,7 +11,7 @@ const WIDTH = 80;
  * @see docs/adr/0013-kubectls-forms-of-our-own.md
  */
 export function formatYaml(value: unknown): string {
-  if (isMap(value) && Object.keys(value).length > 0) return mapText(value, 0);
+  if (isJsonObject(value) && Object.keys(value).length > 0) return mapText(value, 0);
   return Array.isArray(value) && value.length > 0 ? listText(value, 0) : `${scalarText(value, 0, 0)}\n`;
 }
 
@@ -20,7 +21,7 @@ function mapText(map: Readonly<Record<string, unknown>>, indent: number): string
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => {
       const name = keyText(key);
-      if (isMap(value) && Object.keys(value).length > 0) {
+      if (isJsonObject(value) && Object.keys(value).length > 0) {
         return `${name}:\n${' '.repeat(indent + 2)}${mapText(value, indent + 2)}`;
       }
       if (Array.isArray(value) && value.length > 0) return `${name}:\n${' '.repeat(indent)}${listText(value, indent)}`;
@@ -32,7 +33,7 @@ function mapText(map: Readonly<Record<string, unknown>>, indent: number): string
 function listText(list: readonly unknown[], indent: number): string {
   return list
     .map((value) => {
-      if (isMap(value) && Object.keys(value).length > 0) return `- ${mapText(value, indent + 2)}`;
+      if (isJsonObject(value) && Object.keys(value).length > 0) return `- ${mapText(value, indent + 2)}`;
       if (Array.isArray(value) && value.length > 0) return `- ${listText(value, indent + 2)}`;
       return `- ${scalarText(value, indent + 2, indent + 2)}\n`;
     })
@@ -49,7 +50,7 @@ function keyText(key: string): string {
  * @param column where it begins
  */
 function scalarText(value: unknown, indent: number, column: number): string {
-  if (isMap(value)) return '{}';
+  if (isJsonObject(value)) return '{}';
   if (Array.isArray(value)) return '[]';
   if (typeof value !== 'string') return JSON.stringify(value ?? null);
   const style = textStyle(value);
@@ -84,8 +85,4 @@ function folded(
     at += 1;
   }
   return written;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { type FieldError, forbiddenField, invalidField, requiredField } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { objectsAt, textAt, valueAt } from '../api-object.ts';
 import { dnsLabelFaults, faultsOf, qualifiedNameFaults } from '../object-names.ts';
 import { labelSelectorErrors, nodeTermErrors } from './selector-validation.ts';
 

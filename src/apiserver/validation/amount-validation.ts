@@ -1,6 +1,7 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { quantityNanos } from '../../kubeapi/index.ts';
 import { type FieldError, forbiddenField, invalidField, invalidShown, requiredField } from '../api-error.ts';
-import { type JsonObject, valueAt } from '../api-object.ts';
+import { valueAt } from '../api-object.ts';
 import { qualifiedNameFaults } from '../object-names.ts';
 
 type Amounts = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isJsonObject } from '../api-object.ts';
+import { isJsonObject } from '../../common/json-object.ts';
 import { withPodDefaults } from '../pod-defaults.ts';
 import { containerListErrors } from './container-validation.ts';
 

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import {
   choiceErrors,
   duplicateField,
@@ -8,7 +9,7 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf } from '../object-names.ts';
 import { resourceErrors } from './amount-validation.ts';
 import { fieldRefErrors, keyRefErrors, resourceRefErrors, variableFields } from './field-reference-validation.ts';

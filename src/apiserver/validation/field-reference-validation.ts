@@ -1,6 +1,7 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { parseQuantity } from '../../kubeapi/index.ts';
 import { type FieldError, invalidField, requiredField, unsupportedField } from '../api-error.ts';
-import { type JsonObject, textAt } from '../api-object.ts';
+import { textAt } from '../api-object.ts';
 import { dnsSubdomainFaults, faultsOf, qualifiedNameFaults } from '../object-names.ts';
 
 /** What variables may take from the pod. */

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import {
   type FieldError,
   forbiddenField,
@@ -6,7 +7,7 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { objectsAt, textAt, valueAt } from '../api-object.ts';
 import { descendingPathErrors } from './volume-paths.ts';
 
 /** The volumes of a pod by name, of several the first. */

@@ -1,6 +1,7 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { MIRROR_ANNOTATION } from '../../kubeapi/index.ts';
 import { type FieldError, forbiddenField, invalidField, invalidShown } from '../api-error.ts';
-import { type ApiObject, isSameJson, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { type ApiObject, isSameJson, objectsAt, textAt, valueAt } from '../api-object.ts';
 
 /** What a pod keeps for its life. @see kubernetes pkg/apis/core/validation, ValidatePodUpdate */
 export function podUpdateErrors(next: ApiObject, current: ApiObject): FieldError[] {

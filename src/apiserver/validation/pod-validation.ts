@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import {
   addressErrors,
   choiceErrors,
@@ -9,7 +10,7 @@ import {
   invalidShown,
   requiredField,
 } from '../api-error.ts';
-import { type ApiObject, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { type ApiObject, objectsAt, textAt, valueAt } from '../api-object.ts';
 import { dnsLabelFaults, dnsSubdomainFaults, faultsOf, labelErrors, qualifiedNameFaults } from '../object-names.ts';
 import { affinityErrors } from './affinity-validation.ts';
 import { amountErrors } from './amount-validation.ts';

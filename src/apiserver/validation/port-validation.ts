@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { choiceErrors, duplicateField, type FieldError, invalidField, requiredField } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { objectsAt, textAt } from '../api-object.ts';
 import { faultsOf } from '../object-names.ts';
 
 /** @see kubernetes pkg/apis/core/validation, validateContainerPorts */

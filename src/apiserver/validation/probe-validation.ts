@@ -1,5 +1,6 @@
+import { isJsonObject, type JsonObject } from '../../common/json-object.ts';
 import { type FieldError, forbiddenField, invalidField, requiredField, unsupportedField } from '../api-error.ts';
-import { isJsonObject, type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { objectsAt, textAt, valueAt } from '../api-object.ts';
 import { portNameFaults, portNumberErrors } from './port-validation.ts';
 
 const handlers = ['exec', 'httpGet', 'tcpSocket', 'grpc', 'sleep'];

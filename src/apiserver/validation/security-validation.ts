@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import {
   choiceErrors,
   duplicateField,
@@ -7,7 +8,7 @@ import {
   tooLongField,
   unsupportedField,
 } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { objectsAt, textAt, valueAt } from '../api-object.ts';
 import { descendingPathErrors } from './volume-paths.ts';
 
 /** Users and groups are 31 bits wide. */

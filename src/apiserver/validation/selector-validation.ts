@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { type FieldError, forbiddenField, invalidField, requiredField } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { objectsAt, textAt } from '../api-object.ts';
 import { dnsSubdomainFaults, faultsOf, labelErrors, labelValueFaults, qualifiedNameFaults } from '../object-names.ts';
 
 /** What is wrong with a selector of labels. @see kubernetes/apimachinery pkg/apis/meta/v1/validation, ValidateLabelSelector */

@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { duplicateField, type FieldError, invalidField, requiredField, unsupportedField } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { objectsAt, textAt } from '../api-object.ts';
 import { faultsOf, qualifiedNameFaults } from '../object-names.ts';
 import { IN_BOTH, unselected } from './affinity-validation.ts';
 import { labelSelectorErrors } from './selector-validation.ts';

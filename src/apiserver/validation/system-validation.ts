@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { type FieldError, forbiddenField, requiredField, unsupportedField } from '../api-error.ts';
-import { type JsonObject, objectsAt, textAt, valueAt } from '../api-object.ts';
+import { objectsAt, textAt, valueAt } from '../api-object.ts';
 
 const LINUX_RULE = 'windows options cannot be set for a linux pod';
 const WINDOWS_RULE = 'cannot be set for a windows pod';

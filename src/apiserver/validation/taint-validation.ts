@@ -1,5 +1,6 @@
+import type { JsonObject } from '../../common/json-object.ts';
 import { choiceErrors, type FieldError, invalidField, unsupportedField } from '../api-error.ts';
-import { type JsonObject, textAt } from '../api-object.ts';
+import { textAt } from '../api-object.ts';
 import { faultsOf, labelValueFaults, qualifiedNameFaults } from '../object-names.ts';
 
 const taintEffects = ['NoSchedule', 'PreferNoSchedule', 'NoExecute'];

@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject } from '../../common/json-object.ts';
 import {
   duplicateField,
   type FieldError,
@@ -6,7 +7,7 @@ import {
   requiredField,
   unsupportedField,
 } from '../api-error.ts';
-import { isJsonObject, type JsonObject, objectsAt, textAt } from '../api-object.ts';
+import { objectsAt, textAt } from '../api-object.ts';
 import { dnsLabelFaults, faultsOf } from '../object-names.ts';
 import { fieldRefErrors, fileFields, resourceRefErrors } from './field-reference-validation.ts';
 import { writtenPathErrors } from './volume-paths.ts';

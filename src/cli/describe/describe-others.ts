@@ -1,3 +1,4 @@
+import { isJsonObject } from '../../common/json-object.ts';
 import { type KubeObject, type ServiceAccount, sortedKeys } from '../../kubeapi/index.ts';
 import { sprint } from '../jsonpath/go-text.ts';
 import type { Description } from './description.ts';
@@ -46,10 +47,10 @@ function describeMap(
     if (Array.isArray(value)) {
       text.line(level, title);
       for (const item of value) {
-        if (isMap(item)) describeMap(text, item, { level: level + 1, path: inner });
+        if (isJsonObject(item)) describeMap(text, item, { level: level + 1, path: inner });
         else text.line(level + 1, sprint(item));
       }
-    } else if (isMap(value)) {
+    } else if (isJsonObject(value)) {
       text.line(level, title);
       describeMap(text, value, { level: level + 1, path: inner });
     } else text.line(level, title, sprint(value));
@@ -67,8 +68,4 @@ function labelOf(key: string): string {
         : word.charAt(0).toUpperCase() + word.slice(1),
     )
     .join(' ');
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
+import { isJsonObject } from '../../common/json-object.ts';
 import { sortedKeys } from '../../kubeapi/index.ts';
 import { compare } from './compare.ts';
-import { isMap, sprint, typeName } from './go-text.ts';
+import { sprint, typeName } from './go-text.ts';
 import type { Path, SliceBound, Step, Template } from './step.ts';
 
 export interface EvaluateOptions {
@@ -90,7 +91,7 @@ class Evaluation {
   }
 
   #field(name: string, values: readonly unknown[]): readonly unknown[] {
-    const found = values.flatMap((value) => (isMap(value) && Object.hasOwn(value, name) ? [value[name]] : []));
+    const found = values.flatMap((value) => (isJsonObject(value) && Object.hasOwn(value, name) ? [value[name]] : []));
     if (found.length === 0 && values.length > 0 && !this.#allowMissing) throw new Error(`${name} is not found`);
     return found;
   }
@@ -123,7 +124,7 @@ function hasWord(path: Path, word: string): boolean {
 function childrenOf(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   if (typeof value === 'string') return [...Buffer.from(value)];
-  return isMap(value) ? sortedKeys(value).map((key) => value[key]) : [];
+  return isJsonObject(value) ? sortedKeys(value).map((key) => value[key]) : [];
 }
 
 /** The value, when there is something in it, and then what is in it. */

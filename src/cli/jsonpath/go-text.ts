@@ -1,14 +1,11 @@
+import { isJsonObject } from '../../common/json-object.ts';
 import { sortedKeys } from '../../kubeapi/index.ts';
-
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 /** `fmt.Sprint`: `map[a:1 b:[2 3]]`, `<nil>`. */
 export function sprint(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
   if (Array.isArray(value)) return `[${value.map(sprint).join(' ')}]`;
-  if (isMap(value))
+  if (isJsonObject(value))
     return `map[${sortedKeys(value)
       .map((key) => `${key}:${sprint(value[key])}`)
       .join(' ')}]`;
@@ -18,7 +15,7 @@ export function sprint(value: unknown): string {
 /** The name of a value's type in Go's decoder of JSON. */
 export function typeName(value: unknown): string {
   if (Array.isArray(value)) return '[]interface {}';
-  if (isMap(value)) return 'map[string]interface {}';
+  if (isJsonObject(value)) return 'map[string]interface {}';
   if (typeof value === 'number') return Number.isInteger(value) ? 'int64' : 'float64';
   return typeof value === 'boolean' ? 'bool' : typeof value;
 }

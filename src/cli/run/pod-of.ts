@@ -1,3 +1,4 @@
+import { isJsonObject, type JsonObject } from '../../common/json-object.ts';
 import type { Container, Pod } from '../../kubeapi/index.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -56,8 +57,6 @@ function pairOf(text: string): [string, string] {
   return [text.slice(0, at), text.slice(at + 1)];
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
-
 function overridesIn(text: string): JsonObject {
   let value: unknown;
   try {
@@ -65,21 +64,17 @@ function overridesIn(text: string): JsonObject {
   } catch {
     throw new UsageError('Invalid JSON Patch');
   }
-  if (!isObject(value)) throw new UsageError('Invalid JSON Patch');
+  if (!isJsonObject(value)) throw new UsageError('Invalid JSON Patch');
   return value;
 }
 
 /** @see RFC 7396 */
 function merged(target: unknown, patch: unknown): unknown {
-  if (!isObject(patch)) return patch;
-  const result = new Map(Object.entries(isObject(target) ? target : {}));
+  if (!isJsonObject(patch)) return patch;
+  const result = new Map(Object.entries(isJsonObject(target) ? target : {}));
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) result.delete(key);
     else result.set(key, merged(result.get(key), value));
   }
   return Object.fromEntries(result);
-}
-
-function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

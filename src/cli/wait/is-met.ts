@@ -1,6 +1,7 @@
+import { isJsonObject } from '../../common/json-object.ts';
 import type { KubeObject } from '../../kubeapi/index.ts';
 import { evaluate } from '../jsonpath/evaluate.ts';
-import { isMap, sprint } from '../jsonpath/go-text.ts';
+import { sprint } from '../jsonpath/go-text.ts';
 import { reworded, UsageError } from '../usage-error.ts';
 import type { Goal } from './goal.ts';
 
@@ -23,7 +24,7 @@ export function isMet(goal: Goal, object: KubeObject): boolean {
       const [found, ...others] = reworded(() => evaluate(goal.path, object).flat(), '');
       if (others.length > 0) throw new UsageError('given jsonpath expression matches more than one value');
       if (goal.value === undefined || found === undefined) return found !== undefined;
-      if (Array.isArray(found) || isMap(found)) {
+      if (Array.isArray(found) || isJsonObject(found)) {
         throw new UsageError('jsonpath leads to a nested object or list which is not supported');
       }
       return sprint(found) === goal.value;
