@@ -3,24 +3,9 @@ import { ExecPathError } from '../common/errors.ts';
 /** Amounts by resource name (`cpu`, `memory`, `pods` …), each a quantity such as `500m` or `2Gi`. */
 export type ResourceList = Readonly<Record<string, string | number>>;
 
-/** Parts of one, divided by: 700 / 1e3 is 0.7, and 700 * 1e-3 is a bit more. */
-const divisor: Readonly<Record<string, number>> = { n: 1e9, u: 1e6, m: 1e3 };
-
-const multiplier: Readonly<Record<string, number>> = {
-  '': 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
+const quantityForm = /^([+-]?)(\d*)\.?(\d*)((?:[eE][+-]?\d+)|[a-zA-Z]{0,2})$/;
+const decimalSuffixes = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'];
+const binarySuffixes = ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
 /** Powers of ten beyond this are cut: nothing that is counted has so many digits. */
 const MAX_POWER = 100;
@@ -35,7 +20,7 @@ const MAX_EXACT_CHARS = 128;
  */
 export function quantityNanos(text: string | number): bigint | undefined {
   const written = String(text);
-  const [, sign = '', whole = '', part = '', suffix = ''] = exactForm.exec(written) ?? [];
+  const [, sign = '', whole = '', part = '', suffix = ''] = quantityForm.exec(written) ?? [];
   if (whole === '' && part === '') return undefined;
   const power = powerOf(suffix);
   if (power === undefined) return undefined;
@@ -46,10 +31,6 @@ export function quantityNanos(text: string | number): bigint | undefined {
       : scaled(BigInt(`${whole}${part}`) * 1024n ** steps, 9 + power - part.length);
   return sign === '-' ? -size : size;
 }
-
-const exactForm = /^([+-]?)(\d*)\.?(\d*)((?:[eE][+-]?\d+)|[a-zA-Z]{0,2})$/;
-const decimalSuffixes = ['n', 'u', 'm', '', 'k', 'M', 'G', 'T', 'P', 'E'];
-const binarySuffixes = ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 
 /** The power of ten that a suffix says; undefined for what is none. */
 function powerOf(suffix: string): number | undefined {
@@ -79,10 +60,10 @@ function approximate(value: number): bigint {
  */
 export function parseQuantity(text: string | number, what = 'quantity'): number {
   if (typeof text === 'number') return text;
-  const [, amount = '', suffix = ''] = /^([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)([a-zA-Z]{0,2})$/.exec(text) ?? [];
-  const [factor, parts] = [multiplier[suffix], divisor[suffix]];
-  if (amount === '' || (factor ?? parts) === undefined) {
+  const [, sign = '', whole = '', part = '', suffix = ''] = quantityForm.exec(text) ?? [];
+  const power = powerOf(suffix);
+  if ((whole === '' && part === '') || power === undefined) {
     throw new ExecPathError('ERR_MANIFEST', `${what} ${JSON.stringify(text)} is not a quantity such as 500m or 2Gi`);
   }
-  return (Number(amount) * (factor ?? 1)) / (parts ?? 1);
+  return Number(`${sign}${whole}.${part}0e${power}`) * 1024 ** (binarySuffixes.indexOf(suffix) + 1);
 }
