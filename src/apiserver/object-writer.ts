@@ -1,11 +1,10 @@
 import { isJsonObject, type JsonObject } from '../common/json-object.ts';
-import { pods } from '../kubeapi/index.ts';
+import { applyMergePatch, pods } from '../kubeapi/index.ts';
 import { ApiError, badRequest } from './api-error.ts';
 import { type ApiObject, textAt } from './api-object.ts';
 import type { Exchange } from './exchange.ts';
 import { fieldValidationOf, judgeFields, judgePatchedFields } from './field-validation.ts';
 import { applyJsonPatch } from './json-patch.ts';
-import { applyMergePatch } from './merge-patch.ts';
 import { admitFromNode } from './node-admission.ts';
 import type { ObjectAddress } from './object-codec.ts';
 import type { UpdateScope } from './object-rules.ts';

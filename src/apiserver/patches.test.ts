@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { applyMergePatch } from '../kubeapi/index.ts';
 import { isSameJson } from './api-object.ts';
 import { applyJsonPatch } from './json-patch.ts';
-import { applyMergePatch } from './merge-patch.ts';
 import { applyStrategicMergePatch } from './strategic-merge-patch.ts';
 
 describe('a JSON merge patch', () => {

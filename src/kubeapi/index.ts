@@ -27,6 +27,7 @@ export type * from './list.ts';
 export * from './list-watch.ts';
 export { machineRoots } from './machine-roots.ts';
 export * from './manifest.ts';
+export * from './merge-patch.ts';
 export type * from './namespace.ts';
 export * from './namespace-table.ts';
 export * from './node.ts';

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from '../../common/json-object.ts';
-import type { Container, Pod } from '../../kubeapi/index.ts';
+import { applyMergePatch, type Container, type Pod } from '../../kubeapi/index.ts';
 import { UsageError } from '../usage-error.ts';
 
 /** The pod that `podwire run` is asked for. */
@@ -34,7 +34,7 @@ export function podOf(options: PodOptions): Pod {
     metadata: { name, labels: labels.length === 0 ? { run: name } : Object.fromEntries(labels.map(pairOf)) },
     spec: { restartPolicy, containers: [containerOf(options)] },
   };
-  return overrides === '' ? pod : (merged(pod, overridesIn(overrides)) as Pod);
+  return overrides === '' ? pod : (applyMergePatch(pod, overridesIn(overrides)) as Pod);
 }
 
 function containerOf(options: PodOptions): Container {
@@ -66,15 +66,4 @@ function overridesIn(text: string): JsonObject {
   }
   if (!isJsonObject(value)) throw new UsageError('Invalid JSON Patch');
   return value;
-}
-
-/** @see RFC 7396 */
-function merged(target: unknown, patch: unknown): unknown {
-  if (!isJsonObject(patch)) return patch;
-  const result = new Map(Object.entries(isJsonObject(target) ? target : {}));
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) result.delete(key);
-    else result.set(key, merged(result.get(key), value));
-  }
-  return Object.fromEntries(result);
 }
