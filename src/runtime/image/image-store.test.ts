@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mustRun } from '../../../test/support/child.ts';
 import { type TarEntry, tarOf } from '../../../test/support/tar.ts';
 import { ImageStore } from './image-store.ts';
@@ -28,6 +28,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.useRealTimers();
   expect(readFileSync(join(directory, 'outside'), 'utf8')).toBe('untouched');
   rmSync(directory, { recursive: true });
 });
@@ -157,8 +158,8 @@ describe('an image store', () => {
   });
 
   it('moves a name to the image imported last, and keeps the other one without it', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
     const [one] = await store.import(archive([[file('a', '1')]]));
-    await new Promise((resolve) => setTimeout(resolve, 2));
     const [two] = await store.import(archive([[file('a', '2')]]));
     expect(store.find('podwire.local/test:1')?.id).toBe(two!.id);
     expect(store.find(one!.id)?.repoTags).toEqual([]);
@@ -169,8 +170,8 @@ describe('an image store', () => {
   });
 
   it('takes a name away for good, also from the image that had it before', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
     const [one] = await store.import(archive([[file('a', '1')]]));
-    await new Promise((resolve) => setTimeout(resolve, 2));
     const [two] = await store.import(archive([[file('a', '2')]]));
     store.untag('podwire.local/test:1');
     expect(store.find('podwire.local/test:1')).toBeUndefined();

@@ -208,6 +208,12 @@ export class ImageStore {
     }
   }
 
+  /** Now, but later than any image got one of the tags: two may come in one millisecond, and clocks are set back. */
+  #timeFor(tags: readonly string[]): number {
+    const given = this.#records().flatMap((one) => tags.map((tag) => one.tags[tag] ?? 0));
+    return Math.max(Date.now(), ...given.map((at) => at + 1));
+  }
+
   /** Two may add the same image at once, or one removes it meanwhile: whoever renames first has made it. */
   async #add(
     image: ArchivedImage,
@@ -220,11 +226,12 @@ export class ImageStore {
     );
     const tags = names.filter((name) => !name.includes('@'));
     for (;;) {
-      if (isNamed(folder, tags, digests)) return;
+      const at = this.#timeFor(tags);
+      if (isNamed(folder, { tags, at, digests })) return;
       const sizeBytes = await unpack(image, work, meter);
       const record: ImageRecord = {
         id: image.id,
-        tags: Object.fromEntries(tags.map((tag) => [tag, Date.now()])),
+        tags: Object.fromEntries(tags.map((tag) => [tag, at])),
         digests: [...new Set(digests)],
         sizeBytes: Math.max(1, sizeBytes),
         config: copyOf(image.config),
@@ -241,14 +248,22 @@ export class ImageStore {
   }
 }
 
+/** Names that an image gets. */
+interface NewNames {
+  readonly tags: readonly string[];
+  /** When it gets them. */
+  readonly at: number;
+  readonly digests: readonly string[];
+}
+
 /** Gives an image that is there more names. @returns false when it is not there; what a crash left of one is taken away */
-function isNamed(folder: string, tags: readonly string[], digests: readonly string[]): boolean {
+function isNamed(folder: string, { tags, at, digests }: NewNames): boolean {
   if (readWithNames(folder) === undefined) {
     rmSync(folder, { recursive: true, force: true });
     return false;
   }
   try {
-    for (const tag of tags) writeLaterName(folder, { tag, at: Date.now() });
+    for (const tag of tags) writeLaterName(folder, { tag, at });
     for (const digest of digests) writeLaterName(folder, { digest });
     return true;
   } catch (thrown) {
