@@ -1,4 +1,6 @@
-import { chmod, chown, mkdir } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, chown, mkdir, rename } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 
 /**
  * Makes an `emptyDir` into which everybody may write, whatever the umask; what is there already stays as its pod has it.
@@ -7,9 +9,13 @@ import { chmod, chown, mkdir } from 'node:fs/promises';
  * @see kubernetes pkg/volume/emptydir/empty_dir.go, pkg/volume/volume_linux.go
  */
 export async function prepareEmptyFolder(path: string, group: number | undefined): Promise<void> {
-  if ((await mkdir(path, { recursive: true })) === undefined) return;
-  const isGiven = group !== undefined && (await give(path, group));
-  await chmod(path, isGiven ? 0o2777 : 0o777);
+  if (existsSync(path)) return;
+  // No volume's name begins so. With what a kubelet left that was killed, this one goes on.
+  const fresh = join(dirname(path), `.${basename(path)}`);
+  await mkdir(fresh, { recursive: true });
+  const isGiven = group !== undefined && (await give(fresh, group));
+  await chmod(fresh, isGiven ? 0o2777 : 0o777);
+  await rename(fresh, path);
 }
 
 /** Only root can give folders away, and in a user namespace only to groups that it has. @returns whether it is done */

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -72,6 +72,13 @@ describe('an empty volume', () => {
       process.umask(before);
     }
     expect(modeOf()).toBe(0o777);
+  });
+
+  it('is whole or not there: a kubelet that was killed in between leaves none that only root can write', async () => {
+    mkdirSync(join(folder, 'u-1/.v'), { recursive: true, mode: 0o700 });
+    await volumes.prepare(podWith({ emptyDir: {} }));
+    expect(modeOf()).toBe(0o777);
+    expect(readdirSync(join(folder, 'u-1'))).toEqual(['v']);
   });
 
   it('stays as its pod has it', async () => {
