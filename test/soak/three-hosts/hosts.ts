@@ -57,7 +57,10 @@ export class ThreeHosts implements AsyncDisposable {
     this.#network = network;
   }
 
+  /** @throws Error for a clone that services cannot see: they have a /tmp of their own */
   static async boot(): Promise<ThreeHosts> {
+    if (/^\/(var\/)?tmp\//.test(CLONE))
+      throw new Error(`${CLONE} is below /tmp, where units with PrivateTmp see nothing`);
     const hosts = new ThreeHosts(await HostNetwork.create());
     try {
       for (const name of names) hosts.#hosts.set(name, await Host.boot(name));
