@@ -39,6 +39,7 @@ install_packages() {
   have sshd || wanted="$wanted openssh-server"
   [ -e /lib/systemd/systemd ] || wanted="$wanted systemd"
   have ip || wanted="$wanted iproute2"
+  have iptables || wanted="$wanted iptables"
   have tmux || wanted="$wanted tmux"
   have haproxy || wanted="$wanted haproxy"
   have capsh || wanted="$wanted libcap2-bin"

@@ -25,6 +25,8 @@ const finders = {
   haproxy: () => findProgram('haproxy'),
   sshd: () => findProgram('sshd'),
   systemd: () => (isRoot() ? existing('/lib/systemd/systemd') : undefined),
+  // The CNI plugin that leads ports of the host into pods.
+  portmap: () => (isRoot() && findProgram('iptables') ? existing('/usr/lib/cni/portmap') : undefined),
   tmux: () => findProgram('tmux'),
   'network-namespaces': () => (isRoot() ? findProgram('ip') : undefined),
 } as const satisfies Record<string, () => string | undefined>;

@@ -12,6 +12,7 @@ const requiredInCi = [
   'critest-1.34',
   'etcd',
   'network-namespaces',
+  'portmap',
   'sshd',
   'systemd',
 ] as const;
