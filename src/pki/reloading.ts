@@ -2,6 +2,7 @@ import { X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext, type SecureContext, type SecureContextOptions, type Server } from 'node:tls';
 import { ExecPathError, toError } from '../common/errors.ts';
+import { SingleFlight } from '../common/single-flight.ts';
 import { assertPair } from './authority.ts';
 
 export interface TlsFiles {
@@ -41,7 +42,7 @@ export class ReloadingTls implements Disposable {
   #stamp = '';
   /** Seen broken once. */
   #suspect = '';
-  #looking: Promise<boolean> | undefined;
+  readonly #looking = new SingleFlight(() => this.#look());
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(files: TlsFiles, options: ReloadingTlsOptions) {
@@ -85,10 +86,7 @@ export class ReloadingTls implements Disposable {
 
   /** Looks at the files now. Never rejects. @returns whether something new took effect */
   check(): Promise<boolean> {
-    this.#looking ??= this.#look().finally(() => {
-      this.#looking = undefined;
-    });
-    return this.#looking;
+    return this.#looking.run();
   }
 
   close(): void {

@@ -41,26 +41,26 @@ type ContainerCalls = Pick<
 /** The calls about containers. @see cri.md 4.3 */
 export function containerCalls(state: RuntimeState): ContainerCalls {
   return {
-    createContainer: async ({ podSandboxId, config, sandboxConfig }) => {
-      state.assertOpen();
-      const sandbox = state.sandboxes.get(podSandboxId);
-      if (config === undefined) throw new RuntimeCallError(grpcCodes.InvalidArgument, 'container config is missing');
-      assertReady(sandbox);
-      const container = await newContainer(state, sandbox, config, sandboxConfig ?? sandbox.config);
-      try {
-        // While its root was made the pod may have been stopped, or the name taken.
-        state.assertOpen();
+    createContainer: ({ podSandboxId, config, sandboxConfig }) =>
+      state.make(async () => {
+        const sandbox = state.sandboxes.get(podSandboxId);
+        if (config === undefined) throw new RuntimeCallError(grpcCodes.InvalidArgument, 'container config is missing');
         assertReady(sandbox);
-        state.containers.add(container);
-        container.save();
-      } catch (thrown) {
-        state.containers.delete(container);
-        await container.remove();
-        throw thrown;
-      }
-      state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox, container);
-      return { containerId: container.id };
-    },
+        const container = await newContainer(state, sandbox, config, sandboxConfig ?? sandbox.config);
+        try {
+          // While its root was made the pod may have been stopped, or the name taken.
+          state.assertOpen();
+          assertReady(sandbox);
+          state.containers.add(container);
+          container.save();
+        } catch (thrown) {
+          state.containers.delete(container);
+          await container.remove();
+          throw thrown;
+        }
+        state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox, container);
+        return { containerId: container.id };
+      }),
     startContainer: async ({ containerId }) => {
       state.assertOpen();
       const container = state.containers.get(containerId);

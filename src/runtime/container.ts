@@ -1,6 +1,7 @@
 import { chownSync, mkdirSync, rmSync } from 'node:fs';
 import { getuid } from 'node:process';
 import { toError } from '../common/errors.ts';
+import { SingleFlight } from '../common/single-flight.ts';
 import type { TerminalSize } from '../common/terminal-size.ts';
 import { type ContainerConfig, grpcCodes, type LinuxContainerResources, RuntimeCallError } from '../cri/index.ts';
 import { ContainerKeeping } from './container-keeping.ts';
@@ -103,6 +104,7 @@ export class Container {
   readonly #keeping: ContainerKeeping;
   #resources: LinuxContainerResources | undefined;
   #phase: Phase = { name: 'created' };
+  readonly #removal = new SingleFlight(() => this.#remove());
   #execs = 0;
 
   constructor(options: ContainerOptions) {
@@ -254,8 +256,12 @@ export class Container {
     return this.options.confinement?.pid ?? this.#phase.process.pid;
   }
 
-  /** Kills what runs and removes the directory; the log stays. */
-  async remove(): Promise<void> {
+  /** Kills what runs and removes the directory; the log stays. Twice is once. */
+  remove(): Promise<void> {
+    return this.#removal.run();
+  }
+
+  async #remove(): Promise<void> {
     await this.stop('SIGKILL', 0);
     // Whatever is there without a record is cleared away by the next runtime, if it must.
     this.options.records.remove('container', this.id);

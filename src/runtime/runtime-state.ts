@@ -45,6 +45,7 @@ export class RuntimeState {
   readonly pipes: FifoPool;
   readonly isolation: Isolation | undefined;
   readonly obstacle: string;
+  readonly #makings = new Set<Promise<unknown>>();
   #isClosed = false;
 
   constructor(options: RuntimeStateOptions) {
@@ -64,6 +65,22 @@ export class RuntimeState {
   /** @throws RuntimeCallError Unavailable once the runtime is being closed */
   assertOpen(): void {
     if (this.#isClosed) throw new RuntimeCallError(grpcCodes.Unavailable, 'the runtime is shutting down');
+  }
+
+  /**
+   * Makes a pod or a container, unless the runtime is being closed; that waits until it is made, or taken back.
+   *
+   * @throws RuntimeCallError Unavailable once the runtime is being closed; what `work` throws
+   */
+  async make<T>(work: () => Promise<T>): Promise<T> {
+    this.assertOpen();
+    const making = work();
+    this.#makings.add(making);
+    try {
+      return await making;
+    } finally {
+      this.#makings.delete(making);
+    }
   }
 
   /** What the container `id` has of this runtime. */
@@ -134,23 +151,35 @@ export class RuntimeState {
 
   /** Starts nothing more, and leaves everything to the next runtime. */
   async leave(): Promise<void> {
-    this.#isClosed = true;
+    await this.#close();
     await Promise.all(this.containers.values().map((container) => container.leave()));
     for (const { pod } of this.sandboxes.values()) await pod?.leave();
     await this.isolation?.close({ keepPods: true });
   }
 
-  /** Starts nothing more, ends every container and forgets everything. */
+  /**
+   * Starts nothing more, ends every container and forgets everything.
+   *
+   * @throws the first of what went wrong, when all that could be taken down has been
+   */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    await this.#close();
     for (const sandbox of this.sandboxes.values()) sandbox.stop();
-    await Promise.all(this.containers.values().map((container) => this.removeContainer(container)));
+    const containers = this.containers.values().map((container) => this.removeContainer(container));
+    const ends = await Promise.allSettled(containers);
     const closePod = async (sandbox: Sandbox): Promise<void> => {
       sandbox.forget();
       await sandbox.pod?.close();
       this.sandboxes.delete(sandbox);
     };
-    await Promise.all(this.sandboxes.values().map(closePod));
-    await this.isolation?.close();
+    ends.push(...(await Promise.allSettled(this.sandboxes.values().map(closePod))));
+    const failure = ends.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    await this.isolation?.close({ keepPods: failure !== undefined });
+    if (failure !== undefined) throw failure.reason;
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosed = true;
+    await Promise.allSettled(this.#makings);
   }
 }

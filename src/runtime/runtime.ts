@@ -120,11 +120,17 @@ export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   };
   const close = async (leaveContainers: boolean): Promise<void> => {
     tokens.clear();
-    await (leaveContainers ? state.leave() : state.close());
-    // Nothing should be left; what got away from its container is still marked as ours.
-    if (!leaveContainers) await Promise.all([killMarked(marker), killMarked(`${marker}.keeper`)]);
-    pipes.close();
-    directory.release({ keep: leaveContainers });
+    let isDown = false;
+    try {
+      await (leaveContainers ? state.leave() : state.close());
+      isDown = !leaveContainers;
+    } finally {
+      // Nothing should be left; what got away from its container is still marked as ours.
+      if (!leaveContainers) await Promise.all([killMarked(marker), killMarked(`${marker}.keeper`)]);
+      pipes.close();
+      // What could not be taken down the next runtime here finds, as all of one that was killed.
+      directory.release({ keep: !isDown });
+    }
   };
   let closing: Promise<void> | undefined;
   const closeOnce = ({ leaveContainers = false }: CloseOptions = {}): Promise<void> =>

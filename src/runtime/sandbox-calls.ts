@@ -27,38 +27,38 @@ type SandboxCalls = Pick<
 /** The calls about pods. @see cri.md 4.3 */
 export function sandboxCalls(state: RuntimeState): SandboxCalls {
   return {
-    runPodSandbox: async ({ config, runtimeHandler }) => {
-      state.assertOpen();
-      const metadata = config?.metadata;
-      if (config === undefined || metadata === undefined || metadata.name === '') {
-        throw new RuntimeCallError(grpcCodes.InvalidArgument, 'sandbox config has no metadata');
-      }
-      if (runtimeHandler !== '') {
-        const name = JSON.stringify(runtimeHandler);
-        throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
-      }
-      validateUser(config.linux?.securityContext);
-      if (state.isolation === undefined) assertSysctls(config.linux?.sysctls ?? {}, () => false);
-      const [id, name] = [newId(), sandboxName(metadata)];
-      state.sandboxes.assertFree(name);
-      const pod = await state.isolation?.createPod(id, config);
-      const sandbox = new Sandbox(id, name, { config, runtimeHandler, pod, records: state.records });
-      try {
-        // Another call may have taken the name meanwhile, or the runtime may have been closed.
-        state.assertOpen();
-        state.sandboxes.add(sandbox);
-        sandbox.save();
-        state.endWhenLost(sandbox);
-      } catch (thrown) {
-        state.sandboxes.delete(sandbox);
-        sandbox.forget();
-        await pod?.close();
-        throw thrown;
-      }
-      state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox);
-      state.tell(ContainerEventType.CONTAINER_STARTED_EVENT, sandbox);
-      return { podSandboxId: sandbox.id };
-    },
+    runPodSandbox: ({ config, runtimeHandler }) =>
+      state.make(async () => {
+        const metadata = config?.metadata;
+        if (config === undefined || metadata === undefined || metadata.name === '') {
+          throw new RuntimeCallError(grpcCodes.InvalidArgument, 'sandbox config has no metadata');
+        }
+        if (runtimeHandler !== '') {
+          const name = JSON.stringify(runtimeHandler);
+          throw new RuntimeCallError(grpcCodes.Unknown, `no runtime for ${name} is configured`);
+        }
+        validateUser(config.linux?.securityContext);
+        if (state.isolation === undefined) assertSysctls(config.linux?.sysctls ?? {}, () => false);
+        const [id, name] = [newId(), sandboxName(metadata)];
+        state.sandboxes.assertFree(name);
+        const pod = await state.isolation?.createPod(id, config);
+        const sandbox = new Sandbox(id, name, { config, runtimeHandler, pod, records: state.records });
+        try {
+          // Another call may have taken the name meanwhile, or the runtime may have been closed.
+          state.assertOpen();
+          state.sandboxes.add(sandbox);
+          sandbox.save();
+          state.endWhenLost(sandbox);
+        } catch (thrown) {
+          state.sandboxes.delete(sandbox);
+          sandbox.forget();
+          await pod?.close();
+          throw thrown;
+        }
+        state.tell(ContainerEventType.CONTAINER_CREATED_EVENT, sandbox);
+        state.tell(ContainerEventType.CONTAINER_STARTED_EVENT, sandbox);
+        return { podSandboxId: sandbox.id };
+      }),
     stopPodSandbox: async ({ podSandboxId }) => {
       const sandbox = state.sandboxes.find(podSandboxId);
       if (sandbox !== undefined) await state.endSandbox(sandbox);

@@ -46,6 +46,7 @@ export class WalledCluster implements AsyncDisposable {
   #containerd: Containerd | undefined;
   #cluster: Cluster | undefined;
   #kubectl: Kubectl | undefined;
+  readonly #problems: string[] = [];
 
   constructor(runtime: WalledCluster['runtime']) {
     this.runtime = runtime;
@@ -61,7 +62,8 @@ export class WalledCluster implements AsyncDisposable {
       this.#containerd === undefined
         ? { demoImage: archive, isolation: true }
         : { demoImage: TEST_IMAGE, containerRuntimeEndpoint: this.#containerd.endpoint };
-    const options = { stateDir, securePort: 0, version: 'v0.0.0-test', ...ofRuntime };
+    const onProblem = (message: string): void => void this.#problems.push(message);
+    const options = { stateDir, securePort: 0, version: 'v0.0.0-test', onProblem, ...ofRuntime };
     this.#cluster = await startCluster(options);
     this.#kubectl = await Kubectl.create({ kubeconfig: this.#cluster.kubeconfig });
   }
@@ -91,6 +93,7 @@ export class WalledCluster implements AsyncDisposable {
     this.#kubectl?.[Symbol.dispose]();
     await this.#cluster?.close();
     await this.#containerd?.dispose();
+    expect(this.#problems.filter((message) => message.startsWith('stopping: '))).toEqual([]);
     if (this.#stateDir !== undefined) rmSync(this.#stateDir, { recursive: true, force: true });
   }
 }

@@ -20,7 +20,16 @@ function readMounts(): string {
 
 /** Unmounts everything at `folder` and below, also what is in use: it goes when its last user goes. */
 export async function unmountBelow(folder: string): Promise<void> {
-  for (const point of mountsBelow(folder).toReversed()) await runTool(['umount', '-l', point]);
+  for (const point of mountsBelow(folder).toReversed()) await unmount(point);
+}
+
+/** One that somebody else has unmounted meanwhile is as it is to be. */
+async function unmount(point: string): Promise<void> {
+  try {
+    await runTool(['umount', '-l', point]);
+  } catch (thrown) {
+    if (mountsBelow(point).includes(point)) throw thrown;
+  }
 }
 
 /** Spaces and the like are `\040` there. */

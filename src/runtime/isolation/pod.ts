@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { deferred } from '../../common/deferred.ts';
+import { SingleFlight } from '../../common/single-flight.ts';
 import { type DNSConfig, grpcCodes, NamespaceMode, type PodSandboxConfig, RuntimeCallError } from '../../cri/index.ts';
 import type { CgroupTree } from '../cgroup/index.ts';
 import type { MarkedProcess } from '../process/index.ts';
@@ -55,6 +56,8 @@ export class Pod {
   readonly #loss = deferred<void>();
   #isLost = false;
   #init: Promise<PodInit> | undefined;
+  readonly #stopping = new SingleFlight(() => this.#stop());
+  readonly #closing = new SingleFlight(() => this.#close());
   #made: Promise<void> | undefined;
   #dialer: NamespaceDialer | undefined;
 
@@ -189,7 +192,11 @@ export class Pod {
   };
 
   /** Ends its first process, and with it every process in its pid namespace. Twice is once. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    return this.#stopping.run();
+  }
+
+  async #stop(): Promise<void> {
     await this.#dialer?.close();
     const init = await this.#init?.catch(() => undefined);
     this.#init = undefined;
@@ -203,7 +210,12 @@ export class Pod {
     (await this.#init?.catch(() => undefined))?.leave();
   }
 
-  async close(): Promise<void> {
+  /** Takes down all of it. Twice is once. */
+  close(): Promise<void> {
+    return this.#closing.run();
+  }
+
+  async #close(): Promise<void> {
     await this.stop();
     await this.cgroup?.close();
     await unmountBelow(this.options.directory);

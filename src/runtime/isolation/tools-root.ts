@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readlinkSync, rmdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ExecPathError } from '../../common/errors.ts';
+import { SingleFlight } from '../../common/single-flight.ts';
 import { IdMap, killMarked, SESSION_VARIABLE } from '../process/index.ts';
 import { DEV_SKELETON } from './mount-plan.ts';
 import { unmountBelow } from './mounts.ts';
@@ -29,7 +30,9 @@ export class ToolsRoot {
   readonly path: string;
   readonly #marker: string;
   #holder: ChildProcess;
-  #renewal: Promise<void> | undefined;
+  readonly #renewal = new SingleFlight(async () => {
+    this.#holder = await startHolder(this.path, this.#marker);
+  });
   #isClosed = false;
 
   private constructor(path: string, marker: string, holder: ChildProcess) {
@@ -72,13 +75,7 @@ export class ToolsRoot {
   /** Makes a holder anew that has died. @throws ExecPathError ERR_ISOLATION */
   async hold(): Promise<void> {
     if (this.#isHeld || this.#isClosed) return;
-    const renew = async (): Promise<void> => {
-      this.#holder = await startHolder(this.path, this.#marker);
-    };
-    this.#renewal ??= renew().finally(() => {
-      this.#renewal = undefined;
-    });
-    await this.#renewal;
+    await this.#renewal.run();
   }
 
   /** One that is dead has no namespace any more, before we hear of its end too. */
@@ -108,7 +105,7 @@ export class ToolsRoot {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#renewal?.catch(() => {});
+    await this.#renewal.settled();
     this.#holder.kill('SIGKILL');
     await unmountBelow(this.path);
     // rmdir: whatever is mounted there after all is not touched.

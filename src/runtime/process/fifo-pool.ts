@@ -4,6 +4,7 @@ import { chownSync, closeSync, constants, mkdtempSync, openSync, renameSync, rmS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toError } from '../../common/errors.ts';
+import { SingleFlight } from '../../common/single-flight.ts';
 import { CommandStartError, type ProcessUser } from './command-lookup.ts';
 
 /** Names made by one call of mkfifo(1): one call costs as much as one process. */
@@ -31,7 +32,7 @@ export class FifoPool {
   #directory: string | undefined;
   #names: string[] = [];
   #made = 0;
-  #refill: Promise<void> | undefined;
+  readonly #refill = new SingleFlight(() => this.#make());
 
   /** @param parent where the directory is made, mode 0700; the system's temporary directory by default */
   constructor(parent: string = tmpdir()) {
@@ -81,19 +82,12 @@ export class FifoPool {
 
   async #take(user: ProcessUser | undefined): Promise<string> {
     // A refill in the background that fails matters only to those who have to wait for one.
-    if (this.#names.length < LOW_WATER) this.#refillOnce().catch(() => {});
-    while (this.#names.length === 0) await this.#refillOnce();
+    if (this.#names.length < LOW_WATER) this.#refill.run().catch(() => {});
+    while (this.#names.length === 0) await this.#refill.run();
     const path = this.#names.pop() ?? '';
     // So that the process may open its own /dev/stdout again, whoever it is.
     if (user !== undefined && process.getuid?.() === 0) chownSync(path, user.uid, user.gid);
     return path;
-  }
-
-  #refillOnce(): Promise<void> {
-    this.#refill ??= this.#make().finally(() => {
-      this.#refill = undefined;
-    });
-    return this.#refill;
   }
 
   async #make(): Promise<void> {
