@@ -165,15 +165,15 @@ export class RuntimeState {
   async close(): Promise<void> {
     await this.#close();
     for (const sandbox of this.sandboxes.values()) sandbox.stop();
-    const containers = this.containers.values().map((container) => this.removeContainer(container));
-    const ends = await Promise.allSettled(containers);
+    const removals = this.containers.values().map((container) => this.removeContainer(container));
+    const ends = await Promise.allSettled(removals);
     const closePod = async (sandbox: Sandbox): Promise<void> => {
       sandbox.forget();
       await sandbox.pod?.close();
       this.sandboxes.delete(sandbox);
     };
     ends.push(...(await Promise.allSettled(this.sandboxes.values().map(closePod))));
-    const failure = ends.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+    const failure = ends.find((end) => end.status === 'rejected');
     await this.isolation?.close({ keepPods: failure !== undefined });
     if (failure !== undefined) throw failure.reason;
   }
