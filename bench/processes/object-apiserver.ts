@@ -13,6 +13,8 @@ export interface ObjectApiserverConfig {
   readonly tokenAuthFile: string;
 }
 
+const HOUR_MS = 3_600_000;
+
 let store: Store | undefined;
 let apiserver: Apiserver | undefined;
 
@@ -36,6 +38,8 @@ answerParent({
         }),
       ),
       shutdownGraceMs: 0,
+      // The simulated nodes are silent, and beside kube-apiserver no controller runs that would change all their pods.
+      nodeMonitorGraceMs: HOUR_MS,
     });
   },
   url: () => apiserver?.address?.url,

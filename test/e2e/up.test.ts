@@ -17,16 +17,19 @@ import { processesWith } from '../support/process-table.ts';
 // is killed is in ../interop/up-process.test.ts.
 
 const obstacle = (await isolationObstacle()) ?? (findBusybox() === undefined ? 'no static BusyBox' : undefined);
+let folder: string;
+/** At first {@link folder}. */
 let stateDir: string;
 const ups: PodwireHop[] = [];
 beforeEach(() => {
-  stateDir = mkdtempSync(join(tmpdir(), 'podwire-up-'));
+  folder = mkdtempSync(join(tmpdir(), 'podwire-up-'));
+  stateDir = folder;
 });
 afterEach(async () => {
   for (const up of ups.splice(0)) await up.stop();
-  const left = processesWith(stateDir);
+  const left = processesWith(folder);
   for (const { pid } of left) process.kill(pid, 'SIGKILL');
-  rmSync(stateDir, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
   expect(left).toEqual([]);
 });
 
@@ -87,7 +90,7 @@ it('lets nobody else read its state, keys and kubeconfig', async () => {
 });
 
 it('makes a state folder that is missing, for its owner alone', async () => {
-  stateDir = join(stateDir, 'not', 'there yet');
+  stateDir = join(folder, 'not', 'there yet');
   await up();
   expect((statSync(stateDir).mode & 0o777).toString(8)).toBe('700');
 });
