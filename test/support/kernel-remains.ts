@@ -4,9 +4,9 @@ import { runChild } from './child.ts';
 
 /** What CNI plugins make in the kernel for one pod, and leave there if the pod is not taken down. */
 export interface NetworkPart {
-  /** The host's end of a pod's cable, `cable veth…`, or `rule …` of the NAT table. */
+  /** The host's end of a pod's cable, `cable veth…`; `rule …` of the NAT table; `chain …` that no rule leads to. */
   readonly what: string;
-  /** Of the pod; empty for a cable that no route leads through. */
+  /** Of the pod; empty for a cable that no route leads through, and for a chain. */
   readonly address: string;
 }
 
@@ -24,13 +24,16 @@ export async function networkParts(subnet: string): Promise<NetworkPart[]> {
   ]);
   const cables = addresses.filter((line) => line.includes(` inet ${subnet}`)).map((line) => line.split(/\s+/)[1] ?? '');
   const route = (cable: string): string | undefined => routes.find((line) => line.includes(` dev ${cable} `));
+  const isLedTo = (chain: string): boolean => nat.some((line) => line.endsWith(` -j ${chain}`));
   // A rule with the whole subnet belongs to a chain of one that has an address.
+  const chains = nat.flatMap((line) => (line.includes(` -d ${subnet}0/`) ? (line.split(' ')[1] ?? []) : []));
   const one = new RegExp(`${subnet.replaceAll('.', '\\.')}[1-9]\\d*`);
   return [
     ...cables.map((cable) => ({ what: `cable ${cable}`, address: route(cable)?.split(' ')[0] ?? '' })),
     ...nat
       .filter((line) => line.startsWith('-A '))
       .flatMap((line) => (one.exec(line) ?? []).map((address) => ({ what: `rule ${line}`, address }))),
+    ...chains.filter((chain) => !isLedTo(chain)).map((chain) => ({ what: `chain ${chain}`, address: '' })),
   ];
 }
 

@@ -11,6 +11,7 @@ import { runTool, TOOL_PATH, toolPath } from './tool.ts';
 
 const PLUGIN_FOLDERS = ['/opt/cni/bin', '/usr/lib/cni', '/usr/libexec/cni'];
 const CNI_VERSION = '0.4.0';
+const NETWORK_NAME = 'podwire';
 
 const addResult = z.object({ ips: z.array(z.object({ address: z.string() })) });
 /** The end of the cable that is on the host has no sandbox. */
@@ -37,6 +38,7 @@ const attachment = z.object({
   plugins: z.array(z.looseObject({ type: z.string() })),
   /** Missing while the network is being made. */
   result: z.unknown().optional(),
+  isDown: z.boolean().optional(),
 });
 
 /** The pods' network, by CNI plugins: a cable from each pod to the host, addresses of 10.x.y.0/24, host ports. */
@@ -103,8 +105,10 @@ export class PodNetwork {
   /** Takes down what {@link connect} made, as far as it came. Twice is once. */
   async disconnect(record: string): Promise<void> {
     const kept = attachment.safeParse(readJson(record));
-    if (!kept.success) return;
+    if (!kept.success || kept.data.isDown === true) return;
     for (const plugin of kept.data.plugins.toReversed()) await this.#call('DEL', kept.data, plugin, kept.data.result);
+    await dropMasquerade(kept.data.containerId);
+    writeWhole(record, { ...kept.data, isDown: true });
   }
 
   /** What went through the cable of a pod, by the counters of its end on the host: what that received the pod sent. */
@@ -154,7 +158,7 @@ export class PodNetwork {
   ): Promise<unknown> {
     const input = {
       cniVersion: CNI_VERSION,
-      name: 'podwire',
+      name: NETWORK_NAME,
       ...plugin,
       ...(before !== undefined && { prevResult: before }),
     };
@@ -179,6 +183,27 @@ export class PodNetwork {
 export function subnetOf(stateDir: string): string {
   const [second = 0, third = 0] = createHash('sha256').update(stateDir).digest();
   return `10.${100 + (second % 100)}.${third}.`;
+}
+
+/**
+ * `ptp` finds its rules by the addresses of the pod's end of the cable. Where that is gone already, for a container took
+ * it or the plugin was killed half way, they stay; so they are looked for by the name that it gives to the pod's chain.
+ */
+async function dropMasquerade(containerId: string): Promise<void> {
+  if (toolPath('iptables') === undefined) return;
+  const digest = createHash('sha512').update(`${NETWORK_NAME}${containerId}`).digest('hex');
+  const chain = `CNI-${digest.slice(0, 24)}`;
+  const nat = (...args: string[]): Promise<string> => runTool(['iptables', '-w', '-t', 'nat', ...args]);
+  const lines = (await nat('-S')).split('\n');
+  const comment = ['-m', 'comment', '--comment', `name: "${NETWORK_NAME}" id: "${containerId}"`];
+  for (const line of lines) {
+    const [, source] = /^-A POSTROUTING -s (\S+) /.exec(line) ?? [];
+    if (source === undefined || !line.endsWith(` -j ${chain}`)) continue;
+    await nat('-D', 'POSTROUTING', '-s', source, ...comment, '-j', chain);
+  }
+  if (!lines.includes(`-N ${chain}`)) return;
+  await nat('-F', chain);
+  await nat('-X', chain);
 }
 
 function counterOf(device: string, name: string): bigint {
