@@ -1,9 +1,10 @@
+import { readdir, rm } from 'node:fs/promises';
 import { manifestError } from './manifest-error.ts';
 
 export interface PodFolders {
   /** `podLogsDir`; upstream's default is /var/log/pods. */
   readonly logs: string;
-  /** Where a pod's volumes live: `<volumes>/<uid>/<volume>`. */
+  /** Where a pod's volumes live: `<volumes>/<uid>/<volume>`. The kubelet's own: pods of others have nothing there. */
   readonly volumes: string;
 }
 
@@ -27,6 +28,27 @@ export function podLogFolder(
  */
 export function podVolumesFolder(folders: PodFolders, uid: string): string {
   return `${folders.volumes}/${segment('uid', uid)}`;
+}
+
+/** Uids of the pods that have a folder of volumes: each pod of this kubelet has one from its first step to its last. */
+export function podsWithFolders({ volumes }: PodFolders): Promise<string[]> {
+  return namesIn(volumes);
+}
+
+/** Of a pod of which nothing but its uid is known. */
+export async function removeLogsOf(uid: string, { logs }: PodFolders): Promise<void> {
+  const names = (await namesIn(logs)).filter((name) => name.endsWith(`_${segment('uid', uid)}`));
+  for (const name of names) await rm(`${logs}/${name}`, { recursive: true, force: true });
+}
+
+/** Empty for a folder that is not there. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (thrown) {
+    if ((thrown as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw thrown;
+  }
 }
 
 /**

@@ -147,6 +147,17 @@ describe('a pod that is removed', () => {
     expect(paths.map((path) => existsSync(path))).toEqual([false, false]);
   });
 
+  it('that were left behind are found by their uid', async () => {
+    const pod = podOf({});
+    await world.worker.sync(pod, undefined);
+    expect(await world.worker.podsWithFiles()).toEqual(['u-1']);
+    const other = join(world.folders.logs, 'default_web_u-2');
+    mkdirSync(other, { recursive: true });
+    await world.worker.removeFiles('u-1');
+    expect(await world.worker.podsWithFiles()).toEqual([]);
+    expect(readdirSync(world.folders.logs)).toEqual(['default_web_u-2']);
+  });
+
   it('without a uid takes no other pod’s volumes along', async () => {
     const other = join(world.folders.volumes, 'u-2');
     mkdirSync(other, { recursive: true });

@@ -8,7 +8,7 @@ import { initContainersOf } from './init-containers.ts';
 import { ephemeralContainersOf } from './pod-containers.ts';
 import type { DnsSettings } from './pod-dns.ts';
 import type { EventPod, Happening } from './pod-events.ts';
-import { type PodFolders, podLogFolder } from './pod-folders.ts';
+import { type PodFolders, podLogFolder, podsWithFolders, removeLogsOf } from './pod-folders.ts';
 import { graceOf } from './pod-grace.ts';
 import { hasExited, type ObservedPod } from './pod-observer.ts';
 import { PodReferences } from './pod-references.ts';
@@ -145,8 +145,20 @@ export class PodWorker {
       await this.#cri.runtime.removePodSandbox({ podSandboxId: id }, options);
     }
     this.forget(uid);
-    await this.#volumes.remove(uid);
     await rm(podLogFolder(this.#folders, { namespace, name, uid }), { recursive: true, force: true });
+    // The last of all: by them a later kubelet knows what this one could not finish.
+    await this.#volumes.remove(uid);
+  }
+
+  /** Uids of the pods of which this kubelet has files. */
+  podsWithFiles(): Promise<string[]> {
+    return podsWithFolders(this.#folders);
+  }
+
+  /** Removes the volumes and logs of a pod that is not there any more. */
+  async removeFiles(uid: string): Promise<void> {
+    await removeLogsOf(uid, this.#folders);
+    await this.#volumes.remove(uid);
   }
 
   /** The pod is gone: so is what was remembered of its failures. */

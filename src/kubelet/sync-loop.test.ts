@@ -36,6 +36,8 @@ function pod(uid: string, options: { isDeleted?: boolean; phase?: PodPhase } = {
 class World {
   wanted: Pod[] | undefined = [];
   shown: ObservedPod[] = [];
+  /** Uids of pods that have files on this node. */
+  withFiles: string[] = [];
   readonly did: string[] = [];
   /** What a step waits for before it is done. */
   hold: Promise<unknown> = Promise.resolve();
@@ -58,6 +60,8 @@ class World {
       remove: ({ uid }: ObservedPod, grace: number, { signal }: { signal: AbortSignal }) =>
         step(`remove ${uid} ${grace}`, signal),
       tidy: async () => {},
+      podsWithFiles: async () => this.withFiles,
+      removeFiles: (uid: string) => step(`clear ${uid}`),
       forget: () => {},
     };
     this.loop = new SyncLoop({
@@ -126,6 +130,39 @@ describe('the sync loop', () => {
     expect(world.loop.pods).toMatchObject([{ gone: false }]);
     await world.look();
     expect(world.loop.pods).toMatchObject([{ gone: true }]);
+  });
+
+  it('clears away the files of pods that are neither wanted nor there: their kubelet was killed before it could', async () => {
+    const world = new World();
+    world.withFiles = ['wanted', 'shown', 'left'];
+    world.wanted = [pod('wanted')];
+    world.shown = [seen('shown')];
+    await world.look();
+    expect(world.did).toEqual(['sync wanted', 'clear left']);
+  });
+
+  it('clears nothing away while a source cannot say what is wanted', async () => {
+    const world = new World();
+    world.withFiles = ['left'];
+    world.wanted = undefined;
+    await world.look();
+    expect(world.did).toEqual([]);
+    world.wanted = [];
+    await world.look();
+    expect(world.did).toEqual(['clear left']);
+  });
+
+  it('clears nothing away of a pod with a step under way', async () => {
+    const world = new World();
+    const step = deferred<void>();
+    world.hold = step.promise;
+    world.shown = [seen('a', ours)];
+    await world.look();
+    world.shown = [];
+    world.withFiles = ['a'];
+    await world.look();
+    expect(world.did).toEqual(['remove a 30']);
+    step.resolve();
   });
 
   it.each([

@@ -13,6 +13,9 @@ import type { PodWorker } from './pod-worker.ts';
 /** How often the runtime is looked at, in ms: upstream's relist period. */
 export const SYNC_PERIOD_MS = 1_000;
 
+/** How often files are looked for that pods have left behind, in ms. */
+const SWEEP_PERIOD_MS = 10_000;
+
 /** Where wanted pods come from. */
 export interface PodSource {
   /** The value of {@link CONFIG_SOURCE} on its pods. */
@@ -74,6 +77,7 @@ export class SyncLoop {
   readonly #waiting = new Map<string, Map<string, WaitingReason>>();
   #pods: readonly NodePod[] = [];
   #lastLook = 0;
+  #lastSweep = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -138,6 +142,7 @@ export class SyncLoop {
       const wanted = await this.#wanted();
       if (this.#stopped) return;
       this.#step(observed, wanted);
+      await this.#sweep(observed, wanted);
       this.#pods = this.#describe(observed, wanted);
       this.#lastLook = Date.now();
       this.#complaint = '';
@@ -219,6 +224,21 @@ export class SyncLoop {
   #endSync(uid: string): void {
     const step = this.#busy.get(uid);
     if (step?.kind === 'sync') step.stop.abort();
+  }
+
+  /** A kubelet that was killed, or a pod that never got a sandbox, leaves files. */
+  async #sweep(observed: readonly ObservedPod[], { pods, silent }: Wanted): Promise<void> {
+    if (silent.size > 0 || Date.now() < this.#lastSweep + SWEEP_PERIOD_MS) return;
+    this.#lastSweep = Date.now();
+    const { worker } = this.#options;
+    const shown = new Set(observed.map(({ uid }) => uid));
+    for (const uid of await worker.podsWithFiles()) {
+      if (pods.has(uid) || shown.has(uid)) continue;
+      this.#once(uid, 'remove', async () => {
+        await worker.removeFiles(uid);
+        return false;
+      });
+    }
   }
 
   /** Pods that are neither wanted nor there leave nothing in memory. */

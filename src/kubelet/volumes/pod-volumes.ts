@@ -49,6 +49,8 @@ export class PodVolumes {
   async prepare(pod: Pod, signal?: AbortSignal): Promise<void> {
     const { uid = '' } = pod.metadata;
     await this.#stopRefresh(uid);
+    // Secrets lie here: nobody else on this machine is to pass.
+    await mkdir(podVolumesFolder(this.#folders, uid), { recursive: true, mode: 0o750 });
     for (const volume of pod.spec.volumes ?? []) {
       if (signal?.aborted === true) return;
       await this.#prepareVolume(pod, volume, signal);
@@ -103,8 +105,6 @@ export class PodVolumes {
     const path = volumePath(pod, volume, this.#folders);
     try {
       if (volume.hostPath !== undefined) return await prepareHostPath(volume.hostPath);
-      // Secrets lie here: nobody else on this machine is to pass.
-      await mkdir(podVolumesFolder(this.#folders, pod.metadata.uid ?? ''), { recursive: true, mode: 0o750 });
       const group = pod.spec.securityContext?.fsGroup;
       if (volume.emptyDir !== undefined) return await prepareEmptyFolder(path, group);
       const files = await filesOf(pod, volume, this.#references, signal);
