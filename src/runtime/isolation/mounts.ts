@@ -5,7 +5,7 @@ import { runTool } from './tool.ts';
 export function mountsBelow(folder: string): string[] {
   const points = readMounts()
     .split('\n')
-    .map((line) => unescaped(line.split(' ')[4] ?? ''));
+    .map((line) => unescaped(line.split(' ', 5)[4] ?? ''));
   return points.filter((point) => point === folder || point.startsWith(`${folder}/`));
 }
 
@@ -18,17 +18,18 @@ function readMounts(): string {
   }
 }
 
-/** Unmounts everything at `folder` and below, also what is in use: it goes when its last user goes. */
+/**
+ * Unmounts everything at `folder` and below, also what is in use: it goes when its last user goes.
+ *
+ * @throws ExecPathError ERR_ISOLATION when something is still mounted; what somebody else unmounts meanwhile is not
+ */
 export async function unmountBelow(folder: string): Promise<void> {
-  for (const point of mountsBelow(folder).toReversed()) await unmount(point);
-}
-
-/** One that somebody else has unmounted meanwhile is as it is to be. */
-async function unmount(point: string): Promise<void> {
+  const points = mountsBelow(folder).toReversed();
+  if (points.length === 0) return;
   try {
-    await runTool(['umount', '-l', point]);
+    await runTool(['umount', '-l', '--', ...points]);
   } catch (thrown) {
-    if (mountsBelow(point).includes(point)) throw thrown;
+    if (mountsBelow(folder).length > 0) throw thrown;
   }
 }
 
