@@ -117,6 +117,7 @@ export const errorTable = {
   ERR_IMAGE_SPACE: { reason: 'InternalError', http: 507, help: 'an import leaves room on the disk' },
   ERR_IMAGE_UNKNOWN: { reason: 'NotFound', http: 404, help: 'an image is named by id, name, name:tag or name@digest' },
   ERR_IMAGE_IN_USE: { reason: 'Conflict', http: 409, help: 'an image stays while a container is made of it' },
+  ERR_VOLUME_IN_USE: { reason: 'Conflict', http: 409, help: 'files of a pod stay while something is mounted in them' },
   ERR_ISOLATION: { reason: 'InternalError', http: 500, help: 'the host refused a mount, namespace or network' },
 
   ERR_TERMINAL_UNAVAILABLE: {

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { answeringApi, json } from '../../../test/support/answering-api.ts';
+import { mustRun } from '../../../test/support/child.ts';
 import { Loopback } from '../../../test/support/loopback.ts';
 import { type ObjectsApi, objectsApi } from '../../../test/support/objects-api.ts';
 import type { Pod, TokenRequest, Volume } from '../../kubeapi/index.ts';
@@ -86,6 +87,24 @@ describe('an empty volume', () => {
     chmodSync(join(folder, 'u-1/v'), 0o700);
     await volumes.prepare(podWith({ emptyDir: {} }));
     expect(modeOf()).toBe(0o700);
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)('volumes in which something is mounted', () => {
+  it('are not removed with what is there: a privileged container may have mounted a disk', async () => {
+    await volumes.prepare(podWith({ emptyDir: {} }));
+    const at = join(folder, 'u-1/v/a disk');
+    mkdirSync(at);
+    await mustRun('mount', ['-t', 'tmpfs', 'tmpfs', at]);
+    try {
+      writeFileSync(join(at, 'dear'), 'x');
+      await expect(volumes.remove('u-1')).rejects.toThrow(`something is mounted at ${JSON.stringify(at)}`);
+      expect(readFileSync(join(at, 'dear'), 'utf8')).toBe('x');
+    } finally {
+      await mustRun('umount', [at]);
+    }
+    await volumes.remove('u-1');
+    expect(readdirSync(folder)).toEqual([]);
   });
 });
 

@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises';
-import { toError } from '../../common/errors.ts';
+import { ExecPathError, toError } from '../../common/errors.ts';
 import type { Pod, Volume } from '../../kubeapi/index.ts';
 import { manifestError } from '../manifest-error.ts';
 import { type PodFolders, podVolumesFolder } from '../pod-folders.ts';
@@ -7,6 +7,7 @@ import type { PodReferences } from '../pod-references.ts';
 import { writeAtomically } from './atomic-folder.ts';
 import { prepareEmptyFolder } from './empty-folder.ts';
 import { prepareHostPath } from './host-path.ts';
+import { mountsBelow } from './mounts-below.ts';
 import { filesOf, hasFiles } from './volume-files.ts';
 import { volumePath } from './volume-path.ts';
 
@@ -83,11 +84,22 @@ export class PodVolumes {
     this.#refreshes.set(uid, { done: Promise.resolve().then(look), stop });
   }
 
-  /** Removes what the pod's containers wrote, and what they were given. */
+  /**
+   * Removes what the pod's containers wrote, and what they were given.
+   *
+   * @throws ExecPathError ERR_VOLUME_IN_USE when a container with the right to has mounted something there that outlived
+   * it: what is in that is not the pod's
+   */
   async remove(uid: string): Promise<void> {
     await this.#stopRefresh(uid);
     this.forget(uid);
-    await rm(podVolumesFolder(this.#folders, uid), { recursive: true, force: true });
+    const folder = podVolumesFolder(this.#folders, uid);
+    const [mount] = await mountsBelow(folder);
+    if (mount !== undefined) {
+      const message = `something is mounted at ${JSON.stringify(mount)}: the pod's files go when it is unmounted`;
+      throw new ExecPathError('ERR_VOLUME_IN_USE', message, { hop: 'kubelet' });
+    }
+    await rm(folder, { recursive: true, force: true });
   }
 
   forget(uid: string): void {
