@@ -98,18 +98,18 @@ export interface CloseOptions {
 /** @throws ExecPathError ERR_STATE_IN_USE */
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const directory = await claimStateDir(options.stateDir);
-  const { marker } = directory;
+  const { marker, path: stateDir } = directory;
   const image = new HostImage({ aliases: options.imageAliases ?? [] });
-  const images = new ImageStore(options.stateDir);
+  const images = new ImageStore(stateDir);
   images.sweep();
   const pipes = new FifoPool(directory.pipesDir);
-  const { isolation, obstacle } = await isolationOf(options, { marker, pipes, images });
+  const { isolation, obstacle } = await isolationOf({ ...options, stateDir }, { marker, pipes, images });
   const state = new RuntimeState({ directory, image, images, pipes, isolation, obstacle });
   await restore(state);
   const tokens = new StreamingTokens<StreamRequests>();
   const urlOf = (kind: string, token: string): string => `${streamingBase(options)}/${kind}/${token}`;
   const lists = { ...sandboxCalls(state), ...containerCalls(state), ...statsCalls(state) };
-  const imageHandlers = imageCalls({ host: image, images, stateDir: options.stateDir });
+  const imageHandlers = imageCalls({ host: image, images, stateDir });
   const runtime = {
     ...runtimeCalls(isolation),
     ...lists,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ExecPathError, toError } from '../common/errors.ts';
@@ -21,6 +21,7 @@ const claimFormat = z.object({
 
 /** A runtime's directory while it is its own. */
 export interface StateDir {
+  /** Absolute and without links: as the kernel names what is mounted in it. */
   readonly path: string;
   readonly marker: string;
   /** Names this run of the runtime among all in the directory. */
@@ -39,12 +40,13 @@ export interface StateDir {
 }
 
 /**
- * Takes `path` for this process. What an earlier runtime there left is still there, but for the tools that it had running.
+ * Takes `folder` for this process. What an earlier runtime there left is still there, but for the tools that it had running.
  *
  * @throws ExecPathError ERR_STATE_IN_USE when another live process has it; ERR_STATE_FOLDER
  */
-export async function claimStateDir(path: string): Promise<StateDir> {
-  makeWritable(path);
+export async function claimStateDir(folder: string): Promise<StateDir> {
+  makeWritable(folder);
+  const path = realpathSync(folder);
   const file = join(path, FILE);
   const before = readClaim(file);
   if (before !== undefined && before.pid !== process.pid && processStart(before.pid) === before.startTicks) {

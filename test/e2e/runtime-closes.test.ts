@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -62,6 +63,25 @@ describe.skipIf(obstacle !== undefined)(
     }, 120_000);
   },
 );
+
+describe.skipIf(obstacle !== undefined)('a runtime whose state folder is reached by a link', () => {
+  it('takes down what it made', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'podwire-link-'));
+    mkdirSync(join(folder, 'real'));
+    symlinkSync('real', join(folder, 'link'));
+    {
+      await using walls = await WalledRuntime.start({ parent: join(folder, 'link') });
+      const { podSandboxId, containerId } = await walls.run(['sleep', '1000'], {}, ownPod);
+      expect(await walls.sh(containerId, 'hostname')).toBe('pod');
+      await walls.run(['sleep', '1000'], {}, ownPod);
+      const before = mountsBelow(folder).length;
+      await walls.cri.runtime.removePodSandbox({ podSandboxId });
+      expect(mountsBelow(folder).length).toBeLessThan(before);
+    }
+    expect(mountsBelow(folder)).toEqual([]);
+    rmSync(folder, { recursive: true });
+  }, 60_000);
+});
 
 describe.skipIf(obstacle !== undefined)('a pod that two callers remove', () => {
   it('is removed for both', async () => {

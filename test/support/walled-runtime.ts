@@ -9,6 +9,8 @@ import { WalledPods } from './walled-pods.ts';
 export interface WalledRuntimeOptions {
   /** What is in TEST_IMAGE beside BusyBox. */
   readonly image?: ImageOptions;
+  /** Where its folder is made; default: the system's temporary folder. */
+  readonly parent?: string;
   readonly runtime?: Partial<StartRuntimeOptions>;
 }
 
@@ -31,7 +33,7 @@ export class WalledRuntime extends WalledPods implements AsyncDisposable {
   }
 
   static async start(options: WalledRuntimeOptions = {}): Promise<WalledRuntime> {
-    const directory = mkdtempSync(join(tmpdir(), 'podwire-walled-'));
+    const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'podwire-walled-'));
     try {
       const stateDir = join(directory, 'state');
       const archive = join(directory, 'image.tar');

@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 
 /** Mount points below a folder, in the kubelet's mount namespace; none where there is no /proc. */
 export async function mountsBelow(folder: string): Promise<string[]> {
+  // The kernel knows no links.
+  const real = await realpath(folder).catch(() => folder);
   const table = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   const points = table.split('\n').map((line) => line.split(' ', 5)[4] ?? '');
-  return points.map(spelledOut).filter((point) => point.startsWith(`${folder}/`));
+  return points.map(spelledOut).filter((point) => point.startsWith(`${real}/`));
 }
 
 /** A space is `\040` there. */

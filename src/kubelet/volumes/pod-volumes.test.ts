@@ -1,4 +1,14 @@
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -96,11 +106,16 @@ describe.skipIf(process.getuid?.() !== 0)('volumes in which something is mounted
     const at = join(folder, 'u-1/v/a disk');
     mkdirSync(at);
     await mustRun('mount', ['-t', 'tmpfs', 'tmpfs', at]);
+    symlinkSync(folder, `${folder}.link`);
+    const byLink = { logs: `${folder}.link`, volumes: `${folder}.link` };
+    const references = new PodReferences(apiserver.api.client);
     try {
       writeFileSync(join(at, 'dear'), 'x');
       await expect(volumes.remove('u-1')).rejects.toThrow(`something is mounted at ${JSON.stringify(at)}`);
+      await expect(new PodVolumes(byLink, references).remove('u-1')).rejects.toThrow('something is mounted at');
       expect(readFileSync(join(at, 'dear'), 'utf8')).toBe('x');
     } finally {
+      rmSync(`${folder}.link`);
       await mustRun('umount', [at]);
     }
     await volumes.remove('u-1');
