@@ -1,5 +1,6 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
 import { ExecPathError, toError } from '../../common/errors.ts';
+import { mountPointsBelow } from '../../common/mount-table.ts';
 import type { Pod, Volume } from '../../kubeapi/index.ts';
 import { manifestError } from '../manifest-error.ts';
 import { type PodFolders, podVolumesFolder } from '../pod-folders.ts';
@@ -7,7 +8,6 @@ import type { PodReferences } from '../pod-references.ts';
 import { writeAtomically } from './atomic-folder.ts';
 import { prepareEmptyFolder } from './empty-folder.ts';
 import { prepareHostPath } from './host-path.ts';
-import { mountsBelow } from './mounts-below.ts';
 import { filesOf, hasFiles } from './volume-files.ts';
 import { volumePath } from './volume-path.ts';
 
@@ -94,7 +94,7 @@ export class PodVolumes {
     await this.#stopRefresh(uid);
     this.forget(uid);
     const folder = podVolumesFolder(this.#folders, uid);
-    const [mount] = await mountsBelow(folder);
+    const [mount] = await mountsIn(folder);
     if (mount !== undefined) {
       const message = `something is mounted at ${JSON.stringify(mount)}: the pod's files go when it is unmounted`;
       throw new ExecPathError('ERR_VOLUME_IN_USE', message, { hop: 'kubelet' });
@@ -127,4 +127,11 @@ export class PodVolumes {
       throw manifestError(message, cause);
     }
   }
+}
+
+/** None where there is no /proc, or no such folder. */
+async function mountsIn(folder: string): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const real = await realpath(folder).catch(() => folder);
+  return mountPointsBelow(table, real);
 }

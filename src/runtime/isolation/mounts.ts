@@ -1,12 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { mountPointsBelow } from '../../common/mount-table.ts';
 import { runTool } from './tool.ts';
 
 /** Mount points of this mount namespace at `folder` or below, the newest last. */
 export function mountsBelow(folder: string): string[] {
-  const points = readMounts()
-    .split('\n')
-    .map((line) => unescaped(line.split(' ', 5)[4] ?? ''));
-  return points.filter((point) => point === folder || point.startsWith(`${folder}/`));
+  return mountPointsBelow(readMounts(), folder);
 }
 
 /** Empty where there is no /proc. */
@@ -31,9 +29,4 @@ export async function unmountBelow(folder: string): Promise<void> {
   } catch (thrown) {
     if (mountsBelow(folder).length > 0) throw thrown;
   }
-}
-
-/** Spaces and the like are `\040` there. */
-function unescaped(field: string): string {
-  return field.replace(/\\([0-7]{3})/g, (_whole, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
 }
