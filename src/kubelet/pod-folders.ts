@@ -1,6 +1,8 @@
 import { readdir, rm } from 'node:fs/promises';
 import { manifestError } from './manifest-error.ts';
 
+const SEGMENT = /^[A-Za-z0-9][\w.-]{0,252}$/;
+
 export interface PodFolders {
   /** `podLogsDir`; upstream's default is /var/log/pods. */
   readonly logs: string;
@@ -31,8 +33,9 @@ export function podVolumesFolder(folders: PodFolders, uid: string): string {
 }
 
 /** Uids of the pods that have a folder of volumes: each pod of this kubelet has one from its first step to its last. */
-export function podsWithFolders({ volumes }: PodFolders): Promise<string[]> {
-  return namesIn(volumes);
+export async function podsWithFolders({ volumes }: PodFolders): Promise<string[]> {
+  // A disk of its own has a `lost+found`.
+  return (await namesIn(volumes)).filter((name) => SEGMENT.test(name));
 }
 
 /** Of a pod of which nothing but its uid is known. */
@@ -57,7 +60,7 @@ async function namesIn(folder: string): Promise<string[]> {
  * @throws ExecPathError ERR_MANIFEST
  */
 export function segment(what: string, text: string): string {
-  if (/^[A-Za-z0-9][\w.-]{0,252}$/.test(text)) return text;
+  if (SEGMENT.test(text)) return text;
   const message = `${what} ${JSON.stringify(text)} cannot be a part of a path`;
   throw manifestError(message);
 }

@@ -150,6 +150,7 @@ describe('a pod that is removed', () => {
   it('that were left behind are found by their uid', async () => {
     const pod = podOf({});
     await world.worker.sync(pod, undefined);
+    mkdirSync(join(world.folders.volumes, 'lost+found'));
     expect(await world.worker.podsWithFiles()).toEqual(['u-1']);
     const other = join(world.folders.logs, 'default_web_u-2');
     mkdirSync(other, { recursive: true });

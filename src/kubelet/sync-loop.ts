@@ -142,11 +142,11 @@ export class SyncLoop {
       const wanted = await this.#wanted();
       if (this.#stopped) return;
       this.#step(observed, wanted);
-      await this.#sweep(observed, wanted);
       this.#pods = this.#describe(observed, wanted);
       this.#lastLook = Date.now();
       this.#complaint = '';
       this.#options.onPods?.(this.#pods);
+      await this.#sweep(observed, wanted);
     } catch (thrown) {
       const { message } = toError(thrown);
       if (message !== this.#complaint) this.#options.onError(message);
