@@ -151,7 +151,7 @@ export class RuntimeState {
 
   /** Starts nothing more, and leaves everything to the next runtime. */
   async leave(): Promise<void> {
-    await this.#close();
+    await this.#stopMaking();
     await Promise.all(this.containers.values().map((container) => container.leave()));
     for (const { pod } of this.sandboxes.values()) await pod?.leave();
     await this.isolation?.close({ keepPods: true });
@@ -163,7 +163,7 @@ export class RuntimeState {
    * @throws the first of what went wrong, when all that could be taken down has been
    */
   async close(): Promise<void> {
-    await this.#close();
+    await this.#stopMaking();
     for (const sandbox of this.sandboxes.values()) sandbox.stop();
     const removals = this.containers.values().map((container) => this.removeContainer(container));
     const ends = await Promise.allSettled(removals);
@@ -178,7 +178,7 @@ export class RuntimeState {
     if (failure !== undefined) throw failure.reason;
   }
 
-  async #close(): Promise<void> {
+  async #stopMaking(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled(this.#makings);
   }

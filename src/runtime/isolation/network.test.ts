@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mustRun } from '../../../test/support/child.ts';
 import { networkParts } from '../../../test/support/kernel-remains.ts';
-import type { PodSandboxConfig } from '../../cri/index.ts';
 import { PodNetwork, subnetOf } from './network.ts';
 import { runTool, toolPath } from './tool.ts';
 
@@ -25,7 +24,7 @@ describe.skipIf(!isPossible)('a pod’s network is taken down', () => {
     id = randomUUID();
     network = PodNetwork.find(folder) as PodNetwork;
     await mustRun('ip', ['netns', 'add', name]);
-    await network.connect(id, netns, record, { portMappings: [] } as unknown as PodSandboxConfig);
+    await network.connect(id, netns, record, { portMappings: [] });
     expect((await networkParts(subnetOf(folder))).map(({ what }) => what.split(' ')[0])).toEqual(['cable', 'rule']);
   });
   afterEach(async () => {

@@ -26,6 +26,9 @@ export interface Traffic {
   readonly txErrors: { readonly value: bigint };
 }
 
+/** What of a pod its network depends on. */
+type NetworkConfig = Pick<PodSandboxConfig, 'portMappings'>;
+
 interface Plugin {
   readonly type: string;
   readonly [option: string]: unknown;
@@ -79,7 +82,7 @@ export class PodNetwork {
    * @returns its addresses, without prefix length
    * @throws ExecPathError ERR_ISOLATION
    */
-  async connect(sandboxId: string, netns: string, record: string, config: PodSandboxConfig): Promise<string[]> {
+  async connect(sandboxId: string, netns: string, record: string, config: NetworkConfig): Promise<string[]> {
     const plugins = this.#chain(config);
     const kept = { containerId: sandboxId, netns, plugins, result: undefined as unknown };
     writeWhole(record, kept);
@@ -122,7 +125,7 @@ export class PodNetwork {
     return { name: 'eth0', rxBytes, rxErrors, txBytes: counter('rx_bytes'), txErrors: counter('rx_errors') };
   }
 
-  #chain(config: PodSandboxConfig): Plugin[] {
+  #chain(config: NetworkConfig): Plugin[] {
     const ipam = {
       type: 'host-local',
       dataDir: this.#addressDir,
