@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -87,8 +96,7 @@ describe.skipIf(obstacle !== undefined)('a pod that two callers remove', () => {
   it('is removed for both', async () => {
     await using walls = await WalledRuntime.start();
     const { podSandboxId } = await walls.run(['sleep', '1000'], {}, ownPod);
-    const [first, second] = [0, 1].map(() => walls.cri.runtime.removePodSandbox({ podSandboxId }));
-    await Promise.all([first, sleep(30).then(() => walls.cri.runtime.removePodSandbox({ podSandboxId })), second]);
+    await Promise.all([0, 1].map(() => walls.cri.runtime.removePodSandbox({ podSandboxId })));
     expect(mountsBelow(join(walls.directory, 'state/pods'))).toEqual([]);
   }, 60_000);
 });
@@ -104,6 +112,5 @@ async function closesWholeAfter(ms: number, walls: WalledRuntime, calls: readonl
   // What a call goes on with after the close would be seen here.
   await sleep(200);
   expect(mountsBelow(walls.directory)).toEqual([]);
-  mkdirSync(join(walls.directory, 'state'), { recursive: true });
-  expect(readdirSync(join(walls.directory, 'state')).filter((name) => name === 'tools' || name === 'pods')).toEqual([]);
+  expect(['tools', 'pods'].filter((name) => existsSync(join(walls.directory, 'state', name)))).toEqual([]);
 }

@@ -14,6 +14,14 @@ import { PodwireHop } from '../../support/podwire.ts';
 
 export type Hop = 'apiserver' | 'kubelet' | 'runtime';
 
+interface Parts {
+  readonly folder: string;
+  readonly client: KubeClient;
+  readonly flags: Readonly<Record<Hop, readonly string[]>>;
+  readonly running: Map<Hop, PodwireHop>;
+  readonly containerd: Containerd | undefined;
+}
+
 /**
  * An apiserver with its store on disk, and one node, whose hops are processes that can be killed and started again where
  * they were. Containerd, when it is the runtime, is not.
@@ -25,23 +33,11 @@ export class KilledNode implements AsyncDisposable {
   /** Those that can be killed. */
   readonly hops: readonly Hop[];
   readonly #folder: string;
-  readonly #flags: Readonly<Record<Hop, readonly string[]>>;
-  readonly #running: Map<Hop, PodwireHop>;
-  readonly #containerd: Containerd | undefined;
+  readonly #flags: Parts['flags'];
+  readonly #running: Parts['running'];
+  readonly #containerd: Parts['containerd'];
 
-  private constructor(
-    folder: string,
-    client: KubeClient,
-    {
-      flags,
-      running,
-      containerd,
-    }: {
-      readonly flags: Readonly<Record<Hop, readonly string[]>>;
-      readonly running: Map<Hop, PodwireHop>;
-      readonly containerd: Containerd | undefined;
-    },
-  ) {
+  private constructor({ folder, client, flags, running, containerd }: Parts) {
     this.#folder = folder;
     this.client = client;
     this.hops = [...running.keys()];
@@ -84,7 +80,8 @@ export class KilledNode implements AsyncDisposable {
       });
       running.set('kubelet', await PodwireHop.start('kubelet', kubelet));
       const client = new KubeClient(createTransport(await loadClientConfig({ kubeconfig })));
-      return new KilledNode(folder, client, { flags: { runtime: ofRuntime, apiserver, kubelet }, running, containerd });
+      const flags = { runtime: ofRuntime, apiserver, kubelet };
+      return new KilledNode({ folder, client, flags, running, containerd });
     } catch (thrown) {
       for (const hop of running.values()) await hop.kill();
       await containerd?.dispose();

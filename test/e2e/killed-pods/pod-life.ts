@@ -6,6 +6,7 @@ import type { SeededRandom } from '../../support/seed.ts';
 const NAMESPACE = { namespace: 'default' };
 /** How long one step of a life may take, in ms; a busy machine takes seconds. */
 const STEP_MS = 120_000;
+/** Between two looks: a watch would end with each apiserver that is killed. */
 const LOOK_MS = 100;
 
 const kinds = ['long', 'short', 'failing', 'two', 'init', 'volumes', 'no command', 'no image', 'host network'] as const;
